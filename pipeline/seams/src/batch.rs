@@ -1,0 +1,234 @@
+//! What a source hands to the producer loop: one buffer of bytes and the records in it.
+//!
+//! The buffer is bounded by bytes and reused, so that a million records cost a few allocations.
+
+use std::sync::Arc;
+
+use crate::{Origin, Part, SourceId};
+
+/// A stream of records that share an [`Origin`], a topic and a key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Where its records come from.
+    pub origin: Origin,
+    /// Topic that they go to.
+    pub topic: String,
+    /// Kafka key: what must stay in order.
+    pub key: Vec<u8>,
+    /// Positions of this stream are kept, because its source can give the records again.
+    pub resumable: bool,
+}
+
+/// One record in a [`Batch`].
+#[derive(Clone, Copy, Debug)]
+pub struct Raw {
+    /// Index into [`Batch::streams`].
+    pub stream: u32,
+    /// Where its bytes begin in the batch's buffer, and how many they are.
+    bytes: (u32, u32),
+    /// The same for the context that travels with it.
+    context: (u32, u32),
+    /// The same for the context after it, which is kept with the position.
+    carried: (u32, u32),
+    /// First byte, or ordinal, of its position.
+    pub start: u64,
+    /// One past the last.
+    pub end: u64,
+    /// Milliseconds since the epoch at which it was read.
+    pub read_at_ms: i64,
+    /// Set when it is a part of a longer text.
+    pub part: Option<Part>,
+}
+
+/// Names the end of a batch to [`crate::Source::release`]: batches are numbered from 1 as they are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct BatchEnd(pub u64);
+
+/// Records on their way from a source to the log.
+#[derive(Debug)]
+pub struct Batch {
+    buffer: Vec<u8>,
+    bytes_max: usize,
+    end: BatchEnd,
+    records: Vec<Raw>,
+    streams: Vec<Arc<Stream>>,
+    identities: Vec<(SourceId, serde_json::Value)>,
+    forgotten: Vec<SourceId>,
+    dropped: u64,
+}
+
+impl Batch {
+    /// An empty batch that is full at `bytes_max` bytes.
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            buffer: Vec::with_capacity(bytes_max),
+            bytes_max,
+            end: BatchEnd(1),
+            records: Vec::new(),
+            streams: Vec::new(),
+            identities: Vec::new(),
+            forgotten: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    /// Empties it for the next read and numbers that one.
+    pub fn next(&mut self) {
+        self.buffer.clear();
+        self.records.clear();
+        self.streams.clear();
+        self.identities.clear();
+        self.forgotten.clear();
+        self.dropped = 0;
+        self.end.0 += 1;
+    }
+
+    /// The number that [`crate::Source::release`] will be called with once this batch is durable.
+    pub fn end(&self) -> BatchEnd {
+        self.end
+    }
+
+    /// No further record should be added. The first record is taken whatever its size.
+    pub fn is_full(&self) -> bool {
+        self.buffer.len() >= self.bytes_max
+    }
+
+    /// Bytes of records that it still takes.
+    pub fn room(&self) -> usize {
+        self.bytes_max.saturating_sub(self.buffer.len())
+    }
+
+    /// The index by which records of this batch name `stream`. Cheap for the stream used last.
+    pub fn stream(&mut self, stream: &Arc<Stream>) -> u32 {
+        let found = self.streams.iter().rposition(|known| Arc::ptr_eq(known, stream));
+        let index = found.unwrap_or_else(|| {
+            self.streams.push(Arc::clone(stream));
+            self.streams.len() - 1
+        });
+        u32::try_from(index).expect("a batch of some MiB holds fewer than 2^32 streams")
+    }
+
+    /// Adds a record of `stream` at `span`. `context` travels with it (empty unless it needs one);
+    /// `carried` is what the framer holds after it, kept with the position.
+    #[expect(clippy::too_many_arguments, reason = "each is a plain field of the record")]
+    pub fn push(
+        &mut self,
+        stream: u32,
+        span: (u64, u64),
+        bytes: &[u8],
+        context: &[u8],
+        carried: &[u8],
+        read_at_ms: i64,
+        part: Option<Part>,
+    ) {
+        let bytes = self.keep(bytes);
+        let context = self.keep(context);
+        // The carried context changes rarely (once a second for a log's time): share it if it did not.
+        let carried = match self.records.last() {
+            Some(last) if self.slice(last.carried) == carried => last.carried,
+            _ => self.keep(carried),
+        };
+        let (start, end) = span;
+        self.records.push(Raw { stream, bytes, context, carried, start, end, read_at_ms, part });
+    }
+
+    /// Says what the source needs to know the stream again; kept with its next position.
+    pub fn identify(&mut self, source: SourceId, identity: serde_json::Value) {
+        self.identities.push((source, identity));
+    }
+
+    /// The stream is gone for good: its position is removed.
+    pub fn forget(&mut self, source: SourceId) {
+        self.forgotten.push(source);
+    }
+
+    /// Counts records that were lost before they could be read, such as the kernel's UDP drops.
+    pub fn count_dropped(&mut self, records: u64) {
+        self.dropped += records;
+    }
+
+    /// The records, in the order in which they were read.
+    pub fn records(&self) -> &[Raw] {
+        &self.records
+    }
+
+    /// The streams that [`Raw::stream`] names.
+    pub fn streams(&self) -> &[Arc<Stream>] {
+        &self.streams
+    }
+
+    /// What [`Batch::identify`] was told.
+    pub fn identities(&self) -> &[(SourceId, serde_json::Value)] {
+        &self.identities
+    }
+
+    /// What [`Batch::forget`] was told.
+    pub fn forgotten(&self) -> &[SourceId] {
+        &self.forgotten
+    }
+
+    /// What [`Batch::count_dropped`] was told.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Neither records nor news about streams.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.identities.is_empty() && self.forgotten.is_empty()
+    }
+
+    /// The bytes of a record.
+    pub fn bytes(&self, raw: &Raw) -> &[u8] {
+        self.slice(raw.bytes)
+    }
+
+    /// The context that travels with a record.
+    pub fn context(&self, raw: &Raw) -> &[u8] {
+        self.slice(raw.context)
+    }
+
+    /// The context after a record, kept with the position.
+    pub fn carried(&self, raw: &Raw) -> &[u8] {
+        self.slice(raw.carried)
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> (u32, u32) {
+        let offset = |n: usize| u32::try_from(n).expect("a batch is bounded well below 4 GiB");
+        let at = offset(self.buffer.len());
+        self.buffer.extend_from_slice(bytes);
+        (at, offset(bytes.len()))
+    }
+
+    fn slice(&self, (at, len): (u32, u32)) -> &[u8] {
+        &self.buffer[at as usize..(at + len) as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_gives_back_what_was_pushed_and_is_reused() {
+        let stream = Arc::new(Stream {
+            origin: Origin::default(),
+            topic: "laravel_logs".into(),
+            key: b"k".to_vec(),
+            resumable: true,
+        });
+        let mut batch = Batch::new(8);
+        let index = batch.stream(&stream);
+        batch.push(index, (0, 4), b"abc", b"", b"t1", 1, None);
+        batch.push(index, (4, 9), b"defg", b"t1", b"t1", 2, None);
+        assert!(batch.is_full());
+        let read: Vec<_> = batch
+            .records()
+            .iter()
+            .map(|raw| (batch.bytes(raw), batch.context(raw), batch.carried(raw)))
+            .collect();
+        assert_eq!(read, [(&b"abc"[..], &b""[..], &b"t1"[..]), (b"defg", b"t1", b"t1")]);
+        batch.next();
+        assert!(batch.is_empty() && !batch.is_full());
+        assert_eq!(batch.end(), BatchEnd(2));
+    }
+}

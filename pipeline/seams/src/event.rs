@@ -1,0 +1,242 @@
+//! What normalisers write and sinks take: Elasticsearch's own bulk lines, in one buffer.
+//!
+//! The buffer is the body of a `_bulk` request as it stands, so that on the way from a record to
+//! the store each document's bytes are written once.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::{RecordId, Rejection};
+
+/// One event in an [`Events`] or [`EventBatch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventMeta {
+    /// Its document's `_id`.
+    pub id: RecordId,
+    /// Index into [`EventBatch::data_streams`].
+    pub data_stream: u32,
+    /// The number that [`Events::begin_record`] was given.
+    pub record: u32,
+    /// Action line and document, newlines included.
+    pub lines: Range<usize>,
+    /// The JSON document alone.
+    pub document: Range<usize>,
+}
+
+/// Events as they are written, record after record.
+#[derive(Debug, Default)]
+pub struct Events {
+    body: Vec<u8>,
+    events: Vec<EventMeta>,
+    data_streams: Vec<String>,
+    record: u32,
+    ordinal: u32,
+}
+
+impl Events {
+    /// The following events are those of record number `record`.
+    pub fn begin_record(&mut self, record: u32) {
+        self.record = record;
+        self.ordinal = 0;
+    }
+
+    /// Adds one event: `document` appends exactly one JSON object on one line. The data stream is
+    /// `logs-<dataset>-<namespace>`. `id` is the record's; a record's further events get their own
+    /// from it.
+    pub fn push(
+        &mut self,
+        dataset: &str,
+        namespace: &str,
+        id: RecordId,
+        document: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let data_stream = self.data_stream(dataset, namespace);
+        let id = id.event(self.ordinal);
+        self.ordinal += 1;
+        let start = self.body.len();
+        self.body.extend_from_slice(b"{\"create\":{\"_index\":\"");
+        self.body.extend_from_slice(self.data_streams[data_stream as usize].as_bytes());
+        self.body.extend_from_slice(b"\",\"_id\":\"");
+        self.body.extend_from_slice(&id.text());
+        self.body.extend_from_slice(b"\"}}\n");
+        let at = self.body.len();
+        document(&mut self.body);
+        let document = at..self.body.len();
+        self.body.push(b'\n');
+        let lines = start..self.body.len();
+        self.events.push(EventMeta { id, data_stream, record: self.record, lines, document });
+    }
+
+    /// Takes the events of the current record back, when it is rejected after all.
+    pub fn undo_record(&mut self) {
+        while self.events.last().is_some_and(|event| event.record == self.record) {
+            let event = self.events.pop().expect("there is a last event");
+            self.body.truncate(event.lines.start);
+        }
+        self.ordinal = 0;
+    }
+
+    /// Bytes so far.
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Events so far.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// No events yet.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The documents, in order.
+    pub fn documents(&self) -> impl Iterator<Item = &[u8]> {
+        self.events.iter().map(|event| &self.body[event.document.clone()])
+    }
+
+    /// The events with their places, in order.
+    pub fn metas(&self) -> &[EventMeta] {
+        &self.events
+    }
+
+    /// Drops everything written so far and keeps the memory.
+    pub fn clear(&mut self) {
+        self.body.clear();
+        self.events.clear();
+        self.record = 0;
+        self.ordinal = 0;
+    }
+
+    /// Hands the events over and starts anew; the new buffer begins with the same capacity.
+    pub fn take(&mut self) -> EventBatch {
+        let capacity = self.body.capacity();
+        let body = std::mem::replace(&mut self.body, Vec::with_capacity(capacity));
+        let batch = EventBatch {
+            body: Bytes::from(body),
+            events: std::mem::take(&mut self.events),
+            data_streams: self.data_streams.clone(),
+        };
+        self.clear();
+        batch
+    }
+
+    fn data_stream(&mut self, dataset: &str, namespace: &str) -> u32 {
+        let named = |name: &String| {
+            name.strip_prefix("logs-")
+                .and_then(|rest| rest.strip_prefix(dataset))
+                .and_then(|rest| rest.strip_prefix('-'))
+                == Some(namespace)
+        };
+        let found = self.data_streams.iter().position(named).unwrap_or_else(|| {
+            self.data_streams.push(format!("logs-{dataset}-{namespace}"));
+            self.data_streams.len() - 1
+        });
+        u32::try_from(found).expect("fewer than 2^32 data streams")
+    }
+}
+
+/// Events on their way to a sink. Cloning shares the body.
+#[derive(Clone, Debug)]
+pub struct EventBatch {
+    /// The `_bulk` body.
+    pub body: Bytes,
+    /// The events in it.
+    pub events: Vec<EventMeta>,
+    /// The data streams that [`EventMeta::data_stream`] names.
+    pub data_streams: Vec<String>,
+}
+
+impl EventBatch {
+    /// The JSON document of an event.
+    pub fn document(&self, event: &EventMeta) -> &[u8] {
+        &self.body[event.document.clone()]
+    }
+
+    /// The data stream of an event.
+    pub fn data_stream(&self, event: &EventMeta) -> &str {
+        &self.data_streams[event.data_stream as usize]
+    }
+
+    /// A batch of the events for which `keep` says so, by index.
+    pub fn subset(&self, mut keep: impl FnMut(usize) -> bool) -> EventBatch {
+        let mut body = Vec::new();
+        let mut events = Vec::new();
+        for (_, event) in self.events.iter().enumerate().filter(|(index, _)| keep(*index)) {
+            let at = body.len();
+            let header = event.document.start - event.lines.start;
+            body.extend_from_slice(&self.body[event.lines.clone()]);
+            let mut event = event.clone();
+            event.document = at + header..at + header + event.document.len();
+            event.lines = at..body.len();
+            events.push(event);
+        }
+        EventBatch { body: body.into(), events, data_streams: self.data_streams.clone() }
+    }
+}
+
+/// What became of one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Durable, by this write.
+    Stored,
+    /// Durable, by an earlier one.
+    AlreadyThere,
+    /// Never: its record is dead-lettered.
+    Rejected(Rejection),
+    /// The store is too busy for it now: write it again after a pause, and less at a time.
+    Busy,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> RecordId {
+        RecordId([n; 16])
+    }
+
+    #[test]
+    fn the_body_is_a_bulk_request_as_it_stands() {
+        let mut events = Events::default();
+        events.begin_record(0);
+        events.push("laravel.log", "acme", id(1), |out| out.extend_from_slice(b"{\"a\":1}"));
+        let batch = events.take();
+        assert_eq!(
+            std::str::from_utf8(&batch.body).expect("UTF-8"),
+            "{\"create\":{\"_index\":\"logs-laravel.log-acme\",\"_id\":\"AQEBAQEBAQEBAQEBAQEBAQ\"}}\n{\"a\":1}\n"
+        );
+        assert!(events.is_empty());
+    }
+
+    #[test]
+    fn a_subset_keeps_documents_ids_and_streams_together() {
+        let mut events = Events::default();
+        for n in 0..3u8 {
+            events.begin_record(n.into());
+            events.push("a.b", if n == 1 { "x" } else { "y" }, id(n), |out| out.push(b'0' + n));
+        }
+        let batch = events.take().subset(|index| index != 0);
+        let seen: Vec<_> = batch
+            .events
+            .iter()
+            .map(|event| (event.record, batch.data_stream(event), batch.document(event)))
+            .collect();
+        assert_eq!(seen, [(1, "logs-a.b-x", &b"1"[..]), (2, "logs-a.b-y", b"2")]);
+    }
+
+    #[test]
+    fn a_record_that_is_rejected_half_way_leaves_nothing() {
+        let mut events = Events::default();
+        events.begin_record(0);
+        events.push("a.b", "x", id(1), |out| out.push(b'1'));
+        let bytes = events.bytes();
+        events.begin_record(1);
+        events.push("a.b", "x", id(2), |out| out.push(b'2'));
+        events.push("a.b", "x", id(2), |out| out.push(b'3'));
+        events.undo_record();
+        assert_eq!((events.len(), events.bytes()), (1, bytes));
+    }
+}

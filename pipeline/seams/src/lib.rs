@@ -1,0 +1,229 @@
+//! The seams of Tahoe: what a source, a format, a log and a store each promise, and nothing else.
+//!
+//! Everything here is pure and depends on no transport, format or store, so that formats
+//! (`schemas`) and transports (`pipeline`) can be written without knowing each other.
+
+mod batch;
+mod event;
+mod failure;
+mod record;
+
+use std::time::Duration;
+
+pub use batch::{Batch, BatchEnd, Raw, Stream};
+pub use event::{EventBatch, EventMeta, Events, Outcome};
+pub use failure::{LogError, Rejection, SinkError, SourceError};
+pub use record::{Conditions, Origin, Part, Record, RecordId, SourceId};
+
+/// What is read. The producer loop gives it a thread of its own and makes every call from there.
+pub trait Source: Send {
+    /// Called once, before the first read, with every position stored for this source's owner,
+    /// already moved forward over what the log was found to hold.
+    fn resume(&mut self, known: Vec<Known>) -> Result<(), SourceError>;
+    /// Adds whole records until `batch` is full or nothing more is there now; waits at most `wait`
+    /// for the first one. An error loses nothing: what was added before it is still sent.
+    fn read(&mut self, batch: &mut Batch, wait: Duration) -> Result<(), SourceError>;
+    /// Every record up to the end of this batch is durable in the log. Sources with an
+    /// acknowledgement (RELP, an LSN) give it here, and nowhere earlier.
+    fn release(&mut self, through: BatchEnd) -> Result<(), SourceError>;
+}
+
+/// Where one dataset's records begin and end. Pure: the same bytes give the same boundaries.
+pub trait Framer: Send + Sync {
+    /// Looks at `bytes`, which start at a boundary; the first `scanned` of them were seen by an
+    /// earlier call that found no end in them, and `ended` says that no byte will ever follow.
+    fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut;
+    /// Called after each record with its bytes; updates what a later record without a beginning of
+    /// its own needs (the last time seen, a CSV header). It becomes part of the position.
+    fn carry(&self, _record: &[u8], _context: &mut Vec<u8>) {}
+}
+
+/// What one record means. A function of its arguments: no I/O, clock, randomness or hidden state.
+pub trait Normalizer: Send + Sync {
+    /// Adds the record's events. A rejection is for ever: the loop dead-letters the record.
+    fn normalize(
+        &self,
+        record: &Record<'_>,
+        given: &Conditions,
+        events: &mut Events,
+    ) -> Result<(), Rejection>;
+}
+
+/// The durable log between producers and the transformer: Apache Kafka, or the embedded one.
+pub trait Log: Send + Sync {
+    /// How many partitions a topic has; [`LogError::NoTopic`] if it has not been set up.
+    fn partitions(&self, topic: &str) -> Result<u32, LogError>;
+    /// Creates what is missing of `topics`, changes nothing that is there.
+    fn setup(&self, topics: &[Topic]) -> Result<(), LogError>;
+    /// Takes the records in order, waiting while the log is full; [`Pending`] says when all are durable.
+    fn append(&self, records: &[Outgoing<'_>]) -> Result<Pending, LogError>;
+    /// Writes a fence (an empty value, no record) and gives its offset once it is durable.
+    fn fence(&self, topic: &str, partition: u32) -> Result<u64, LogError>;
+    /// Visits what is in `[from, to)` of a partition, in order; starts later if `from` is gone.
+    fn scan(
+        &self,
+        topic: &str,
+        partition: u32,
+        from: u64,
+        to: u64,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), LogError>;
+    /// The latest value of every key in the compacted positions topic.
+    fn positions(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LogError>;
+    /// Durably replaces positions; `None` removes a key.
+    fn store_positions(&self, changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<(), LogError>;
+    /// Claims the sources of `owner`. A newer claim of the same name fences this one.
+    fn own(&self, owner: &str) -> Result<Box<dyn Ownership>, LogError>;
+    /// Joins `group` on `topics`, from its committed offsets or else the earliest.
+    fn reader(&self, group: &str, topics: &[String]) -> Result<Box<dyn LogReader>, LogError>;
+}
+
+/// One member of a consumer group. Called by the transformer loop from one thread.
+pub trait LogReader: Send {
+    /// Visits records that are there now, waits at most `wait` for the first. Must be called often
+    /// even while everything is paused, or the group takes the partitions away.
+    fn read(&mut self, wait: Duration, visit: &mut Visit<'_>) -> Result<Polled, LogError>;
+    /// Stores `(topic, partition, next offset)`; only what the sink called durable comes here.
+    fn commit(&mut self, next: &[(String, u32, u64)]) -> Result<(), LogError>;
+    /// Stops and starts delivery of every assigned partition, while the sink is slow.
+    fn pause(&mut self, paused: bool) -> Result<(), LogError>;
+    /// Confirms a [`Polled::Revoking`] once its in-flight work is finished and committed.
+    fn confirm_revoked(&mut self) -> Result<(), LogError>;
+    /// Records that are in the log and not yet read, by `(topic, partition)`.
+    fn lag(&self) -> Result<Vec<(String, u32, u64)>, LogError>;
+}
+
+/// Where events are stored.
+#[async_trait::async_trait]
+pub trait Sink: Send + Sync {
+    /// One outcome per event, in order, each durable when it says so. An error means that the fate
+    /// of every event is unknown: the loop asks [`Sink::find`] before it writes again.
+    async fn write(&self, batch: &EventBatch) -> Result<Vec<Outcome>, SinkError>;
+    /// Which of these events the store holds already, wherever it put them.
+    async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError>;
+    /// Creates templates and data streams that are missing, idempotently.
+    async fn setup(&self) -> Result<(), SinkError>;
+    /// Connects, changes nothing, and says what is wrong with the setting that mends it.
+    async fn check(&self) -> Result<String, SinkError>;
+}
+
+/// Called per record; `Break` ends the visit after this record, which counts as visited.
+pub type Visit<'v> = dyn FnMut(LogRecord<'_>) -> std::ops::ControlFlow<()> + 'v;
+
+/// What [`Framer::cut`] found at the start of its bytes. `text` leaves the line terminator out,
+/// `end` includes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// A whole record, whatever follows. `orphan`: it has no beginning of its own and needs the context.
+    Record { text: usize, end: usize, orphan: bool },
+    /// A record if nothing follows soon; the reader closes it after a quiet time, and for ever.
+    Open { text: usize, end: usize, orphan: bool },
+    /// Bytes between records (an empty line).
+    Blank { end: usize },
+    /// No end of line yet.
+    Partial,
+}
+
+/// A stored position as the source gave it, and where to go on.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The stream's identity.
+    pub source: SourceId,
+    /// Grows by one when a file is truncated.
+    pub generation: u32,
+    /// First byte, or ordinal, that is not in the log.
+    pub next: u64,
+    /// What the framer carried up to there.
+    pub context: Vec<u8>,
+    /// What the source keeps to know the stream again: for files path, inode, birth time and fingerprint.
+    pub identity: serde_json::Value,
+}
+
+/// One record of the log as it is read back.
+#[derive(Clone, Copy, Debug)]
+pub struct LogRecord<'a> {
+    /// Topic name.
+    pub topic: &'a str,
+    /// Partition.
+    pub partition: u32,
+    /// Offset in the partition.
+    pub offset: u64,
+    /// Milliseconds since the epoch, as the producer gave them.
+    pub timestamp_ms: i64,
+    /// The key, empty if there is none.
+    pub key: &'a [u8],
+    /// The bytes; empty for a fence.
+    pub value: &'a [u8],
+    /// The `tahoe` header, if there is one.
+    pub header: Option<&'a [u8]>,
+}
+
+/// One record on its way into the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// Topic name.
+    pub topic: &'a str,
+    /// Partition, chosen by the loop so that it knows where to look after a crash.
+    pub partition: u32,
+    /// What must stay in order has the same key.
+    pub key: &'a [u8],
+    /// The bytes.
+    pub value: &'a [u8],
+    /// Milliseconds since the epoch at which it was read.
+    pub timestamp_ms: i64,
+    /// Headers: one, `tahoe`, on the hot path; more on dead letters.
+    pub headers: &'a [(&'a str, &'a [u8])],
+}
+
+/// A topic as `setup` creates it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// Partitions if it has to be created.
+    pub partitions: u32,
+    /// Kept by key for ever instead of by time.
+    pub compacted: bool,
+}
+
+/// The highest offset that an append reached in each partition that it touched.
+pub type Appended = Vec<(String, u32, u64)>;
+
+/// A claim on an owner's sources; dropped, it is given back.
+pub trait Ownership: Send + Sync {
+    /// Why this claim no longer holds, if it does not. The loop stops then.
+    fn lost(&self) -> Option<LogError>;
+}
+
+/// An append that may still be in flight.
+pub struct Pending(std::sync::mpsc::Receiver<Result<Appended, LogError>>);
+
+impl Pending {
+    /// The two ends of a promise that the log keeps. Dropping the sender counts as a failure.
+    pub fn channel() -> (std::sync::mpsc::SyncSender<Result<Appended, LogError>>, Self) {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        (sender, Self(receiver))
+    }
+
+    /// The result if it is known within `wait`; after it was given once, the promise is spent.
+    pub fn wait(&self, wait: Duration) -> Option<Result<Appended, LogError>> {
+        use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
+        match self.0.recv_timeout(wait) {
+            Ok(result) => Some(result),
+            Err(Timeout) => None,
+            Err(Disconnected) => Some(Err(LogError::Stopped)),
+        }
+    }
+}
+
+/// What a [`LogReader::read`] came back with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// It visited what was there, perhaps nothing.
+    Records,
+    /// The group takes these `(topic, partition)` away: finish and commit what is in flight, then
+    /// call [`LogReader::confirm_revoked`].
+    Revoking(Vec<(String, u32)>),
+    /// They are gone already (the session timed out): abandon what is in flight for them.
+    Lost(Vec<(String, u32)>),
+}
