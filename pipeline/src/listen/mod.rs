@@ -1,0 +1,1 @@
+//! Sockets as a source: syslog over UDP, TCP, TLS and RELP.

@@ -1,0 +1,1 @@
+//! The durable logs: Apache Kafka, and the embedded one.
