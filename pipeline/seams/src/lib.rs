@@ -20,6 +20,9 @@ pub trait Source: Send {
     /// Called once, before the first read, with every position stored for this source's owner,
     /// already moved forward over what the log was found to hold.
     fn resume(&mut self, known: Vec<Known>) -> Result<(), SourceError>;
+    /// Called between the start and [`Source::resume`] for every record of this owner that the log
+    /// holds beyond its stored position, in order: the chance to bring the carried context forward.
+    fn recover(&mut self, _record: &Record<'_>, _context: &mut Vec<u8>) {}
     /// Adds whole records until `batch` is full or nothing more is there now; waits at most `wait`
     /// for the first one. An error loses nothing: what was added before it is still sent.
     fn read(&mut self, batch: &mut Batch, wait: Duration) -> Result<(), SourceError>;
@@ -69,7 +72,7 @@ pub trait Log: Send + Sync {
         visit: &mut Visit<'_>,
     ) -> Result<(), LogError>;
     /// The latest value of every key in the compacted positions topic.
-    fn positions(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LogError>;
+    fn positions(&self) -> Result<Vec<KeyValue>, LogError>;
     /// Durably replaces positions; `None` removes a key.
     fn store_positions(&self, changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<(), LogError>;
     /// Claims the sources of `owner`. A newer claim of the same name fences this one.
@@ -115,11 +118,28 @@ pub type Visit<'v> = dyn FnMut(LogRecord<'_>) -> std::ops::ControlFlow<()> + 'v;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// A whole record, whatever follows. `orphan`: it has no beginning of its own and needs the context.
-    Record { text: usize, end: usize, orphan: bool },
+    Record {
+        /// Bytes of the record.
+        text: usize,
+        /// Bytes up to where the next one may begin.
+        end: usize,
+        /// It needs the carried context.
+        orphan: bool,
+    },
     /// A record if nothing follows soon; the reader closes it after a quiet time, and for ever.
-    Open { text: usize, end: usize, orphan: bool },
+    Open {
+        /// Bytes of the record so far.
+        text: usize,
+        /// Bytes up to where the next one may begin.
+        end: usize,
+        /// It needs the carried context.
+        orphan: bool,
+    },
     /// Bytes between records (an empty line).
-    Blank { end: usize },
+    Blank {
+        /// How many.
+        end: usize,
+    },
     /// No end of line yet.
     Partial,
 }
@@ -185,6 +205,9 @@ pub struct Topic {
     /// Kept by key for ever instead of by time.
     pub compacted: bool,
 }
+
+/// A key and its latest value in the positions topic.
+pub type KeyValue = (Vec<u8>, Vec<u8>);
 
 /// The highest offset that an append reached in each partition that it touched.
 pub type Appended = Vec<(String, u32, u64)>;

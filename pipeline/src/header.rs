@@ -1,0 +1,459 @@
+//! The `tahoe` header: what travels with a record, byte by byte. Version 1.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | version, 1 |
+//! | 1 | flags: 1 part, 2 last part, 4 context, 8 pack |
+//! | 16 | the record's id; with the pack flag 6, the segment's milliseconds, big endian |
+//! | varint | start of the position |
+//! | varint | end minus start |
+//! | varint | index of the part, with flag 1 |
+//! | varint + n | the context, with flag 4 |
+//! | varint + n × 2 varints | with flag 8: how many records, then for each the bytes of its text and of its span |
+//! | 16 | the stream's id |
+//! | varint | the stream's generation |
+//! | 6 × (varint + n) | dataset, namespace, host, path, peer, time zone |
+//! | varint + n × 2 × (varint + n) | labels |
+//! | varint + n × (varint + n) | tags |
+//!
+//! Varints are LEB128, unsigned. Everything from the stream's id on is the same for all records of
+//! a stream: it is encoded once and copied, and a reader that has seen the same bytes before does
+//! not decode them again. A pack's texts are joined by one newline each; the ids of its records
+//! follow from segment, stream and position, as [`RecordId::new`] makes them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tahoe_seams::{Origin, Part, RecordId, SourceId};
+
+/// The header's name in Kafka.
+pub const NAME: &str = "tahoe";
+
+/// The version that this code writes, and the newest that it reads.
+pub const VERSION: u8 = 1;
+
+const PART: u8 = 1;
+const LAST_PART: u8 = 2;
+const CONTEXT: u8 = 4;
+const PACK: u8 = 8;
+
+/// Longest string in a header, and most labels or tags: what a settings file may hold, not a limit
+/// that real origins meet.
+const STRING_BYTES_MAX: usize = 64 * 1024;
+
+/// What is wrong with a header.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// Written by a newer Tahoe: this one must not guess.
+    #[error("header version {0} is newer than {VERSION}: update this binary before the producers")]
+    Newer(u8),
+    /// Not a header that any version wrote.
+    #[error("header ends or breaks at byte {0}")]
+    Broken(usize),
+}
+
+/// The part of a header that is the same for a whole stream, encoded once.
+pub fn encode_origin(origin: &Origin) -> Vec<u8> {
+    let mut out = Vec::with_capacity(128);
+    out.extend_from_slice(&origin.source.0);
+    put_varint(&mut out, u64::from(origin.generation));
+    let texts = [
+        &origin.dataset,
+        &origin.namespace,
+        &origin.host,
+        &origin.path,
+        &origin.peer,
+        &origin.time_zone,
+    ];
+    texts.into_iter().for_each(|text| put_bytes(&mut out, text.as_bytes()));
+    put_varint(&mut out, origin.labels.len() as u64);
+    for (name, value) in &origin.labels {
+        put_bytes(&mut out, name.as_bytes());
+        put_bytes(&mut out, value.as_bytes());
+    }
+    put_varint(&mut out, origin.tags.len() as u64);
+    origin.tags.iter().for_each(|tag| put_bytes(&mut out, tag.as_bytes()));
+    out
+}
+
+/// Appends the header of one record. `origin` is what [`encode_origin`] gave.
+pub fn encode(
+    out: &mut Vec<u8>,
+    id: RecordId,
+    span: (u64, u64),
+    part: Option<Part>,
+    context: &[u8],
+    origin: &[u8],
+) {
+    let mut flags = 0;
+    if let Some(part) = part {
+        flags |= PART | if part.last { LAST_PART } else { 0 };
+    }
+    if !context.is_empty() {
+        flags |= CONTEXT;
+    }
+    out.extend_from_slice(&[VERSION, flags]);
+    out.extend_from_slice(&id.0);
+    put_varint(out, span.0);
+    put_varint(out, span.1 - span.0);
+    if let Some(part) = part {
+        put_varint(out, u64::from(part.index));
+    }
+    if !context.is_empty() {
+        put_bytes(out, context);
+    }
+    out.extend_from_slice(origin);
+}
+
+/// Appends the header of a pack that begins at `start`; `lengths` are the bytes of each record's
+/// text and of its span.
+pub fn encode_pack(
+    out: &mut Vec<u8>,
+    segment_ms: i64,
+    start: u64,
+    lengths: &[(u32, u32)],
+    origin: &[u8],
+) {
+    out.extend_from_slice(&[VERSION, PACK]);
+    out.extend_from_slice(&segment_ms.to_be_bytes()[2..]);
+    put_varint(out, start);
+    put_varint(out, lengths.iter().map(|(_, span)| u64::from(*span)).sum());
+    put_varint(out, lengths.len() as u64);
+    for (text, span) in lengths {
+        put_varint(out, u64::from(*text));
+        put_varint(out, u64::from(*span));
+    }
+    out.extend_from_slice(origin);
+}
+
+/// A header as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// What identifies the record, or each of the records.
+    pub content: Content<'a>,
+    /// Where it came from.
+    pub origin: Arc<Origin>,
+    /// First byte, or ordinal, of the position.
+    pub start: u64,
+    /// One past the last.
+    pub end: u64,
+}
+
+/// One record, or several in one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// One record.
+    Single {
+        /// Its identity.
+        id: RecordId,
+        /// Set when it is a part of a longer text.
+        part: Option<Part>,
+        /// What the framer carried.
+        context: &'a [u8],
+    },
+    /// Several.
+    Pack {
+        /// The first six bytes of their ids.
+        segment_ms: i64,
+        /// Their boundaries, for [`Boundaries`].
+        boundaries: &'a [u8],
+        /// How many they are.
+        records: u64,
+    },
+}
+
+/// Iterates over `(bytes of text, bytes of span)` of a pack's records.
+#[derive(Clone, Debug)]
+pub struct Boundaries<'a>(Cursor<'a>);
+
+impl<'a> Boundaries<'a> {
+    /// Over [`Content::Pack`]'s boundaries.
+    pub fn new(boundaries: &'a [u8]) -> Self {
+        Self(Cursor { bytes: boundaries, at: 0 })
+    }
+}
+
+impl Iterator for Boundaries<'_> {
+    type Item = (usize, u64);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = usize::try_from(self.0.varint().ok()?).ok()?;
+        Some((text, self.0.varint().ok()?))
+    }
+}
+
+/// Decodes headers and remembers the origins that it has seen, so that each is decoded once.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    last: Option<(Box<[u8]>, Arc<Origin>)>,
+    seen: HashMap<Box<[u8]>, Arc<Origin>>,
+}
+
+/// Origins remembered at most: a few hundred bytes each, so a few MiB. Past it, all are forgotten
+/// at once, which costs one decoding each.
+const ORIGINS_MAX: usize = 8192;
+
+impl Decoder {
+    /// Decodes one header.
+    ///
+    /// # Errors
+    /// [`HeaderError`]; nothing in it is guessed.
+    pub fn decode<'a>(&mut self, bytes: &'a [u8]) -> Result<Header<'a>, HeaderError> {
+        let mut cursor = Cursor { bytes, at: 0 };
+        let version = cursor.byte()?;
+        if version > VERSION {
+            return Err(HeaderError::Newer(version));
+        }
+        let flags = cursor.byte()?;
+        if version == 0 || flags & !(PART | LAST_PART | CONTEXT | PACK) != 0 {
+            return Err(HeaderError::Broken(cursor.at - 1));
+        }
+        if flags & PACK != 0 {
+            return self.pack(cursor);
+        }
+        let id = RecordId(cursor.array()?);
+        let (start, end) = cursor.span()?;
+        let part = match flags & PART {
+            0 => None,
+            _ => Some(Part { index: cursor.varint_u32()?, last: flags & LAST_PART != 0 }),
+        };
+        let context = if flags & CONTEXT == 0 { &[][..] } else { cursor.bytes()? };
+        let origin = self.origin(cursor)?;
+        Ok(Header { content: Content::Single { id, part, context }, origin, start, end })
+    }
+
+    fn pack<'a>(&mut self, mut cursor: Cursor<'a>) -> Result<Header<'a>, HeaderError> {
+        let ms: [u8; 6] = cursor.array()?;
+        let mut wide = [0u8; 8];
+        wide[2..].copy_from_slice(&ms);
+        let (start, end) = cursor.span()?;
+        let records = cursor.varint()?;
+        let from = cursor.at;
+        for _ in 0..records {
+            cursor.varint()?;
+            cursor.varint()?;
+        }
+        let boundaries = &cursor.bytes[from..cursor.at];
+        let segment_ms = i64::from_be_bytes(wide);
+        let origin = self.origin(cursor)?;
+        Ok(Header {
+            content: Content::Pack { segment_ms, boundaries, records },
+            origin,
+            start,
+            end,
+        })
+    }
+
+    fn origin(&mut self, cursor: Cursor<'_>) -> Result<Arc<Origin>, HeaderError> {
+        let encoded = &cursor.bytes[cursor.at..];
+        if let Some((last, origin)) = &self.last
+            && **last == *encoded
+        {
+            return Ok(Arc::clone(origin));
+        }
+        let origin = match self.seen.get(encoded) {
+            Some(origin) => Arc::clone(origin),
+            None => {
+                let origin = Arc::new(decode_origin(cursor)?);
+                if self.seen.len() >= ORIGINS_MAX {
+                    self.seen.clear();
+                }
+                self.seen.insert(encoded.into(), Arc::clone(&origin));
+                origin
+            }
+        };
+        self.last = Some((encoded.into(), Arc::clone(&origin)));
+        Ok(origin)
+    }
+}
+
+fn decode_origin(mut cursor: Cursor<'_>) -> Result<Origin, HeaderError> {
+    let mut origin = Origin {
+        source: SourceId(cursor.array()?),
+        generation: cursor.varint_u32()?,
+        dataset: cursor.text()?,
+        namespace: cursor.text()?,
+        host: cursor.text()?,
+        path: cursor.text()?,
+        peer: cursor.text()?,
+        time_zone: cursor.text()?,
+        labels: Vec::new(),
+        tags: Vec::new(),
+    };
+    for _ in 0..cursor.varint()? {
+        origin.labels.push((cursor.text()?, cursor.text()?));
+    }
+    for _ in 0..cursor.varint()? {
+        origin.tags.push(cursor.text()?);
+    }
+    if cursor.at == cursor.bytes.len() { Ok(origin) } else { Err(cursor.broken()) }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn broken(&self) -> HeaderError {
+        HeaderError::Broken(self.at)
+    }
+
+    fn byte(&mut self) -> Result<u8, HeaderError> {
+        let byte = *self.bytes.get(self.at).ok_or(self.broken())?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn take(&mut self, len: usize) -> Result<&'a [u8], HeaderError> {
+        let end = self.at.checked_add(len).ok_or(self.broken())?;
+        let taken = self.bytes.get(self.at..end).ok_or(self.broken())?;
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], HeaderError> {
+        let mut out = [0; N];
+        out.copy_from_slice(self.take(N)?);
+        Ok(out)
+    }
+
+    fn varint(&mut self) -> Result<u64, HeaderError> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(self.broken())
+    }
+
+    fn varint_u32(&mut self) -> Result<u32, HeaderError> {
+        u32::try_from(self.varint()?).map_err(|_| self.broken())
+    }
+
+    fn span(&mut self) -> Result<(u64, u64), HeaderError> {
+        let start = self.varint()?;
+        let end = start.checked_add(self.varint()?).ok_or(self.broken())?;
+        Ok((start, end))
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], HeaderError> {
+        let len = usize::try_from(self.varint()?).map_err(|_| self.broken())?;
+        if len > STRING_BYTES_MAX {
+            return Err(self.broken());
+        }
+        self.take(len)
+    }
+
+    fn text(&mut self) -> Result<String, HeaderError> {
+        let bytes = self.bytes()?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| self.broken())
+    }
+}
+
+fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn origin() -> Origin {
+        Origin {
+            source: SourceId(*b"0123456789abcdef"),
+            generation: 3,
+            dataset: "laravel.log".into(),
+            namespace: "acme".into(),
+            host: "web-1".into(),
+            path: "/srv/app/storage/logs/laravel.log".into(),
+            peer: String::new(),
+            time_zone: "Europe/Madrid".into(),
+            labels: vec![("deployment".into(), "blue".into())],
+            tags: vec!["shop".into()],
+        }
+    }
+
+    #[test]
+    fn a_header_gives_back_what_was_written() {
+        let part = Some(Part { index: 2, last: true });
+        let mut bytes = Vec::new();
+        encode(&mut bytes, RecordId([9; 16]), (300, 572), part, b"ctx", &encode_origin(&origin()));
+        let mut decoder = Decoder::default();
+        let header = decoder.decode(&bytes).expect("a header");
+        assert_eq!((header.start, header.end), (300, 572));
+        assert_eq!(*header.origin, origin());
+        let content = Content::Single { id: RecordId([9; 16]), part, context: b"ctx" };
+        assert_eq!(header.content, content);
+    }
+
+    #[test]
+    fn a_pack_gives_back_its_boundaries() {
+        let mut bytes = Vec::new();
+        let lengths = [(271, 272), (0, 1), (70_000, 70_002)];
+        encode_pack(&mut bytes, 1_700_000_000_000, 10, &lengths, &encode_origin(&origin()));
+        let mut decoder = Decoder::default();
+        let header = decoder.decode(&bytes).expect("a header");
+        assert_eq!((header.start, header.end), (10, 10 + 272 + 1 + 70_002));
+        let Content::Pack { segment_ms, boundaries, records } = header.content else {
+            panic!("a pack")
+        };
+        assert_eq!((segment_ms, records), (1_700_000_000_000, 3));
+        let read: Vec<_> = Boundaries::new(boundaries).collect();
+        assert_eq!(read, [(271, 272), (0, 1), (70_000, 70_002)]);
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_and_says_what_to_update() {
+        let error = Decoder::default().decode(&[2, 0, 0]).expect_err("newer");
+        assert_eq!(error, HeaderError::Newer(2));
+        assert!(error.to_string().contains("update this binary"));
+    }
+
+    /// Topics hold headers for days: these bytes must be readable by every later version.
+    #[test]
+    fn version_1_stays_as_it_is() {
+        let mut bytes = Vec::new();
+        let origin = Origin { dataset: "a.b".into(), ..Origin::default() };
+        encode(&mut bytes, RecordId([1; 16]), (128, 130), None, b"", &encode_origin(&origin));
+        let mut expected = vec![1, 0];
+        expected.extend([1; 16]);
+        expected.extend([0x80, 0x01, 2]);
+        expected.extend([0; 16]);
+        expected.extend([0, 3, b'a', b'.', b'b', 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut with_version = vec![1];
+            with_version.extend_from_slice(&bytes);
+            let _ = Decoder::default().decode(&bytes);
+            let _ = Decoder::default().decode(&with_version);
+        }
+
+        #[test]
+        fn every_cut_of_a_header_is_an_error(cut in 0usize..140) {
+            let mut bytes = Vec::new();
+            encode(&mut bytes, RecordId([9; 16]), (300, 572), None, b"", &encode_origin(&origin()));
+            prop_assume!(cut < bytes.len());
+            prop_assert!(Decoder::default().decode(&bytes[..cut]).is_err());
+        }
+    }
+}
