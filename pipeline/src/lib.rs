@@ -5,7 +5,13 @@ pub mod header;
 pub mod journal;
 pub mod listen;
 pub mod log;
+pub mod partition;
+pub mod positions;
+pub mod produce;
+pub mod retry;
 pub mod secret;
+pub mod stop;
 pub mod tail;
+pub mod telemetry;
 
 pub use tahoe_seams as seams;

@@ -52,6 +52,7 @@ pub struct Batch {
     end: BatchEnd,
     records: Vec<Raw>,
     streams: Vec<Arc<Stream>>,
+    beginnings: Vec<(u32, u64)>,
     identities: Vec<(SourceId, serde_json::Value)>,
     forgotten: Vec<SourceId>,
     dropped: u64,
@@ -66,6 +67,7 @@ impl Batch {
             end: BatchEnd(1),
             records: Vec::new(),
             streams: Vec::new(),
+            beginnings: Vec::new(),
             identities: Vec::new(),
             forgotten: Vec::new(),
             dropped: 0,
@@ -77,6 +79,7 @@ impl Batch {
         self.buffer.clear();
         self.records.clear();
         self.streams.clear();
+        self.beginnings.clear();
         self.identities.clear();
         self.forgotten.clear();
         self.dropped = 0;
@@ -132,6 +135,12 @@ impl Batch {
         self.records.push(Raw { stream, bytes, context, carried, start, end, read_at_ms, part });
     }
 
+    /// A stream (or a new generation of it) begins at `at`, which is stored even before it has a
+    /// record: a file first seen at its end must not be first seen again after a crash.
+    pub fn begin(&mut self, stream: u32, at: u64) {
+        self.beginnings.push((stream, at));
+    }
+
     /// Says what the source needs to know the stream again; kept with its next position.
     pub fn identify(&mut self, source: SourceId, identity: serde_json::Value) {
         self.identities.push((source, identity));
@@ -157,6 +166,11 @@ impl Batch {
         &self.streams
     }
 
+    /// What [`Batch::begin`] was told.
+    pub fn beginnings(&self) -> &[(u32, u64)] {
+        &self.beginnings
+    }
+
     /// What [`Batch::identify`] was told.
     pub fn identities(&self) -> &[(SourceId, serde_json::Value)] {
         &self.identities
@@ -174,7 +188,11 @@ impl Batch {
 
     /// Neither records nor news about streams.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.identities.is_empty() && self.forgotten.is_empty()
+        self.records.is_empty()
+            && self.beginnings.is_empty()
+            && self.identities.is_empty()
+            && self.forgotten.is_empty()
+            && self.dropped == 0
     }
 
     /// The bytes of a record.

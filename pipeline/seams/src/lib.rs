@@ -191,8 +191,10 @@ pub struct Outgoing<'a> {
     pub value: &'a [u8],
     /// Milliseconds since the epoch at which it was read.
     pub timestamp_ms: i64,
-    /// Headers: one, `tahoe`, on the hot path; more on dead letters.
-    pub headers: &'a [(&'a str, &'a [u8])],
+    /// The `tahoe` header, alone on the hot path.
+    pub header: Option<&'a [u8]>,
+    /// Further headers, on dead letters.
+    pub more_headers: &'a [(&'a str, &'a [u8])],
 }
 
 /// A topic as `setup` creates it.

@@ -1,0 +1,395 @@
+//! The producer loop: a source's records into the log, each once.
+//!
+//! A position is stored only after every record up to it is acknowledged; the time in a record's
+//! id is stored before the record is sent. Between the two lies what a crash may leave undecided,
+//! and `recover` decides it from the log itself.
+
+mod recover;
+mod streams;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tahoe_seams::{
+    Appended, Batch, BatchEnd, Known, Log, LogError, Outgoing, Ownership, Pending, Raw, RecordId,
+    Source, SourceError,
+};
+
+pub use recover::each as each_record;
+use streams::{Address, Span, Streams};
+
+use crate::header;
+use crate::stop::Stop;
+use crate::telemetry::ProducerCounts;
+
+/// A batch is one MiB: large enough that its fixed costs vanish, small enough for eight in flight.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// In flight at most, so 8 MiB beside what the log's client buffers.
+const FLIGHTS_MAX: usize = 8;
+
+/// After this long without anything in flight, positions are stored clean.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// How a producer runs.
+#[derive(Clone, Debug)]
+pub struct ProduceSettings {
+    /// Who owns the positions: one running instance per name.
+    pub owner: String,
+    /// How long a stop waits for what is in flight.
+    pub grace: Duration,
+    /// Bytes of records in one Kafka record; 0 puts each in its own.
+    pub pack_bytes: usize,
+}
+
+/// Why the loop ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ProduceError {
+    /// Start again from the stored positions, after a pause.
+    #[error("{0}")]
+    Again(String),
+    /// A person must change something first.
+    #[error("{0}")]
+    Stop(String),
+}
+
+impl From<LogError> for ProduceError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Retry(..) | LogError::Stopped => Self::Again(error.to_string()),
+            LogError::NoTopic(_)
+            | LogError::Fenced(_)
+            | LogError::TooLarge { .. }
+            | LogError::Stop(..) => Self::Stop(error.to_string()),
+        }
+    }
+}
+
+impl From<SourceError> for ProduceError {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Retry(..) => Self::Again(error.to_string()),
+            SourceError::Stop(..) => Self::Stop(error.to_string()),
+        }
+    }
+}
+
+/// Runs until `stop` is asked for; then finishes what is in flight and stores clean positions.
+///
+/// # Errors
+/// [`ProduceError`] says whether starting again may help. Nothing that the source can give again
+/// is lost either way.
+pub fn produce(
+    log: &dyn Log,
+    source: &mut dyn Source,
+    settings: &ProduceSettings,
+    stop: &Stop,
+    counts: &Arc<ProducerCounts>,
+) -> Result<(), ProduceError> {
+    let ownership = log.own(&settings.owner)?;
+    let recovered = recover::recover(log, &settings.owner, source)?;
+    counts.already_there.add(recovered.records);
+    let known = recovered.positions.iter().map(|position| Known {
+        source: position.source,
+        generation: position.generation,
+        next: position.next,
+        context: position.context.clone(),
+        identity: position.identity.clone(),
+    });
+    source.resume(known.collect())?;
+    let mut producer = Producer {
+        log,
+        source,
+        settings,
+        counts,
+        streams: Streams::new(&settings.owner, recovered.positions),
+        flights: VecDeque::new(),
+        idle_since: Some(Instant::now()),
+    };
+    let result = producer.run(stop, ownership.as_ref());
+    let in_flight: u64 = producer.flights.iter().map(|flight| flight.lost_if_dropped).sum();
+    counts.dropped.add(in_flight);
+    result
+}
+
+struct Flight {
+    pending: Pending,
+    end: BatchEnd,
+    spans: Vec<Span>,
+    records: u64,
+    /// Records of streams whose source cannot give them again.
+    lost_if_dropped: u64,
+}
+
+struct Producer<'a> {
+    log: &'a dyn Log,
+    source: &'a mut dyn Source,
+    settings: &'a ProduceSettings,
+    counts: &'a ProducerCounts,
+    streams: Streams,
+    flights: VecDeque<Flight>,
+    /// When the last flight landed, until positions were stored after it.
+    idle_since: Option<Instant>,
+}
+
+impl Producer<'_> {
+    fn run(&mut self, stop: &Stop, ownership: &dyn Ownership) -> Result<(), ProduceError> {
+        let mut batch = Batch::new(BATCH_BYTES);
+        while !stop.is_asked() {
+            if let Some(lost) = ownership.lost() {
+                return Err(lost.into());
+            }
+            self.collect(Duration::ZERO)?;
+            self.store_if_idle()?;
+            // With something in flight its acknowledgement is the next event, in milliseconds.
+            let wait = if self.flights.is_empty() { 100 } else { 5 };
+            let read = self.source.read(&mut batch, Duration::from_millis(wait));
+            if !batch.is_empty() {
+                self.send(&batch)?;
+                batch.next();
+            }
+            read?;
+            while self.flights.len() >= FLIGHTS_MAX && !stop.is_urgent() {
+                self.collect(Duration::from_millis(100))?;
+            }
+        }
+        self.finish(stop)
+    }
+
+    /// Waits for what is in flight, within the grace period, and stores where to resume.
+    fn finish(&mut self, stop: &Stop) -> Result<(), ProduceError> {
+        let deadline = Instant::now() + self.settings.grace;
+        while !self.flights.is_empty() && Instant::now() < deadline && !stop.is_urgent() {
+            self.collect(Duration::from_millis(50))?;
+        }
+        let clean = self.flights.is_empty();
+        Ok(self.streams.store(self.log, &[], clean, now_ms())?)
+    }
+
+    fn send(&mut self, batch: &Batch) -> Result<(), ProduceError> {
+        self.counts.dropped.add(batch.dropped());
+        self.counts.read.add(batch.records().len() as u64 + batch.dropped());
+        if self.streams.changes_generation(batch) {
+            while !self.flights.is_empty() {
+                self.collect(Duration::from_millis(100))?;
+            }
+        }
+        let addresses = self.streams.admit(self.log, batch)?;
+        if !batch.forgotten().is_empty() || !batch.beginnings().is_empty() {
+            self.streams.store(self.log, batch.forgotten(), false, now_ms())?;
+        }
+        self.idle_since.get_or_insert_with(Instant::now);
+        if batch.records().is_empty() {
+            return Ok(());
+        }
+        let spans = spans(batch, &addresses);
+        let now_ms = now_ms();
+        self.streams.reserve(self.log, &spans, now_ms)?;
+        let envelopes =
+            envelopes(batch, &addresses, &self.streams, now_ms, self.settings.pack_bytes);
+        let outgoing = envelopes.outgoing(batch, &addresses);
+        let pending = self.log.append(&outgoing)?;
+        let lost_if_dropped = batch
+            .records()
+            .iter()
+            .filter(|raw| !batch.streams()[raw.stream as usize].resumable)
+            .count() as u64;
+        let records = batch.records().len() as u64;
+        self.flights.push_back(Flight {
+            pending,
+            end: batch.end(),
+            spans,
+            records,
+            lost_if_dropped,
+        });
+        Ok(())
+    }
+
+    /// Takes acknowledgements in the order of sending, waiting at most `wait` for the first.
+    fn collect(&mut self, mut wait: Duration) -> Result<(), ProduceError> {
+        while let Some(flight) = self.flights.front() {
+            let Some(result) = flight.pending.wait(wait) else { break };
+            wait = Duration::ZERO;
+            let offsets: Appended = result?;
+            let flight = self.flights.pop_front().expect("it was the front one");
+            self.streams.acknowledge(&flight.spans, &offsets);
+            self.counts.appended.add(flight.records);
+            self.source.release(flight.end)?;
+            self.idle_since = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    fn store_if_idle(&mut self) -> Result<(), ProduceError> {
+        if self.flights.is_empty() && self.idle_since.is_some_and(|since| since.elapsed() >= IDLE) {
+            self.streams.store(self.log, &[], true, now_ms())?;
+            self.idle_since = None;
+        }
+        Ok(())
+    }
+}
+
+/// One span per stream of the batch, in which its records lie.
+fn spans(batch: &Batch, addresses: &[Address]) -> Vec<Span> {
+    let mut spans: Vec<Option<Span>> = addresses.iter().map(|_| None).collect();
+    let mut last: Vec<Option<&Raw>> = vec![None; addresses.len()];
+    for raw in batch.records() {
+        let index = raw.stream as usize;
+        let stream = &batch.streams()[index];
+        let span = spans[index].get_or_insert_with(|| Span {
+            source: stream.origin.source,
+            first_start: raw.start,
+            last_start: raw.start,
+            end: raw.end,
+            carried: Vec::new(),
+            topic: stream.topic.clone(),
+            partition: addresses[index].partition,
+        });
+        span.last_start = raw.start;
+        span.end = raw.end;
+        last[index] = Some(raw);
+    }
+    for (span, raw) in spans.iter_mut().zip(last) {
+        if let (Some(span), Some(raw)) = (span, raw) {
+            span.carried = batch.carried(raw).to_vec();
+        }
+    }
+    spans.into_iter().flatten().collect()
+}
+
+/// Headers, and packed values, of one batch: one buffer each, so that they cost two allocations.
+struct Envelopes {
+    headers: Vec<u8>,
+    packed: Vec<u8>,
+    each: Vec<Envelope>,
+}
+
+struct Envelope {
+    stream: u32,
+    header_end: usize,
+    value: Value,
+    read_at_ms: i64,
+}
+
+enum Value {
+    Record(usize),
+    Packed(usize),
+}
+
+fn envelopes(
+    batch: &Batch,
+    addresses: &[Address],
+    streams: &Streams,
+    now_ms: i64,
+    pack_bytes: usize,
+) -> Envelopes {
+    let records = batch.records();
+    let mut out = Envelopes {
+        headers: Vec::with_capacity(records.len() * 160),
+        packed: Vec::new(),
+        each: Vec::with_capacity(records.len()),
+    };
+    let mut index = 0;
+    while let Some(raw) = records.get(index) {
+        let origin = &batch.streams()[raw.stream as usize].origin;
+        let encoded = &addresses[raw.stream as usize].encoded_origin;
+        let segment_ms = streams.segment_ms(origin.source, raw.start, now_ms);
+        let lengths = pack(batch, index, pack_bytes, |start| {
+            streams.segment_ms(origin.source, start, now_ms) == segment_ms
+        });
+        if lengths.len() > 1 {
+            header::encode_pack(&mut out.headers, segment_ms, raw.start, &lengths, encoded);
+            for (ordinal, raw) in records[index..index + lengths.len()].iter().enumerate() {
+                if ordinal > 0 {
+                    out.packed.push(b'\n');
+                }
+                out.packed.extend_from_slice(batch.bytes(raw));
+            }
+        } else {
+            let bytes = batch.bytes(raw);
+            let span = (raw.start, raw.end);
+            let id = RecordId::new(segment_ms, origin.source, origin.generation, span, bytes);
+            header::encode(&mut out.headers, id, span, raw.part, batch.context(raw), encoded);
+        }
+        out.each.push(Envelope {
+            stream: raw.stream,
+            header_end: out.headers.len(),
+            value: match lengths.len() {
+                0 | 1 => Value::Record(index),
+                _ => Value::Packed(out.packed.len()),
+            },
+            read_at_ms: raw.read_at_ms,
+        });
+        index += lengths.len().max(1);
+    }
+    out
+}
+
+/// Lengths of the records from `first` on that share one Kafka record: neighbours of one stream
+/// and one segment, none with a context or a part of its own, up to `pack_bytes`.
+fn pack(
+    batch: &Batch,
+    first: usize,
+    pack_bytes: usize,
+    same_segment: impl Fn(u64) -> bool,
+) -> Vec<(u32, u32)> {
+    let mut lengths = Vec::new();
+    let mut bytes = 0;
+    let mut next = None;
+    let stream = batch.records()[first].stream;
+    for raw in &batch.records()[first..] {
+        let text = batch.bytes(raw);
+        bytes += text.len() + 1;
+        let alone = raw.stream != stream
+            || raw.part.is_some()
+            || !batch.context(raw).is_empty()
+            || next.is_some_and(|next| next != raw.start)
+            || bytes > pack_bytes
+            || !same_segment(raw.start);
+        let (Ok(text), Ok(span)) = (text.len().try_into(), (raw.end - raw.start).try_into()) else {
+            break;
+        };
+        if alone {
+            break;
+        }
+        lengths.push((text, span));
+        next = Some(raw.end);
+    }
+    lengths
+}
+
+impl Envelopes {
+    fn outgoing<'a>(&'a self, batch: &'a Batch, addresses: &[Address]) -> Vec<Outgoing<'a>> {
+        let mut out = Vec::with_capacity(self.each.len());
+        let (mut header_at, mut packed_at) = (0, 0);
+        for envelope in &self.each {
+            let stream = &batch.streams()[envelope.stream as usize];
+            let value = match envelope.value {
+                Value::Record(index) => batch.bytes(&batch.records()[index]),
+                Value::Packed(end) => {
+                    let value = &self.packed[packed_at..end];
+                    packed_at = end;
+                    value
+                }
+            };
+            out.push(Outgoing {
+                topic: &stream.topic,
+                partition: addresses[envelope.stream as usize].partition,
+                key: &stream.key,
+                value,
+                timestamp_ms: envelope.read_at_ms,
+                header: Some(&self.headers[header_at..envelope.header_end]),
+                more_headers: &[],
+            });
+            header_at = envelope.header_end;
+        }
+        out
+    }
+}
+
+/// Milliseconds since the epoch.
+pub(crate) fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,135 @@
+//! After a crash: what the log already holds beyond the stored positions.
+//!
+//! A fence goes into each partition that the last run may have used. What is before it is read and
+//! counts; what a dead process's socket still delivers behind it has the same ids, and the store
+//! drops it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
+
+use tahoe_seams::{Log, LogError, LogRecord, Part, Record, RecordId, Source, SourceId};
+
+use crate::header::{Boundaries, Content, Decoder, Header};
+use crate::positions::{self, Position};
+
+/// Positions as they really are, and how many records the log held beyond the stored ones.
+pub(super) struct Recovered {
+    pub(super) positions: Vec<Position>,
+    pub(super) records: u64,
+}
+
+pub(super) fn recover(
+    log: &dyn Log,
+    owner: &str,
+    source: &mut dyn Source,
+) -> Result<Recovered, LogError> {
+    let stored = positions::of_owner(owner, &log.positions()?)?;
+    let mut scans: BTreeMap<(String, u32), u64> = BTreeMap::new();
+    for position in stored.iter().filter(|position| !position.clean) {
+        let from =
+            scans.entry((position.topic.clone(), position.partition)).or_insert(position.scan_from);
+        *from = (*from).min(position.scan_from);
+    }
+    let mut recovery = Recovery {
+        positions: stored.into_iter().map(|position| (position.source, position)).collect(),
+        decoder: Decoder::default(),
+        records: 0,
+    };
+    for ((topic, partition), from) in scans {
+        let fence = log.fence(&topic, partition)?;
+        let mut failure = None;
+        log.scan(
+            &topic,
+            partition,
+            from,
+            fence,
+            &mut |found| match recovery.take(&found, source) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
+            },
+        )?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        tracing::info!(topic, partition, from, fence, "log read after an unclean stop");
+        let here = recovery.positions.values_mut();
+        for position in here.filter(|p| p.topic == topic && p.partition == partition) {
+            position.scan_from = fence;
+        }
+    }
+    Ok(Recovered {
+        positions: recovery.positions.into_values().collect(),
+        records: recovery.records,
+    })
+}
+
+struct Recovery {
+    positions: HashMap<SourceId, Position>,
+    decoder: Decoder,
+    records: u64,
+}
+
+impl Recovery {
+    fn take(&mut self, found: &LogRecord<'_>, source: &mut dyn Source) -> Result<(), LogError> {
+        // Fences and the records of other programs are not ours.
+        let Some(bytes) = found.header.filter(|_| !found.value.is_empty()) else { return Ok(()) };
+        let header = match self.decoder.decode(bytes) {
+            Ok(header) => header,
+            Err(error) => {
+                let place = (found.topic, found.partition, found.offset);
+                return Err(LogError::Stop(format!("record at {place:?}: {error}"), None));
+            }
+        };
+        let Some(position) = self.positions.get_mut(&header.origin.source) else { return Ok(()) };
+        let known = (position.generation, position.next);
+        if (header.origin.generation, header.start) < known {
+            return Ok(());
+        }
+        for (id, part, span, bytes) in each(&header, found.value) {
+            let record = Record {
+                bytes,
+                id,
+                origin: &header.origin,
+                start: span.0,
+                read_at_ms: found.timestamp_ms,
+                context: &[],
+                part,
+            };
+            source.recover(&record, &mut position.context);
+            self.records += 1;
+        }
+        position.generation = header.origin.generation;
+        position.next = header.end;
+        Ok(())
+    }
+}
+
+type Each<'a> = (RecordId, Option<Part>, (u64, u64), &'a [u8]);
+
+/// The records in one Kafka record, a pack's one by one.
+pub fn each<'a>(
+    header: &'a Header<'a>,
+    value: &'a [u8],
+) -> Box<dyn Iterator<Item = Each<'a>> + 'a> {
+    match header.content {
+        Content::Single { id, part, .. } => {
+            Box::new(std::iter::once((id, part, (header.start, header.end), value)))
+        }
+        Content::Pack { segment_ms, boundaries, .. } => {
+            let mut at = 0;
+            let mut start = header.start;
+            Box::new(Boundaries::new(boundaries).map_while(move |(text, span)| {
+                let bytes = value.get(at..at + text)?;
+                let place = (start, start + span);
+                at += text + 1;
+                start += span;
+                let origin = &header.origin;
+                let id = RecordId::new(segment_ms, origin.source, origin.generation, place, bytes);
+                Some((id, None, place, bytes))
+            }))
+        }
+    }
+}

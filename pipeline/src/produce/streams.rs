@@ -1,0 +1,279 @@
+//! What the producer loop knows of each stream: what is acknowledged, and which times are decided.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tahoe_seams::{Batch, Log, LogError, SourceId, Stream};
+
+use crate::header;
+use crate::partition;
+use crate::positions::{Position, Segment, key};
+
+/// A segment spans a MiB, so that it costs one stored position in some four thousand records.
+const SEGMENT_BYTES: u64 = 1 << 20;
+
+/// And a second, so that ids follow the clock.
+const SEGMENT_MS: i64 = 1000;
+
+/// One stream.
+struct State {
+    position: Position,
+    stream: Arc<Stream>,
+    encoded_origin: Arc<[u8]>,
+    /// Up to here, an earlier run may have sent records: their segments stand.
+    horizon: u64,
+    /// Differs from what is stored.
+    unstored: bool,
+}
+
+/// All streams of one owner.
+pub(super) struct Streams {
+    owner: String,
+    states: HashMap<SourceId, State>,
+    /// Positions of earlier runs whose stream was not seen yet in this one.
+    recovered: HashMap<SourceId, Position>,
+    partitions: HashMap<String, u32>,
+    /// An offset of each partition that nothing sent from now on can be below.
+    floors: HashMap<(String, u32), u64>,
+}
+
+/// What one batch holds of one stream.
+pub(super) struct Span {
+    pub(super) source: SourceId,
+    pub(super) first_start: u64,
+    pub(super) last_start: u64,
+    pub(super) end: u64,
+    pub(super) carried: Vec<u8>,
+    pub(super) topic: String,
+    pub(super) partition: u32,
+}
+
+/// How the records of one stream in a batch are addressed.
+pub(super) struct Address {
+    pub(super) partition: u32,
+    pub(super) encoded_origin: Arc<[u8]>,
+}
+
+impl Streams {
+    pub(super) fn new(owner: &str, recovered: Vec<Position>) -> Self {
+        Self {
+            owner: owner.to_owned(),
+            states: HashMap::new(),
+            recovered: recovered.into_iter().map(|position| (position.source, position)).collect(),
+            partitions: HashMap::new(),
+            floors: HashMap::new(),
+        }
+    }
+
+    /// Takes note of a batch's streams; gives their addresses in the batch's own order.
+    pub(super) fn admit(&mut self, log: &dyn Log, batch: &Batch) -> Result<Vec<Address>, LogError> {
+        let mut addresses = Vec::with_capacity(batch.streams().len());
+        for stream in batch.streams() {
+            let partition = self.partition(log, stream)?;
+            let encoded_origin = match self.states.get(&stream.origin.source) {
+                Some(state) if Arc::ptr_eq(&state.stream, stream) => {
+                    Arc::clone(&state.encoded_origin)
+                }
+                _ => self.open(stream, partition),
+            };
+            addresses.push(Address { partition, encoded_origin });
+        }
+        for (index, at) in batch.beginnings() {
+            let source = batch.streams()[*index as usize].origin.source;
+            if let Some(state) = self.states.get_mut(&source) {
+                state.position.next = *at;
+                state.unstored = true;
+            }
+        }
+        for (source, identity) in batch.identities() {
+            if let Some(state) = self.states.get_mut(source) {
+                state.position.identity = identity.clone();
+                state.unstored = true;
+            } else if let Some(position) = self.recovered.get_mut(source) {
+                position.identity = identity.clone();
+            }
+        }
+        Ok(addresses)
+    }
+
+    fn partition(&mut self, log: &dyn Log, stream: &Stream) -> Result<u32, LogError> {
+        let count = match self.partitions.get(&stream.topic) {
+            Some(count) => *count,
+            None => {
+                let count = log.partitions(&stream.topic)?;
+                self.partitions.insert(stream.topic.clone(), count);
+                count
+            }
+        };
+        Ok(partition::of_key(&stream.key, count))
+    }
+
+    fn open(&mut self, stream: &Arc<Stream>, partition: u32) -> Arc<[u8]> {
+        let origin = &stream.origin;
+        let encoded_origin: Arc<[u8]> = header::encode_origin(origin).into();
+        let known = match self.states.remove(&origin.source) {
+            Some(state) => Some(state.position),
+            None => self.recovered.remove(&origin.source),
+        };
+        let fresh = Position {
+            source: origin.source,
+            generation: origin.generation,
+            next: 0,
+            context: Vec::new(),
+            segments: Vec::new(),
+            topic: stream.topic.clone(),
+            partition,
+            scan_from: 0,
+            clean: true,
+            identity: serde_json::Value::Null,
+        };
+        let position = match known {
+            Some(known) if known.generation == origin.generation => {
+                // The topic or its partitions may have been changed since.
+                Position { topic: stream.topic.clone(), partition, ..known }
+            }
+            Some(known) => Position { identity: known.identity, ..fresh },
+            None => fresh,
+        };
+        let horizon = position.segments.iter().map(|segment| segment.1).max().unwrap_or(0);
+        let state = State {
+            position,
+            stream: Arc::clone(stream),
+            encoded_origin: Arc::clone(&encoded_origin),
+            horizon,
+            unstored: false,
+        };
+        self.states.insert(origin.source, state);
+        encoded_origin
+    }
+
+    /// True if a stream of the batch has moved to another generation since it was seen last: what
+    /// is in flight for the old one must be acknowledged first.
+    pub(super) fn changes_generation(&self, batch: &Batch) -> bool {
+        batch.streams().iter().any(|stream| {
+            self.states
+                .get(&stream.origin.source)
+                .is_some_and(|state| state.position.generation != stream.origin.generation)
+        })
+    }
+
+    /// Opens segments where the spans need them, and stores them durably before any record of
+    /// theirs may be sent.
+    pub(super) fn reserve(
+        &mut self,
+        log: &dyn Log,
+        spans: &[Span],
+        now_ms: i64,
+    ) -> Result<(), LogError> {
+        let mut changes = Vec::new();
+        for span in spans {
+            let Some(state) = self.states.get_mut(&span.source) else { continue };
+            if !state.stream.resumable || !state.reserve(span, now_ms) {
+                continue;
+            }
+            if state.position.clean {
+                state.position.scan_from = floor(&mut self.floors, log, span)?;
+                state.position.clean = false;
+            }
+            let value = state.position.encode(now_ms);
+            changes.push((key(&self.owner, span.source), Some(value)));
+            state.unstored = false;
+        }
+        if changes.is_empty() { Ok(()) } else { log.store_positions(&changes) }
+    }
+
+    /// The time in the id of a record of `source` that starts at `start`.
+    pub(super) fn segment_ms(&self, source: SourceId, start: u64, now_ms: i64) -> i64 {
+        let state = self.states.get(&source).filter(|state| state.stream.resumable);
+        state.and_then(|state| state.position.segment_ms(start)).unwrap_or(now_ms)
+    }
+
+    /// The records of these spans are durable, at `offsets` and below.
+    pub(super) fn acknowledge(&mut self, spans: &[Span], offsets: &[(String, u32, u64)]) {
+        for (topic, partition, offset) in offsets {
+            self.floors.insert((topic.clone(), *partition), offset + 1);
+        }
+        for span in spans {
+            let Some(state) = self.states.get_mut(&span.source) else { continue };
+            state.position.next = span.end;
+            state.position.context.clone_from(&span.carried);
+            state.unstored = true;
+            let at = offsets
+                .iter()
+                .find(|(topic, partition, _)| *partition == span.partition && *topic == span.topic);
+            if let Some((.., offset)) = at {
+                state.position.scan_from = offset + 1;
+            }
+        }
+    }
+
+    /// Stores what changed. With `clean`, nothing is in flight, and no segment is kept open.
+    pub(super) fn store(
+        &mut self,
+        log: &dyn Log,
+        forgotten: &[SourceId],
+        clean: bool,
+        now_ms: i64,
+    ) -> Result<(), LogError> {
+        let mut changes: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
+        for source in forgotten {
+            self.states.remove(source);
+            self.recovered.remove(source);
+            changes.push((key(&self.owner, *source), None));
+        }
+        let resumable = self.states.values_mut().filter(|state| state.stream.resumable);
+        for state in resumable.filter(|state| state.unstored || (clean && !state.position.clean)) {
+            if clean {
+                state.position.clean = true;
+                state.position.segments.retain(|segment| segment.1 > state.position.next);
+                // A reservation that a crashed run made stands until it is used up.
+                let horizon = state.horizon;
+                state.position.segments.retain(|segment| segment.0 < horizon);
+            }
+            changes.push((
+                key(&self.owner, state.position.source),
+                Some(state.position.encode(now_ms)),
+            ));
+            state.unstored = false;
+        }
+        if changes.is_empty() { Ok(()) } else { log.store_positions(&changes) }
+    }
+}
+
+impl State {
+    /// Makes sure that every record of the span has a time; true if the position must be stored.
+    fn reserve(&mut self, span: &Span, now_ms: i64) -> bool {
+        let from = span.first_start.max(self.horizon);
+        if span.last_start < from {
+            return self.position.clean;
+        }
+        let fresh = self.position.segments.last().is_some_and(|Segment(start, end, ms)| {
+            *start <= from && span.last_start < *end && now_ms - ms < SEGMENT_MS
+        });
+        if fresh {
+            return self.position.clean;
+        }
+        let next = self.position.next;
+        let segments = &mut self.position.segments;
+        // A segment reaches to the next one's beginning; those before `next` are used up.
+        while segments.get(1).is_some_and(|second| second.0 <= next) {
+            segments.remove(0);
+        }
+        segments.push(Segment(from, span.end.max(from + SEGMENT_BYTES), now_ms));
+        true
+    }
+}
+
+fn floor(
+    floors: &mut HashMap<(String, u32), u64>,
+    log: &dyn Log,
+    span: &Span,
+) -> Result<u64, LogError> {
+    let place = (span.topic.clone(), span.partition);
+    if let Some(floor) = floors.get(&place) {
+        return Ok(*floor);
+    }
+    let floor = log.fence(&span.topic, span.partition)?;
+    floors.insert(place, floor);
+    Ok(floor)
+}

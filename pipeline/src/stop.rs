@@ -1,0 +1,65 @@
+//! Stopping is a request first and an order second: the first asks every loop to finish what is in
+//! flight, the second to let go at once. Neither loses anything.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+/// Shared by everything that has to stop together.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    level: AtomicU8,
+    gate: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Stop {
+    /// Asks once more: the first time to finish, the second time to stop at once.
+    pub fn ask(&self) {
+        let _ = self.0.level.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |level| {
+            Some(level.saturating_add(1))
+        });
+        let _guard = self.0.gate.lock();
+        self.0.changed.notify_all();
+    }
+
+    /// Finish what is in flight and take nothing new.
+    pub fn is_asked(&self) -> bool {
+        self.0.level.load(Ordering::SeqCst) > 0
+    }
+
+    /// Do not even finish what is in flight.
+    pub fn is_urgent(&self) -> bool {
+        self.0.level.load(Ordering::SeqCst) > 1
+    }
+
+    /// Waits for `pause` unless stopping is asked for first; true if it is.
+    pub fn is_asked_within(&self, pause: Duration) -> bool {
+        let Ok(guard) = self.0.gate.lock() else { return self.is_asked() };
+        let waited = self.0.changed.wait_timeout_while(guard, pause, |()| !self.is_asked());
+        drop(waited);
+        self.is_asked()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_request_is_urgent_and_wakes_who_waits() {
+        let stop = Stop::default();
+        assert!(!stop.is_asked_within(Duration::ZERO));
+        let waiting = std::thread::spawn({
+            let stop = stop.clone();
+            move || stop.is_asked_within(Duration::from_secs(60))
+        });
+        stop.ask();
+        assert!(waiting.join().expect("no panic") && !stop.is_urgent());
+        stop.ask();
+        assert!(stop.is_urgent());
+    }
+}
