@@ -52,7 +52,9 @@ pub enum LogError {
     #[error("another instance owns {0}: give each instance its own --owner, or stop the other one")]
     Fenced(String),
     /// A record that the log will never take: over its size limit.
-    #[error("record of {bytes} bytes is over the log's limit of {limit}: raise --record-bytes-max")]
+    #[error(
+        "record of {bytes} bytes is over the log's limit of {limit}: raise --kafka-record-bytes-max"
+    )]
     TooLarge {
         /// Size of the record.
         bytes: usize,

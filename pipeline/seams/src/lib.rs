@@ -7,6 +7,7 @@ mod batch;
 mod event;
 mod failure;
 mod record;
+pub mod search;
 
 use std::time::Duration;
 

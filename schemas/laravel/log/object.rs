@@ -1,0 +1,137 @@
+//! Writing JSON again: strings as text, and objects without the keys that became fields.
+
+use std::borrow::Cow;
+
+use super::scan::{Entry, Scan};
+use crate::{Event, Value};
+
+/// The keys and values of an object or list that fills `text`; a list's keys are its indices, as
+/// in PHP, where both are arrays. `None` if it is not valid.
+pub(super) fn entries<'a>(text: &'a [u8], event: &Event<'a>) -> Option<Vec<Entry<'a>>> {
+    let mut scan = Scan::new(text);
+    let whole = matches!(text, [b'{' | b'[', ..]) && scan.run().ok()? == text.len();
+    whole.then(|| indexed(text, scan.entries, event))
+}
+
+/// Gives the elements of a list their indices as keys.
+pub(super) fn indexed<'a>(
+    text: &[u8],
+    mut entries: Vec<Entry<'a>>,
+    event: &Event<'a>,
+) -> Vec<Entry<'a>> {
+    if text.starts_with(b"[") {
+        for (index, entry) in entries.iter_mut().enumerate() {
+            entry.key = event.format(format_args!("{index}")).as_bytes();
+        }
+    }
+    entries
+}
+
+/// An object of those entries on one line; `None` if there are none.
+pub(super) fn object<'a>(entries: &[Entry<'a>], event: &Event<'a>) -> Option<Value<'a>> {
+    let (first, last) = (entries.first()?, entries.last()?);
+    let distance = last.value.as_ptr_range().end as usize - first.value.as_ptr() as usize;
+    let mut out = event.list::<u8>();
+    out.reserve(distance.min(1 << 20) + 64);
+    for entry in entries {
+        out.push(if out.is_empty() { b'{' } else { b',' });
+        out.push(b'"');
+        out.extend_from_slice(entry.key);
+        out.extend_from_slice(b"\":");
+        one_line(entry.value, &mut out);
+    }
+    out.push(b'}');
+    Some(Value::Raw(out.into_bump_slice()))
+}
+
+/// Copies valid JSON whose strings may hold control characters.
+fn one_line(value: &[u8], out: &mut bumpalo::collections::Vec<'_, u8>) {
+    if !value.iter().fold(false, |found, byte| found | (*byte < 0x20)) {
+        out.extend_from_slice_copy(value);
+        return;
+    }
+    let mut in_string = false;
+    let mut escaped = false;
+    for &byte in value {
+        match byte {
+            b'"' if !escaped => in_string = !in_string,
+            0..0x20 if !in_string => continue,
+            0..0x20 => {
+                let short = match byte {
+                    b'\n' => &b"\\n"[..],
+                    b'\r' => b"\\r",
+                    b'\t' => b"\\t",
+                    _ => b"",
+                };
+                out.extend_from_slice(short);
+                if short.is_empty() {
+                    const HEX: &[u8; 16] = b"0123456789abcdef";
+                    out.extend_from_slice(b"\\u00");
+                    out.push(HEX[usize::from(byte >> 4)]);
+                    out.push(HEX[usize::from(byte & 15)]);
+                }
+                continue;
+            }
+            _ => {}
+        }
+        escaped = byte == b'\\' && !escaped;
+        out.push(byte);
+    }
+}
+
+/// A string without its quotes and escapes, or a number or truth value as it is written. `None`
+/// for `null`, objects and lists.
+pub(super) fn scalar<'a>(value: &'a [u8], event: &Event<'a>) -> Option<&'a str> {
+    let text = std::str::from_utf8(value).ok()?;
+    if matches!(value.first()?, b'{' | b'[' | b'n') {
+        return None;
+    }
+    let Some(inside) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
+        return Some(text);
+    };
+    if !inside.contains('\\') {
+        return Some(inside);
+    }
+    match unescaped(inside) {
+        Cow::Borrowed(_) => Some(inside),
+        Cow::Owned(text) => Some(event.alloc_str(&text)),
+    }
+}
+
+/// The inside of a string that [`Scan`] let through.
+fn unescaped(inside: &str) -> Cow<'_, str> {
+    let mut text = String::with_capacity(inside.len());
+    let mut rest = inside;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        text.push_str(&rest[..at]);
+        let escape = rest.as_bytes().get(at + 1).copied().unwrap_or(b'\\');
+        let mut length = 2;
+        text.push(match escape {
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let (character, used) = character(&rest[at..]);
+                length = used;
+                character
+            }
+            other => char::from(other),
+        });
+        rest = rest.get(at + length..).unwrap_or_default();
+    }
+    text.push_str(rest);
+    Cow::Owned(text)
+}
+
+/// The character of one `\uXXXX` or of a pair of them, and the length of what says it.
+fn character(text: &str) -> (char, usize) {
+    let unit = |at: usize| text.get(at..at + 4).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    let high = unit(2).unwrap_or(0xfffd);
+    if let (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) = (high, unit(8)) {
+        let code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+        return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 12);
+    }
+    (char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
+}

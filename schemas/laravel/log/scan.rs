@@ -1,0 +1,246 @@
+//! Where a JSON text ends and what its outermost keys are, in one pass and without a copy.
+//!
+//! Line ends and other control characters are let through in strings, since Laravel writes them.
+//! What Elasticsearch would refuse is refused here: keys that occur twice, halves of surrogate
+//! pairs, numbers out of range, deep nesting.
+
+use memchr::memchr2;
+
+/// Elasticsearch's `flattened` goes 20 deep; the field that holds it counts.
+const DEPTH_MAX: usize = 18;
+/// Keys are compared with each other, so their number in one object has a limit.
+const KEYS_MAX: usize = 512;
+
+/// Why a text is no JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// What is there is right, but it does not end.
+    Unfinished,
+    /// It is wrong at this byte.
+    At(usize),
+}
+
+/// A key and its value as they stand in the text; the key without its quotes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<'a> {
+    pub key: &'a [u8],
+    pub value: &'a [u8],
+}
+
+/// One pass over a text.
+pub(super) struct Scan<'a> {
+    text: &'a [u8],
+    pub at: usize,
+    depth: usize,
+    keys: Vec<&'a [u8]>,
+    /// Entries of the outermost object, or elements of the outermost list, whose keys are empty.
+    pub entries: Vec<Entry<'a>>,
+    /// It cannot be written as it is: control characters.
+    pub repair: bool,
+}
+
+impl<'a> Scan<'a> {
+    /// Reads one value at the start of `text`. Afterwards `at` is its end.
+    pub fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0, depth: 0, keys: Vec::new(), entries: Vec::new(), repair: false }
+    }
+
+    /// Reads a whole object or list; gives its length.
+    pub fn run(&mut self) -> Result<usize, Flaw> {
+        self.value()?;
+        Ok(self.at)
+    }
+
+    fn peek(&self) -> Result<u8, Flaw> {
+        self.text.get(self.at).copied().ok_or(Flaw::Unfinished)
+    }
+
+    fn space(&mut self) -> Result<u8, Flaw> {
+        loop {
+            match self.peek()? {
+                b' ' => {}
+                b'\n' | b'\r' | b'\t' => self.repair = true,
+                byte => return Ok(byte),
+            }
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self) -> Result<(), Flaw> {
+        match self.space()? {
+            b'{' => self.container(b'}'),
+            b'[' => self.container(b']'),
+            b'"' => self.string().map(|_| ()),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            _ => self.number(),
+        }
+    }
+
+    fn container(&mut self, close: u8) -> Result<(), Flaw> {
+        if self.depth == DEPTH_MAX {
+            return Err(Flaw::At(self.at));
+        }
+        self.depth += 1;
+        self.at += 1;
+        let base = self.keys.len();
+        if self.space()? == close {
+            self.at += 1;
+            self.depth -= 1;
+            return Ok(());
+        }
+        loop {
+            let key = if close == b'}' { self.key(base)? } else { &[] };
+            self.space()?;
+            let from = self.at;
+            self.value()?;
+            if self.depth == 1 {
+                self.entries.push(Entry { key, value: &self.text[from..self.at] });
+            }
+            let byte = self.space()?;
+            if byte != b',' && byte != close {
+                return Err(Flaw::At(self.at));
+            }
+            self.at += 1;
+            if byte == close {
+                self.keys.truncate(base);
+                self.depth -= 1;
+                return Ok(());
+            }
+        }
+    }
+
+    fn key(&mut self, base: usize) -> Result<&'a [u8], Flaw> {
+        if self.space()? != b'"' {
+            return Err(Flaw::At(self.at));
+        }
+        let from = self.at;
+        let key = self.string()?;
+        // Keys that are spelt with escapes could be equal without looking so.
+        let keys = &self.keys[base..];
+        if !has_one_spelling(key) || keys.len() == KEYS_MAX || keys.contains(&key) {
+            return Err(Flaw::At(from));
+        }
+        self.keys.push(key);
+        if self.space()? != b':' {
+            return Err(Flaw::At(self.at));
+        }
+        self.at += 1;
+        Ok(key)
+    }
+
+    /// The inside of a string.
+    fn string(&mut self) -> Result<&'a [u8], Flaw> {
+        let from = self.at + 1;
+        let mut at = from;
+        loop {
+            let rest = &self.text[at..];
+            let Some(run) = memchr2(b'"', b'\\', rest) else {
+                self.at = self.text.len();
+                return Err(Flaw::Unfinished);
+            };
+            at += run;
+            if rest[run] == b'"' {
+                break;
+            }
+            at += self.escape(at)?;
+        }
+        self.at = at + 1;
+        let inside = &self.text[from..at];
+        self.repair |= inside.iter().fold(false, |found, byte| found | (*byte < 0x20));
+        Ok(inside)
+    }
+
+    /// The length of an escape.
+    fn escape(&self, at: usize) -> Result<usize, Flaw> {
+        let rest = &self.text[at..];
+        match rest.get(1) {
+            None => Err(Flaw::Unfinished),
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
+            Some(b'u') => match unit(rest) {
+                Some(0xdc00..=0xdfff) => Err(Flaw::At(at)),
+                Some(0xd800..=0xdbff) => match rest.get(6..).and_then(unit) {
+                    Some(0xdc00..=0xdfff) => Ok(12),
+                    _ if rest.len() < 12 => Err(Flaw::Unfinished),
+                    _ => Err(Flaw::At(at)),
+                },
+                Some(_) => Ok(6),
+                None if rest.len() < 6 => Err(Flaw::Unfinished),
+                None => Err(Flaw::At(at)),
+            },
+            Some(_) => Err(Flaw::At(at)),
+        }
+    }
+
+    fn word(&mut self, word: &[u8]) -> Result<(), Flaw> {
+        let rest = &self.text[self.at..];
+        if rest.starts_with(word) {
+            self.at += word.len();
+            return Ok(());
+        }
+        Err(if word.starts_with(rest) { Flaw::Unfinished } else { Flaw::At(self.at) })
+    }
+
+    fn number(&mut self) -> Result<(), Flaw> {
+        let rest = &self.text[self.at..];
+        let is_part =
+            |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+        let length = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
+        if !is_number(&rest[..length]) {
+            return Err(Flaw::At(self.at));
+        }
+        self.at += length;
+        Ok(())
+    }
+}
+
+/// The code unit of a `\uXXXX` at the start of `text`.
+fn unit(text: &[u8]) -> Option<u32> {
+    let digits = text.strip_prefix(b"\\u")?.first_chunk::<4>()?;
+    digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
+}
+
+/// No control characters, and only escapes that have no other spelling here.
+fn has_one_spelling(key: &[u8]) -> bool {
+    let mut rest = key;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        if !matches!(rest.get(at + 1), Some(b'\\' | b'"')) {
+            return false;
+        }
+        rest = &rest[at + 2..];
+    }
+    key.iter().all(|byte| *byte >= 0x20)
+}
+
+/// RFC 8259, section 6, and within the range of a double.
+fn is_number(text: &[u8]) -> bool {
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let rest = text.strip_prefix(b"-").unwrap_or(text);
+    let whole = digits(rest);
+    if whole == 0 || (whole > 1 && rest[0] == b'0') {
+        return false;
+    }
+    if whole == rest.len() && whole < 300 {
+        return true;
+    }
+    let mut rest = &rest[whole..];
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        let count = digits(fraction);
+        if count == 0 {
+            return false;
+        }
+        rest = &fraction[count..];
+    }
+    if let [b'e' | b'E', exponent @ ..] = rest {
+        let exponent = exponent.strip_prefix(b"+").or(exponent.strip_prefix(b"-"));
+        let exponent = exponent.unwrap_or(&rest[1..]);
+        let count = digits(exponent);
+        if count == 0 {
+            return false;
+        }
+        rest = &exponent[count..];
+    }
+    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok());
+    rest.is_empty() && number.is_some_and(f64::is_finite)
+}

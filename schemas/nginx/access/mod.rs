@@ -1,0 +1,19 @@
+//! nginx's access log, in the formats `combined` (its default) and `common`.
+//!
+//! `combined` is `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent
+//! "$http_referer" "$http_user_agent"`
+//! (<https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format>); `common` ends before the
+//! referrer. A host name or further addresses of proxies may precede, as is often configured.
+
+mod parser;
+
+use crate::{Dataset, LineFramer, Parse};
+
+/// `nginx.access`
+pub static DATASET: Dataset = Dataset {
+    name: "nginx.access",
+    module: "nginx",
+    framer: &LineFramer,
+    normalizer: &Parse { dataset: &DATASET, parser: parser::AccessLine },
+    declaration: include_str!("dataset.yaml"),
+};

@@ -1,0 +1,524 @@
+//! One event while it is put together. It borrows from its record and from an arena that lives as
+//! long as the record is worked on; nothing is allocated per event once the buffers have grown.
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as ArenaVec;
+use tahoe_seams::Rejection;
+
+use crate::field::{Field, LEAVES, NODES};
+use crate::time::{Stamp, Time};
+use crate::value::Value;
+use crate::zone::Zones;
+use crate::{Dataset, fields, json};
+
+/// Fields that an event usually has; more make its list grow.
+const FIELDS_USUAL: usize = 64;
+/// The deepest that ECS and own fields nest, with room.
+const DEPTH_MAX: usize = 16;
+
+/// Which fields an event has and where their values are. Since a set of numbers is read back in
+/// order, nothing is ever sorted.
+pub(crate) struct Index {
+    /// One bit per word of `words` that is not zero.
+    summary: u64,
+    words: [u64; 64],
+    slots: [u16; 64 * 64],
+}
+
+impl Index {
+    pub fn new() -> Box<Self> {
+        Box::new(Self { summary: 0, words: [0; 64], slots: [0; 64 * 64] })
+    }
+
+    fn has(&self, id: usize) -> bool {
+        self.words[id / 64] & 1 << (id % 64) != 0
+    }
+
+    fn add(&mut self, id: usize, slot: usize) {
+        self.summary |= 1 << (id / 64);
+        self.words[id / 64] |= 1 << (id % 64);
+        self.slots[id] = u16::try_from(slot).expect("an event has at most one slot per field");
+    }
+
+    fn clear(&mut self) {
+        while self.summary != 0 {
+            self.words[self.summary.trailing_zeros() as usize] = 0;
+            self.summary &= self.summary - 1;
+        }
+    }
+}
+
+/// What an event needs besides its record, kept from one record to the next.
+pub(crate) struct Scratch {
+    pub arena: Bump,
+    pub index: Box<Index>,
+    pub zones: Zones,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { arena: Bump::new(), index: Index::new(), zones: Zones::default() }
+    }
+}
+
+/// One event: fields with their values, what was done to them, and where it goes.
+pub struct Event<'a> {
+    arena: &'a Bump,
+    index: &'a mut Index,
+    zones: &'a mut Zones,
+    values: ArenaVec<'a, Value<'a>>,
+    transformations: ArenaVec<'a, &'a str>,
+    dataset: &'static Dataset,
+    namespace: &'a str,
+    time_zone: &'a str,
+    read_at_ms: i64,
+}
+
+impl<'a> Event<'a> {
+    /// An empty event. `time_zone` is that of stamps that name none.
+    pub(crate) fn new(
+        scratch: &'a mut Scratch,
+        dataset: &'static Dataset,
+        record: &tahoe_seams::Record<'a>,
+    ) -> Self {
+        let Scratch { arena, index, zones } = scratch;
+        let arena: &'a Bump = arena;
+        index.clear();
+        Self {
+            arena,
+            index,
+            zones,
+            values: ArenaVec::with_capacity_in(FIELDS_USUAL, arena),
+            transformations: ArenaVec::with_capacity_in(8, arena),
+            dataset,
+            namespace: "default",
+            time_zone: &record.origin.time_zone,
+            read_at_ms: record.read_at_ms,
+        }
+    }
+
+    /// Sets a field; the last value wins. Invalid UTF-8 becomes U+FFFD and is recorded; numbers
+    /// that JSON has not (NaN) are left out.
+    pub fn set(&mut self, field: Field, value: impl Into<Value<'a>>) {
+        let value = match value.into() {
+            Value::Bytes(bytes) => Value::Str(self.text(bytes)),
+            Value::F64(number) if !number.is_finite() => return,
+            value => value,
+        };
+        let id = field.id();
+        if self.index.has(id) {
+            self.values[usize::from(self.index.slots[id])] = value;
+        } else {
+            self.index.add(id, self.values.len());
+            self.values.push(value);
+        }
+    }
+
+    /// Sets a field that has no value yet.
+    pub fn set_if_absent(&mut self, field: Field, value: impl Into<Value<'a>>) {
+        if !self.has(field) {
+            self.set(field, value);
+        }
+    }
+
+    /// Sets a field unless the text stands for nothing (empty, `-`, `NULL`, `[unknown]`), which is
+    /// recorded. Says whether it was set.
+    pub fn set_clean(&mut self, field: Field, text: &'a str) -> bool {
+        let nothing = matches!(text, "" | "-" | "NULL" | "[unknown]");
+        if nothing {
+            self.transformation(field.removed());
+        } else {
+            self.set(field, text);
+        }
+        !nothing
+    }
+
+    /// Whether a field has a value.
+    pub fn has(&self, field: Field) -> bool {
+        self.index.has(field.id())
+    }
+
+    /// The value of a field.
+    pub fn get(&self, field: Field) -> Option<Value<'a>> {
+        let id = field.id();
+        self.has(field).then(|| self.values[usize::from(self.index.slots[id])])
+    }
+
+    /// The value of a field if it is text.
+    pub fn get_str(&self, field: Field) -> Option<&'a str> {
+        match self.get(field)? {
+            Value::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Takes a field out again. Nothing is recorded.
+    pub fn remove(&mut self, field: Field) {
+        self.index.words[field.id() / 64] &= !(1 << (field.id() % 64));
+    }
+
+    /// Records what was done, once, as `tahoe.transformations`.
+    pub fn transformation(&mut self, what: &'a str) {
+        if !self.transformations.contains(&what) {
+            self.transformations.push(what);
+        }
+    }
+
+    /// Records `null_removed:<field>`.
+    pub fn null_removed(&mut self, field: Field) {
+        self.transformation(field.removed());
+    }
+
+    /// Records `<what>:<detail>`.
+    pub fn transformation_of(&mut self, what: &str, detail: &str) {
+        let mut text = self.string(what.len() + 1 + detail.len());
+        text.push_str(what);
+        text.push(':');
+        text.push_str(detail);
+        self.transformation(text.into_bump_str());
+    }
+
+    /// Bytes as text. Invalid UTF-8 becomes U+FFFD, recorded as `utf8_repaired`. Best done once
+    /// for the whole record.
+    pub fn text(&mut self, bytes: &'a [u8]) -> &'a str {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            return text;
+        }
+        self.transformation("utf8_repaired");
+        let mut repaired = self.string(bytes.len() + 16);
+        for chunk in bytes.utf8_chunks() {
+            repaired.push_str(chunk.valid());
+            if !chunk.invalid().is_empty() {
+                repaired.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        repaired.into_bump_str()
+    }
+
+    /// Memory that lives as long as this event, for values that have to be built.
+    pub fn arena(&self) -> &'a Bump {
+        self.arena
+    }
+
+    /// A growing string in the arena; `into_bump_str` ends it.
+    pub fn string(&self, capacity: usize) -> bumpalo::collections::String<'a> {
+        bumpalo::collections::String::with_capacity_in(capacity, self.arena)
+    }
+
+    /// A growing list in the arena; `into_bump_slice` ends it, and [`Event::set`] takes a slice of
+    /// `&str` or, as [`Value::Raw`], JSON.
+    pub fn list<T>(&self) -> ArenaVec<'a, T> {
+        ArenaVec::new_in(self.arena)
+    }
+
+    /// A copy in the arena.
+    pub fn alloc_str(&self, text: &str) -> &'a str {
+        self.arena.alloc_str(text)
+    }
+
+    /// A copy in the arena.
+    pub fn alloc_bytes(&self, bytes: &[u8]) -> &'a [u8] {
+        self.arena.alloc_slice_copy(bytes)
+    }
+
+    /// The text in lower case, without a copy if it is so already.
+    pub fn lower_case(&self, text: &'a str) -> &'a str {
+        if !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return text;
+        }
+        let copy = self.arena.alloc_str(text);
+        copy.make_ascii_lowercase();
+        copy
+    }
+
+    /// Formatted text in the arena: `event.format(format_args!("{a}/{b}"))`.
+    pub fn format(&self, text: std::fmt::Arguments<'_>) -> &'a str {
+        use std::fmt::Write;
+        let mut out = self.string(64);
+        out.write_fmt(text).expect("a string takes what is written to it");
+        out.into_bump_str()
+    }
+
+    /// Milliseconds since the epoch at which the record was read.
+    pub fn read_at_ms(&self) -> i64 {
+        self.read_at_ms
+    }
+
+    /// Sets `@timestamp` from a stamp and records what had to be assumed for it:
+    /// `timezone_assumed:<zone>` and `year_assumed`.
+    pub fn time(&mut self, stamp: Stamp) {
+        self.set_time(fields::TIMESTAMP, stamp);
+    }
+
+    /// The same for any field.
+    pub fn set_time(&mut self, field: Field, stamp: Stamp) {
+        let time = self.resolve(stamp);
+        self.set(field, time);
+    }
+
+    /// The point in time that a stamp means in the source's zone; records what was assumed.
+    pub fn resolve(&mut self, stamp: Stamp) -> Time {
+        if stamp.year_assumed {
+            self.transformation("year_assumed");
+        }
+        let offset = stamp.offset_s.unwrap_or_else(|| {
+            match self.time_zone {
+                "" | "UTC" => self.transformation("timezone_assumed:UTC"),
+                zone => self.transformation_of("timezone_assumed", zone),
+            }
+            self.zones.offset(self.time_zone, stamp.local_s)
+        });
+        stamp.at_offset(offset)
+    }
+
+    /// Sets `@timestamp` of a record without one: the last time of its source, as the framer
+    /// carried it, else the read time. Recorded as `time_assumed:previous_record` or
+    /// `time_assumed:read`.
+    pub fn time_assumed(&mut self, previous: Option<Stamp>) {
+        match previous {
+            Some(stamp) => {
+                self.time(stamp);
+                self.transformation("time_assumed:previous_record");
+            }
+            None => {
+                self.set(fields::TIMESTAMP, Time::from_ms(self.read_at_ms));
+                self.transformation("time_assumed:read");
+            }
+        }
+    }
+
+    /// Stamps of this event that name no zone are in this one. For datasets whose records say so.
+    pub fn use_time_zone(&mut self, zone: &'a str) {
+        self.time_zone = zone;
+    }
+
+    /// Sends the event to another member of its family, such as `system.auth`.
+    pub fn route(&mut self, dataset: &'static Dataset) {
+        self.dataset = dataset;
+        self.set(fields::event::MODULE, dataset.module);
+        self.set(fields::event::DATASET, dataset.name);
+        self.set(fields::data_stream::DATASET, dataset.name);
+    }
+
+    /// The client company that the event belongs to.
+    pub fn set_namespace(&mut self, namespace: &'a str) {
+        self.namespace = if namespace.is_empty() { "default" } else { namespace };
+        self.set(fields::data_stream::NAMESPACE, self.namespace);
+    }
+
+    /// The dataset that it goes to.
+    pub fn dataset(&self) -> &'static Dataset {
+        self.dataset
+    }
+
+    /// The namespace that it goes to.
+    pub fn namespace(&self) -> &'a str {
+        self.namespace
+    }
+
+    /// An event without a time can never be stored: `no_timestamp`.
+    pub(crate) fn check(&self) -> Result<(), Rejection> {
+        if self.has(fields::TIMESTAMP) {
+            return Ok(());
+        }
+        Err(Rejection::whole("no_timestamp", "the record gives no time"))
+    }
+
+    /// Appends the event as one line of nested JSON, without a line end.
+    pub fn write(&mut self, out: &mut Vec<u8>) {
+        if !self.transformations.is_empty() {
+            let all = std::mem::replace(&mut self.transformations, ArenaVec::new_in(self.arena));
+            self.set(fields::tahoe::TRANSFORMATIONS, all.into_bump_slice());
+        }
+        let mut writer = Writer { out, node: 0, comma: false };
+        writer.out.push(b'{');
+        let mut next_allowed = usize::MAX;
+        let mut container: Option<usize> = None;
+        let mut summary = self.index.summary;
+        while summary != 0 {
+            let word = summary.trailing_zeros() as usize;
+            summary &= summary - 1;
+            let mut bits = self.index.words[word];
+            while bits != 0 {
+                let id = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                // An object given as a whole gives way to fields inside it given one by one.
+                if let Some(held) = container.take()
+                    && id >= next_allowed
+                {
+                    writer.field(held, &self.values[usize::from(self.index.slots[held])]);
+                }
+                let end = usize::from(LEAVES[id].end);
+                if end > id + 1 {
+                    (container, next_allowed) = (Some(id), end);
+                } else {
+                    writer.field(id, &self.values[usize::from(self.index.slots[id])]);
+                }
+            }
+        }
+        if let Some(held) = container {
+            writer.field(held, &self.values[usize::from(self.index.slots[held])]);
+        }
+        writer.finish();
+    }
+}
+
+/// Writes fields that come in order, opening and closing the objects between them.
+struct Writer<'o> {
+    out: &'o mut Vec<u8>,
+    /// The innermost open object.
+    node: u16,
+    /// Something precedes in it.
+    comma: bool,
+}
+
+impl Writer<'_> {
+    fn field(&mut self, id: usize, value: &Value<'_>) {
+        let leaf = &LEAVES[id];
+        if leaf.node != self.node {
+            self.enter(leaf.node);
+        }
+        self.key(leaf.key);
+        let wrap = leaf.array && !matches!(value, Value::List(_) | Value::Raw(_));
+        if wrap {
+            self.out.push(b'[');
+        }
+        self.value(value);
+        if wrap {
+            self.out.push(b']');
+        }
+    }
+
+    /// Keys are stored with the comma that precedes all but the first.
+    fn key(&mut self, key: &'static [u8]) {
+        self.out.extend_from_slice(if self.comma { key } else { &key[1..] });
+        self.comma = true;
+    }
+
+    fn enter(&mut self, target: u16) {
+        let mut opens = [0; DEPTH_MAX];
+        let mut count = 0;
+        let mut inner = target;
+        while self.node != inner {
+            let (open, wanted) = (&NODES[usize::from(self.node)], &NODES[usize::from(inner)]);
+            if open.depth >= wanted.depth {
+                self.out.push(b'}');
+                self.comma = true;
+                self.node = open.parent;
+            } else {
+                opens[count] = inner;
+                count += 1;
+                inner = wanted.parent;
+            }
+        }
+        for node in opens[..count].iter().rev() {
+            self.key(NODES[usize::from(*node)].key);
+            self.comma = false;
+        }
+        self.node = target;
+    }
+
+    fn value(&mut self, value: &Value<'_>) {
+        match value {
+            Value::Str(text) => json::write_str(text, self.out),
+            Value::Bytes(bytes) => json::write_str(&String::from_utf8_lossy(bytes), self.out),
+            Value::I64(number) => json::write_i64(*number, self.out),
+            Value::U64(number) => json::write_u64(*number, self.out),
+            Value::F64(number) => json::write_f64(*number, self.out),
+            Value::Bool(true) => self.out.extend_from_slice(b"true"),
+            Value::Bool(false) => self.out.extend_from_slice(b"false"),
+            Value::Time(time) => {
+                self.out.push(b'"');
+                time.write(self.out);
+                self.out.push(b'"');
+            }
+            Value::List(texts) => {
+                self.out.push(b'[');
+                for (index, text) in texts.iter().enumerate() {
+                    if index > 0 {
+                        self.out.push(b',');
+                    }
+                    json::write_str(text, self.out);
+                }
+                self.out.push(b']');
+            }
+            Value::Raw(json) => self.out.extend_from_slice(json),
+        }
+    }
+
+    fn finish(&mut self) {
+        for _ in 0..=NODES[usize::from(self.node)].depth {
+            self.out.push(b'}');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(fill: impl for<'a> FnOnce(&mut Event<'a>)) -> String {
+        let origin = tahoe_seams::Origin::default();
+        let record = tahoe_seams::Record {
+            bytes: b"",
+            id: tahoe_seams::RecordId::default(),
+            origin: &origin,
+            start: 0,
+            read_at_ms: 0,
+            context: b"",
+            part: None,
+        };
+        let mut scratch = Scratch::default();
+        let mut event = Event::new(&mut scratch, crate::datasets::ALL[0], &record);
+        fill(&mut event);
+        let mut out = Vec::new();
+        event.write(&mut out);
+        String::from_utf8(out).expect("it is UTF-8")
+    }
+
+    #[test]
+    fn the_last_value_wins_and_a_field_taken_out_is_gone() {
+        let text = written(|event| {
+            event.set(fields::MESSAGE, "first");
+            event.set(fields::MESSAGE, "second");
+            event.set_if_absent(fields::MESSAGE, "third");
+            event.set(fields::process::PID, 7u32);
+            event.remove(fields::process::PID);
+            event.set(fields::event::DURATION, f64::NAN);
+            assert!(!event.set_clean(fields::user::NAME, "-"));
+        });
+        let done = r#"{"transformations":["null_removed:user.name"]}"#;
+        assert_eq!(text, format!(r#"{{"message":"second","tahoe":{done}}}"#));
+    }
+
+    #[test]
+    fn an_object_given_as_a_whole_gives_way_to_fields_inside_it() {
+        let whole = Value::Raw(br#"{"appname":"a"}"#);
+        let text = written(|event| event.set(fields::log::SYSLOG, whole));
+        assert_eq!(text, r#"{"log":{"syslog":{"appname":"a"}}}"#);
+        let text = written(|event| {
+            event.set(fields::log::SYSLOG, whole);
+            event.set(fields::log::syslog::PRIORITY, 13u8);
+        });
+        assert_eq!(text, r#"{"log":{"syslog":{"priority":13}}}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn any_set_of_fields_is_one_valid_object(ids in proptest::collection::vec(0..LEAVES.len(), 0..40)) {
+            let text = written(|event| {
+                for id in &ids {
+                    let field = Field::all().nth(*id).expect("it is below the count");
+                    event.set(field, field.path());
+                }
+            });
+            let value: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+            for id in &ids {
+                let field = Field::all().nth(*id).expect("it is below the count");
+                let found = value.pointer(&format!("/{}", field.path().replace('.', "/")));
+                prop_assert!(found.is_some(), "{:?} in {}", field, text);
+            }
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Stamps are read by hand, since every record has one and each format is fixed.
+//!
+//! A [`Stamp`] is what a text says, perhaps without zone or year; [`crate::Event::time`] makes a
+//! [`Time`] of it and records what was assumed.
+
+/// Seconds in a day; leap seconds do not exist in epoch time.
+pub(crate) const SECONDS_PER_DAY: i64 = 86_400;
+
+/// A point in time, written as RFC 3339 in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time {
+    seconds: i64,
+    nanos: u32,
+    digits: u8,
+}
+
+/// A time as a text says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Seconds since the epoch as if the stamp were UTC.
+    pub local_s: i64,
+    /// Nanoseconds after that.
+    pub nanos: u32,
+    /// Digits of the fraction in the text.
+    pub digits: u8,
+    /// Seconds east of Greenwich, if the text says so.
+    pub offset_s: Option<i32>,
+    /// The text gave no year; it is the one nearest to the read time.
+    pub year_assumed: bool,
+}
+
+impl Time {
+    /// Milliseconds since the epoch.
+    pub fn from_ms(ms: i64) -> Self {
+        let nanos = u32::try_from(ms.rem_euclid(1000)).unwrap_or(0) * 1_000_000;
+        Self::new(ms.div_euclid(1000), nanos, 3)
+    }
+
+    /// Seconds since the epoch and nanoseconds, of which the source gave `digits` digits. Times
+    /// outside the years 0 to 9999, which RFC 3339 cannot say, become the nearest that it can.
+    pub fn new(seconds: i64, nanos: u32, digits: u8) -> Self {
+        const YEAR_0: i64 = -62_167_219_200;
+        const YEAR_9999_END: i64 = 253_402_300_799;
+        let seconds = seconds.clamp(YEAR_0, YEAR_9999_END);
+        Self { seconds, nanos: nanos.min(999_999_999), digits: digits.clamp(3, 9) }
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn ms(self) -> i64 {
+        self.seconds * 1000 + i64::from(self.nanos / 1_000_000)
+    }
+
+    /// `2026-11-21T09:00:00.000Z`, with more digits only if the source had them.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let (year, month, day) = civil_from_days(self.seconds.div_euclid(SECONDS_PER_DAY));
+        let second = self.seconds.rem_euclid(SECONDS_PER_DAY) as u32;
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        let year = year as u32;
+        put2(&mut text, 0, year / 100);
+        put2(&mut text, 2, year % 100);
+        put2(&mut text, 5, month);
+        put2(&mut text, 8, day);
+        put2(&mut text, 11, second / 3600);
+        put2(&mut text, 14, second / 60 % 60);
+        put2(&mut text, 17, second % 60);
+        let mut rest = self.nanos;
+        for place in text[20..29].iter_mut().rev() {
+            *place = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        let end = 20 + usize::from(self.digits);
+        text[end] = b'Z';
+        out.extend_from_slice(&text[..=end]);
+    }
+}
+
+fn put2(text: &mut [u8], at: usize, number: u32) {
+    text[at] = b'0' + (number / 10 % 10) as u8;
+    text[at + 1] = b'0' + (number % 10) as u8;
+}
+
+impl Stamp {
+    /// The same time with `offset_s` as its zone.
+    pub fn at_offset(self, offset_s: i32) -> Time {
+        Time::new(self.local_s - i64::from(offset_s), self.nanos, self.digits)
+    }
+}
+
+/// `YYYY-MM-DD[T ]HH:MM:SS[.,fraction][Z|±HH[:]MM]` at the start of `text`, a space allowed before
+/// the zone's sign or ` UTC`; `/` between the date's parts too. Gives the stamp and its length.
+pub fn parse_iso(text: &[u8]) -> Option<(Stamp, usize)> {
+    let head = text.first_chunk::<19>()?;
+    let dashes = matches!((head[4], head[7]), (b'-', b'-') | (b'/', b'/'));
+    if !dashes || !matches!(head[10], b'T' | b't' | b' ') {
+        return None;
+    }
+    let year = digits2(head, 0)? * 100 + digits2(head, 2)?;
+    let (hour, minute, second) = clock(head, 11)?;
+    let local_s =
+        seconds_of(i64::from(year), digits2(head, 5)?, digits2(head, 8)?, hour, minute, second)?;
+    let (nanos, digits, fraction) = parse_fraction(&text[19..]);
+    let mut used = 19 + fraction;
+    let rest = &text[used..];
+    let offset_s = if matches!(rest, [b'Z' | b'z', ..]) {
+        used += 1;
+        Some(0)
+    } else if rest.starts_with(b" UTC") {
+        used += 4;
+        Some(0)
+    } else {
+        let space = usize::from(matches!(rest, [b' ', b'+' | b'-', ..]));
+        parse_offset(&rest[space..]).map(|(offset, length)| {
+            used += space + length;
+            offset
+        })
+    };
+    Some((Stamp { local_s, nanos, digits, offset_s, year_assumed: false }, used))
+}
+
+/// `Mmm dd HH:MM:SS[.fraction]` at the start of `text` (RFC 3164, 4.1.2; the day padded with a
+/// space or zero). Its year is the one that brings it nearest to `read_at_ms`.
+pub fn parse_rfc3164(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
+    let head = text.first_chunk::<15>()?;
+    let month = month_named(head)?;
+    if head[3] != b' ' || head[6] != b' ' {
+        return None;
+    }
+    let day = match head[4] {
+        b' ' => u32::from(head[5].checked_sub(b'0').filter(|digit| *digit <= 9)?),
+        _ => digits2(head, 4)?,
+    };
+    let (hour, minute, second) = clock(head, 7)?;
+    let read_at_s = read_at_ms.div_euclid(1000);
+    let (year, ..) = civil_from_days(read_at_s.div_euclid(SECONDS_PER_DAY));
+    let local_s = (year - 1..=year + 1)
+        .filter_map(|year| seconds_of(year, month, day, hour, minute, second))
+        .min_by_key(|seconds| seconds.abs_diff(read_at_s))
+        .or_else(|| leap_day_before(year, month, day, (hour, minute, second)))?;
+    let (nanos, digits, fraction) = parse_fraction(&text[15..]);
+    Some((Stamp { local_s, nanos, digits, offset_s: None, year_assumed: true }, 15 + fraction))
+}
+
+/// The 29th of February read in a year that is not next to a leap year.
+fn leap_day_before(year: i64, month: u32, day: u32, clock: (u32, u32, u32)) -> Option<i64> {
+    let (hour, minute, second) = clock;
+    (year - 8..year).rev().find_map(|year| seconds_of(year, month, day, hour, minute, second))
+}
+
+/// `dd/Mmm/YYYY:HH:MM:SS ±HHMM`, as web servers write it. Gives the stamp and its length.
+pub fn parse_clf(text: &[u8]) -> Option<(Stamp, usize)> {
+    let head = text.first_chunk::<20>()?;
+    if (head[2], head[6], head[11]) != (b'/', b'/', b':') {
+        return None;
+    }
+    let year = digits2(head, 7)? * 100 + digits2(head, 9)?;
+    let (hour, minute, second) = clock(head, 12)?;
+    let month = month_named(&head[3..])?;
+    let local_s = seconds_of(i64::from(year), month, digits2(head, 0)?, hour, minute, second)?;
+    let zone = match &text[20..] {
+        [b' ', rest @ ..] => parse_offset(rest),
+        _ => None,
+    };
+    let stamp = Stamp {
+        local_s,
+        nanos: 0,
+        digits: 0,
+        offset_s: zone.map(|(offset, _)| offset),
+        year_assumed: false,
+    };
+    Some((stamp, 20 + zone.map_or(0, |(_, length)| 1 + length)))
+}
+
+/// `±HH`, `±HHMM` or `±HH:MM`: seconds east of Greenwich, and the length.
+pub fn parse_offset(text: &[u8]) -> Option<(i32, usize)> {
+    let sign = match text.first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let hours = digits2(text, 1)?;
+    let (minutes, length) = match text.get(3) {
+        Some(b':') => digits2(text, 4).map_or((0, 3), |minutes| (minutes, 6)),
+        _ => digits2(text, 3).map_or((0, 3), |minutes| (minutes, 5)),
+    };
+    let seconds = i32::try_from(hours * 3600 + minutes * 60).ok()?;
+    (hours <= 18 && minutes < 60).then_some((sign * seconds, length))
+}
+
+/// Seconds since the epoch of a UTC date and time; `None` if there is no such day or time. A leap
+/// second counts as the second after it.
+pub fn seconds_of(
+    year: i64,
+    month: u32,
+    day: u32,
+    hour: u32,
+    minute: u32,
+    second: u32,
+) -> Option<i64> {
+    const DAYS: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let leap = month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = *DAYS.get(month.checked_sub(1)? as usize)? + u32::from(leap);
+    if day == 0 || day > days || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let clock = i64::from(hour * 3600 + minute * 60 + second);
+    Some(days_from_civil(year, month, day) * SECONDS_PER_DAY + clock)
+}
+
+/// The number of a month by the first three letters of its English name.
+pub fn month_named(text: &[u8]) -> Option<u32> {
+    Some(match text.first_chunk::<3>()? {
+        b"Jan" => 1,
+        b"Feb" => 2,
+        b"Mar" => 3,
+        b"Apr" => 4,
+        b"May" => 5,
+        b"Jun" => 6,
+        b"Jul" => 7,
+        b"Aug" => 8,
+        b"Sep" => 9,
+        b"Oct" => 10,
+        b"Nov" => 11,
+        b"Dec" => 12,
+        _ => return None,
+    })
+}
+
+/// Days since the epoch of a date of the proleptic Gregorian calendar, in eras of 400 years that
+/// begin in March, so that the leap day comes last.
+fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = i64::from((153 * ((month + 9) % 12) + 2) / 5 + day - 1);
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// Year, month and day of a number of days since the epoch.
+pub(crate) fn civil_from_days(days: i64) -> (i64, u32, u32) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = (day_of_year - (153 * month_from_march + 2) / 5 + 1) as u32;
+    let month =
+        (if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 }) as u32;
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// `.123` or `,123`: nanoseconds, digits, length. Digits after the ninth are skipped.
+fn parse_fraction(text: &[u8]) -> (u32, u8, usize) {
+    let [b'.' | b',', rest @ ..] = text else { return (0, 0, 0) };
+    let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if length == 0 {
+        return (0, 0, 0);
+    }
+    let digits = length.min(9);
+    let mut nanos = rest[..digits].iter().fold(0, |sum, byte| sum * 10 + u32::from(byte - b'0'));
+    for _ in digits..9 {
+        nanos *= 10;
+    }
+    (nanos, digits as u8, 1 + length)
+}
+
+fn clock(text: &[u8], at: usize) -> Option<(u32, u32, u32)> {
+    if (*text.get(at + 2)?, *text.get(at + 5)?) != (b':', b':') {
+        return None;
+    }
+    Some((digits2(text, at)?, digits2(text, at + 3)?, digits2(text, at + 6)?))
+}
+
+/// The number that two digits at `at` make.
+fn digits2(text: &[u8], at: usize) -> Option<u32> {
+    let tens = text.get(at)?.wrapping_sub(b'0');
+    let ones = text.get(at + 1)?.wrapping_sub(b'0');
+    (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn iso(text: &str) -> String {
+        let (stamp, used) = parse_iso(text.as_bytes()).expect("it is a stamp");
+        format!(
+            "{} {:?} {used}",
+            written(stamp.at_offset(stamp.offset_s.unwrap_or(0))),
+            stamp.offset_s
+        )
+    }
+
+    fn written(time: Time) -> String {
+        let mut out = Vec::new();
+        time.write(&mut out);
+        String::from_utf8(out).expect("it is ASCII")
+    }
+
+    #[test]
+    fn iso_stamps_keep_their_digits_and_say_their_zone() {
+        assert_eq!(iso("2026-11-21T09:00:00Z x"), "2026-11-21T09:00:00.000Z Some(0) 20");
+        assert_eq!(iso("2026-11-21 09:00:00"), "2026-11-21T09:00:00.000Z None 19");
+        assert_eq!(iso("2024-02-29 23:59:59,5+0530"), "2024-02-29T18:29:59.500Z Some(19800) 26");
+        assert_eq!(
+            iso("2026-11-21T09:00:00.123456-08:00"),
+            "2026-11-21T17:00:00.123456Z Some(-28800) 32"
+        );
+        assert!(parse_iso(b"2026-02-29 09:00:00").is_none());
+        assert!(parse_iso(b"2026-11-21 24:00:00").is_none());
+    }
+
+    #[test]
+    fn the_year_is_the_one_nearest_to_the_read_time() {
+        let read = |text: &str, at: &str| {
+            let (read_at, _) = parse_iso(at.as_bytes()).expect("it is a stamp");
+            let (stamp, used) =
+                parse_rfc3164(text.as_bytes(), read_at.local_s * 1000).expect("it is a stamp");
+            assert_eq!((used, stamp.year_assumed), (15, true));
+            written(stamp.at_offset(0))
+        };
+        assert_eq!(read("Dec 31 23:59:59 h", "2026-01-01 00:00:01"), "2025-12-31T23:59:59.000Z");
+        assert_eq!(read("Jan  1 00:00:00 h", "2025-12-31 23:59:59"), "2026-01-01T00:00:00.000Z");
+        assert_eq!(read("Nov 05 01:02:03 h", "2026-11-21 12:00:00"), "2026-11-05T01:02:03.000Z");
+        assert_eq!(read("Feb 29 01:02:03 h", "2026-11-21 12:00:00"), "2024-02-29T01:02:03.000Z");
+    }
+
+    proptest! {
+        #[test]
+        fn a_written_time_reads_back(ms in -62_167_219_200_000i64..253_402_300_799_999) {
+            let text = written(Time::from_ms(ms));
+            let (stamp, used) = parse_iso(text.as_bytes()).expect("it is a stamp");
+            prop_assert_eq!(used, text.len());
+            prop_assert_eq!(stamp.at_offset(0).ms(), ms);
+        }
+
+        #[test]
+        fn parsing_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..40), at: i64) {
+            let _ = (parse_iso(&bytes), parse_rfc3164(&bytes, at), parse_clf(&bytes));
+        }
+    }
+}

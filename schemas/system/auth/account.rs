@@ -1,0 +1,74 @@
+//! Changes of users and groups by the shadow tools: `name=…, UID=…` lists, and sentences that
+//! quote the names.
+
+use super::{between, outcome};
+use crate::{Event, fields};
+
+/// Sets what a message of one of the tools says.
+pub(super) fn message<'a>(program: &str, text: &'a str, event: &mut Event<'a>) {
+    let failed = text.starts_with("failed ") || text.starts_with("cannot ");
+    let new_group = text.starts_with("new group: ");
+    let (action, kind) = if new_group { kind_of("groupadd") } else { kind_of(program) };
+    event.set(fields::event::CATEGORY, "iam");
+    event.set(fields::event::TYPE, kind);
+    outcome(action, if failed { "failure" } else { "success" }, event);
+
+    let is_group = new_group || program.starts_with("group");
+    if let Some(at) = text.find("name=") {
+        listed(&text[at..], is_group, event);
+    } else if is_group {
+        if let Some(group) = quoted(text) {
+            event.set_clean(fields::group::NAME, group);
+        }
+    } else {
+        sentence(text, event);
+    }
+}
+
+fn kind_of(program: &str) -> (&'static str, &'static [&'static str; 2]) {
+    match program {
+        "useradd" => ("added-user-account", &["user", "creation"]),
+        "userdel" => ("deleted-user-account", &["user", "deletion"]),
+        "groupadd" => ("added-group-account", &["group", "creation"]),
+        "groupdel" => ("deleted-group-account", &["group", "deletion"]),
+        "groupmod" | "gpasswd" => ("changed-group", &["group", "change"]),
+        "passwd" | "chpasswd" | "chage" => ("changed-password", &["user", "change"]),
+        _ => ("changed-user-account", &["user", "change"]),
+    }
+}
+
+/// `name=NAME, UID=N, GID=N, home=PATH, shell=PATH[, from=TTY]`
+fn listed<'a>(list: &'a str, is_group: bool, event: &mut Event<'a>) {
+    for pair in list.split(", ") {
+        let Some((key, value)) = pair.trim_end().split_once('=') else { continue };
+        match key {
+            "name" if is_group => event.set(fields::group::NAME, value),
+            "name" => event.set(fields::user::NAME, value),
+            "UID" => event.set(fields::user::ID, value),
+            "GID" => event.set(fields::group::ID, value),
+            "home" => event.set(fields::system::auth::useradd::HOME, value),
+            "shell" => event.set(fields::system::auth::useradd::SHELL, value),
+            _ => {}
+        }
+    }
+}
+
+/// `add 'NAME' to group 'NAME'`, `delete user 'NAME'`, `password for 'NAME' changed by 'NAME'`.
+fn sentence<'a>(text: &'a str, event: &mut Event<'a>) {
+    let Some(user) = quoted(text) else { return };
+    event.set_clean(fields::user::NAME, user);
+    let group = between(text, "group '", "'").or_else(|| between(text, "group `", "'"));
+    if let Some(group) = group {
+        event.set_clean(fields::group::NAME, group);
+    }
+    if let Some(by) = between(text, "' changed by '", "'") {
+        event.set_clean(fields::user::NAME, by);
+        event.set_clean(fields::user::target::NAME, user);
+    }
+}
+
+/// The first text in quotes, which older versions begin with a backtick.
+fn quoted(text: &str) -> Option<&str> {
+    let start = text.find(['\'', '`'])? + 1;
+    text[start..].split_once('\'').map(|(inner, _)| inner)
+}

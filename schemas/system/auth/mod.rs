@@ -1,0 +1,88 @@
+//! Logins, `sudo` and changes of accounts, as sshd, PAM, the shadow tools and systemd-logind log
+//! them (`/var/log/auth.log`, `/var/log/secure`).
+
+mod account;
+mod pam;
+mod ssh;
+mod sudo;
+
+use std::net::IpAddr;
+
+use crate::datasets::system_syslog::{Family, SyslogFramer, SyslogLine};
+use crate::{Dataset, Event, Parse, fields};
+
+/// `system.auth`
+pub static DATASET: Dataset = Dataset {
+    name: "system.auth",
+    module: "system",
+    framer: &SyslogFramer,
+    normalizer: &Parse { dataset: &DATASET, parser: SyslogLine { family: Family::Auth } },
+    declaration: include_str!("dataset.yaml"),
+};
+
+/// Sets what the message of a program says.
+pub(crate) fn message<'a>(program: &str, text: &'a str, event: &mut Event<'a>) {
+    // syslog's own remark names the program that it is not from.
+    if text.starts_with("last message repeated ") || text.starts_with("message repeated ") {
+        return;
+    }
+    if !pam::message(text, event) {
+        match program {
+            _ if program.starts_with("sshd") => ssh::message(text, event),
+            "sudo" => sudo::sudo(text, event),
+            "su" => sudo::su(text, event),
+            "systemd-logind" => pam::logind(text, event),
+            "useradd" | "userdel" | "usermod" | "groupadd" | "groupdel" | "groupmod" | "passwd"
+            | "gpasswd" | "chage" | "chpasswd" => account::message(program, text, event),
+            _ => {}
+        }
+    }
+    related(event);
+}
+
+fn related(event: &mut Event<'_>) {
+    let mut users = event.list();
+    for field in [fields::user::NAME, fields::user::effective::NAME] {
+        if let Some(user) = event.get_str(field)
+            && !users.contains(&user)
+        {
+            users.push(user);
+        }
+    }
+    if !users.is_empty() {
+        event.set(fields::related::USER, users.into_bump_slice());
+    }
+    if let Some(ip) = event.get_str(fields::source::IP) {
+        event.set(fields::related::IP, ip);
+    }
+}
+
+/// Sets the address that a login comes from; a host's name becomes `source.domain`.
+fn source<'a>(address: &'a str, event: &mut Event<'a>) {
+    let address = address.trim_matches(['(', ')', '[', ']', ',']).trim_end_matches(':');
+    if !address.is_empty() {
+        event.set(fields::source::ADDRESS, address);
+        match ip(address) {
+            Some(ip) => event.set(fields::source::IP, ip),
+            None => event.set(fields::source::DOMAIN, address),
+        }
+    }
+}
+
+/// The text if it is an address, without the prefix of an IPv4 address mapped to IPv6 and without
+/// a zone.
+fn ip(text: &str) -> Option<&str> {
+    let text = text.split('%').next().unwrap_or(text);
+    let plain = text.strip_prefix("::ffff:").filter(|rest| rest.contains('.')).unwrap_or(text);
+    plain.parse::<IpAddr>().ok().map(|_| plain)
+}
+
+fn outcome(action: &'static str, outcome: &'static str, event: &mut Event<'_>) {
+    event.set(fields::event::ACTION, action);
+    event.set(fields::event::OUTCOME, outcome);
+}
+
+/// The text between the first `before` and what follows it.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    text.split_once(before)?.1.split_once(after).map(|(inner, _)| inner)
+}

@@ -1,0 +1,91 @@
+//! Sessions and failed authentications, which PAM and systemd-logind word alike for every program.
+
+use super::{between, outcome, source};
+use crate::{Event, fields};
+
+/// Sets what a message of a PAM module says; `false` if it is none.
+pub(super) fn message<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    if let Some((_, rest)) = text.split_once("session opened for user ") {
+        opened(rest, event);
+    } else if let Some((_, user)) = text.split_once("session closed for user ") {
+        event.set_clean(fields::user::NAME, name_and_id(user.trim_end()).0);
+        session("end", "logged-off", event);
+    } else if let Some((_, rest)) = text
+        .split_once("authentication failure; ")
+        .or_else(|| text.split_once("authentication failures; "))
+        .or_else(|| text.split_once("authentication failure "))
+    {
+        failed(rest, event);
+    } else if text.starts_with("pam_succeed_if(") {
+        if let Some(user) = between(text, "not met by user \"", "\"") {
+            event.set_clean(fields::user::NAME, user);
+        }
+    } else {
+        return text.starts_with("pam_") || text.starts_with("PAM ");
+    }
+    true
+}
+
+/// `NAME[(uid=N)] by [NAME](uid=N)`: the second opened it and gets the rights of the first.
+fn opened<'a>(rest: &'a str, event: &mut Event<'a>) {
+    let (target, by) = rest.trim_end().split_once(" by ").unwrap_or((rest.trim_end(), ""));
+    let (target, target_id) = name_and_id(target);
+    let (user, user_id) = name_and_id(by);
+    if user.is_empty() {
+        // A service opened it, so the user is the one whose session it is.
+        event.set_clean(fields::user::NAME, target);
+        if let Some(id) = target_id {
+            event.set(fields::user::ID, id);
+        }
+    } else {
+        event.set_clean(fields::user::NAME, user);
+        if let Some(id) = user_id {
+            event.set(fields::user::ID, id);
+        }
+    }
+    event.set_clean(fields::user::effective::NAME, target);
+    if let Some(id) = target_id {
+        event.set(fields::user::effective::ID, id);
+    }
+    session("start", "logged-on", event);
+}
+
+/// `NAME(uid=N)`
+fn name_and_id(text: &str) -> (&str, Option<&str>) {
+    match text.split_once("(uid=") {
+        Some((name, id)) => (name, id.split(')').next()),
+        None => (text, None),
+    }
+}
+
+/// `logname= uid=0 euid=0 tty=ssh ruser= rhost=ADDRESS  user=NAME`
+fn failed<'a>(rest: &'a str, event: &mut Event<'a>) {
+    for word in rest.split_ascii_whitespace() {
+        match word.trim_end_matches(';').split_once('=') {
+            Some(("rhost", host)) => source(host, event),
+            Some(("user", user)) if !user.is_empty() => event.set(fields::user::NAME, user),
+            _ => {}
+        }
+    }
+    event.set(fields::event::CATEGORY, "authentication");
+    event.set(fields::event::TYPE, "info");
+    event.set(fields::event::OUTCOME, "failure");
+}
+
+/// `New session N of user NAME.`, `Removed session N.`, `Session N logged out.`
+pub(super) fn logind<'a>(text: &'a str, event: &mut Event<'a>) {
+    if let Some(rest) = text.strip_prefix("New session ") {
+        if let Some((_, user)) = rest.split_once(" of user ") {
+            event.set_clean(fields::user::NAME, user.trim_end_matches('.').trim_matches('\''));
+        }
+        session("start", "logged-on", event);
+    } else if text.starts_with("Removed session ") {
+        session("end", "logged-off", event);
+    }
+}
+
+fn session(kind: &'static str, action: &'static str, event: &mut Event<'_>) {
+    event.set(fields::event::CATEGORY, "session");
+    event.set(fields::event::TYPE, kind);
+    outcome(action, "success", event);
+}

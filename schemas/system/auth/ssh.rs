@@ -1,0 +1,130 @@
+//! sshd says who and from where in two dozen wordings. A name is chosen by the client and may hold
+//! spaces or " from ", so it ends at the last such word that an address follows.
+
+use super::{ip, outcome, source};
+use crate::{Event, fields};
+
+/// Sets what a message of sshd says.
+pub(super) fn message<'a>(text: &'a str, event: &mut Event<'a>) {
+    if text.starts_with("Server listening on ") {
+        return;
+    }
+    for verb in ["Accepted", "Failed", "Postponed", "Invalid"] {
+        if let Some(rest) = text.strip_prefix(verb).and_then(|rest| rest.strip_prefix(' ')) {
+            if login(verb, rest, event).is_some() {
+                return;
+            }
+            break;
+        }
+    }
+    if let Some(rest) = text.strip_prefix("Did not receive identification string from ") {
+        let address = rest.split(' ').next().unwrap_or(rest);
+        if let Some(ip) = ip(address) {
+            event.set(fields::system::auth::ssh::DROPPED_IP, ip);
+        }
+    }
+    connection(text, event);
+}
+
+/// `password for [invalid user ]NAME from ADDRESS port N ssh2[: SIGNATURE]`, `user NAME from
+/// ADDRESS[ port N]`.
+fn login<'a>(verb: &'static str, rest: &'a str, event: &mut Event<'a>) -> Option<()> {
+    let (method, rest) = if verb == "Invalid" {
+        (None, rest.strip_prefix("user")?)
+    } else {
+        let (method, rest) = rest.split_once(" for ")?;
+        (Some(method).filter(|method| !method.contains(' ')), rest)
+    };
+    let (user, place) = rest.rsplit_once(" from ")?;
+    let mut words = place.split(' ');
+    let address = words.next().filter(|address| !address.is_empty())?;
+    if words.next() == Some("port") {
+        port(words.next().unwrap_or_default(), event);
+    }
+    source(address, event);
+    let known = user.strip_prefix("invalid user ");
+    event.set_clean(fields::user::NAME, known.unwrap_or(user).trim_matches(' '));
+    event.set(fields::system::auth::ssh::EVENT, verb);
+    if let Some(method) = method {
+        event.set(fields::system::auth::ssh::METHOD, method);
+    }
+    if let Some((_, signature)) = place.split_once(": ") {
+        event.set(fields::system::auth::ssh::SIGNATURE, signature);
+    }
+    event.set(fields::event::TYPE, "info");
+    event.set(fields::event::CATEGORY, "authentication");
+    match verb {
+        "Accepted" => {
+            event.set(fields::event::CATEGORY, &["authentication", "session"]);
+            outcome("ssh_login", "success", event);
+        }
+        "Postponed" => event.set(fields::event::ACTION, "ssh_login"),
+        _ => outcome("ssh_login", "failure", event),
+    }
+    Some(())
+}
+
+/// Anything else: `… [user NAME] [from] ADDRESS port N …`, `… from ADDRESS…`, `… (ADDRESS)`.
+fn connection<'a>(text: &'a str, event: &mut Event<'a>) {
+    let Some((before, address, after)) = place(text) else {
+        if let Some(user) = last_user(text) {
+            event.set_clean(fields::user::NAME, user);
+        }
+        return;
+    };
+    source(address, event);
+    if let Some(rest) = after.strip_prefix(" port ") {
+        port(rest.split([' ', ':']).next().unwrap_or_default(), event);
+    }
+    let before = before.trim_end();
+    let before = before.strip_suffix(" from").unwrap_or(before);
+    let user = before
+        .split_once("user ")
+        .or_else(|| before.split_once("User "))
+        .or_else(|| before.split_once("exceeded for "));
+    if let Some((_, user)) = user {
+        event.set_clean(fields::user::NAME, user);
+    }
+    if text.starts_with("error: maximum authentication attempts exceeded") {
+        event.set(fields::event::TYPE, "info");
+        event.set(fields::event::CATEGORY, "authentication");
+        event.set(fields::event::OUTCOME, "failure");
+    }
+}
+
+/// What precedes an address, the address, and what follows it.
+fn place(text: &str) -> Option<(&str, &str, &str)> {
+    let mut from = 0;
+    while let Some(found) = text[from..].find(" port ") {
+        let end = from + found;
+        let start = text[..end].rfind(' ').map_or(0, |space| space + 1);
+        if ip(&text[start..end]).is_some() {
+            return Some((&text[..start], &text[start..end], &text[end..]));
+        }
+        from = end + 1;
+    }
+    let mut start = 0;
+    for word in text.split(' ') {
+        let bare = word.trim_matches(['(', ')', '[', ']', ',']).trim_end_matches(':');
+        let likely = bare.contains(['.', ':']) && bare.len() <= 45;
+        if likely && ip(bare).is_some() {
+            return Some((&text[..start], bare, &text[start + word.len()..]));
+        }
+        start += word.len() + 1;
+    }
+    None
+}
+
+/// The user of a message without an address.
+fn last_user(text: &str) -> Option<&str> {
+    let markers = ["request for sftp by user ", "failures for ", "not met by user "];
+    let (_, rest) = markers.iter().find_map(|marker| text.split_once(marker))?;
+    let user = rest.trim_end_matches(" [preauth]").trim_matches('"');
+    Some(user.strip_prefix("invalid user ").unwrap_or(user))
+}
+
+fn port(text: &str, event: &mut Event<'_>) {
+    if let Ok(port) = text.parse::<u16>() {
+        event.set(fields::source::PORT, port);
+    }
+}

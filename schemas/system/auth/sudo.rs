@@ -1,0 +1,72 @@
+//! sudo and su: one user acts with the rights of another.
+
+use super::outcome;
+use crate::{Event, fields};
+
+/// `NAME : [ERROR ; ]TTY=… ; PWD=… ; USER=… ; [GROUP=… ; ][ENV=… ; ]COMMAND=…`. The command comes
+/// last and may hold anything.
+pub(super) fn sudo<'a>(text: &'a str, event: &mut Event<'a>) {
+    let Some((user, mut rest)) = text.trim_start().split_once(" : ") else { return };
+    if user.contains(' ') || !rest.contains("TTY=") && !rest.contains("COMMAND=") {
+        return;
+    }
+    event.set_clean(fields::user::NAME, user);
+    event.set(fields::event::CATEGORY, "process");
+    event.set(fields::event::TYPE, "start");
+    outcome("sudo", "success", event);
+    loop {
+        if let Some(command) = rest.strip_prefix("COMMAND=") {
+            event.set(fields::system::auth::sudo::COMMAND, command.trim_end());
+            return;
+        }
+        let (part, after) = rest.split_once(" ; ").unwrap_or((rest, ""));
+        match part.split_once('=') {
+            Some(("TTY", tty)) => event.set(fields::system::auth::sudo::TTY, tty),
+            Some(("PWD", pwd)) => event.set(fields::system::auth::sudo::PWD, pwd),
+            Some(("USER", user)) => {
+                event.set(fields::system::auth::sudo::USER, user);
+                event.set(fields::user::effective::NAME, user);
+            }
+            Some(_) => {}
+            None => {
+                event.set(fields::system::auth::sudo::ERROR, part.trim());
+                outcome("sudo", "failure", event);
+            }
+        }
+        if after.is_empty() {
+            return;
+        }
+        rest = after;
+    }
+}
+
+/// `(to NAME) NAME on TTY`, `FAILED SU (to NAME) NAME on TTY`, `[Successful|FAILED] su for NAME by
+/// NAME`, `+ TTY NAME:NAME`, `'su NAME' failed for NAME on TTY`.
+pub(super) fn su<'a>(text: &'a str, event: &mut Event<'a>) {
+    let failed = text.starts_with("FAILED") || text.starts_with('-') || text.contains("' failed ");
+    let Some((user, target)) = su_names(text) else { return };
+    event.set_clean(fields::user::NAME, user);
+    event.set_clean(fields::user::effective::NAME, target);
+    event.set(fields::event::CATEGORY, "authentication");
+    event.set(fields::event::TYPE, "info");
+    outcome("su", if failed { "failure" } else { "success" }, event);
+}
+
+/// Who became whom.
+fn su_names(text: &str) -> Option<(&str, &str)> {
+    let text = text.strip_prefix("FAILED SU ").unwrap_or(text);
+    if let Some(rest) = text.strip_prefix("(to ") {
+        let (target, rest) = rest.split_once(") ")?;
+        return Some((rest.split(' ').next()?, target));
+    }
+    if let Some((_, rest)) = text.split_once("su for ") {
+        let (target, user) = rest.split_once(" by ")?;
+        return Some((user.trim_end(), target));
+    }
+    if let Some(rest) = text.strip_prefix("'su ") {
+        let (target, rest) = rest.split_once("' failed for ")?;
+        return Some((rest.split(' ').next()?, target));
+    }
+    let rest = text.strip_prefix("+ ").or_else(|| text.strip_prefix("- "))?;
+    rest.split_once(' ')?.1.trim_end().split_once(':')
+}

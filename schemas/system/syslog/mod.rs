@@ -1,0 +1,24 @@
+//! Syslog of any program: RFC 5424 and RFC 3164, from files and sockets. Records about logins and
+//! rights go to `system.auth`, the kernel's to `system.kern`.
+//!
+//! <https://www.rfc-editor.org/rfc/rfc5424>, <https://www.rfc-editor.org/rfc/rfc3164>, and the
+//! formats that rsyslog and macOS write to files.
+
+mod envelope;
+mod framer;
+mod parser;
+mod structured;
+
+pub(crate) use framer::SyslogFramer;
+pub(crate) use parser::{Family, SyslogLine};
+
+use crate::{Dataset, Parse};
+
+/// `system.syslog`
+pub static DATASET: Dataset = Dataset {
+    name: "system.syslog",
+    module: "system",
+    framer: &SyslogFramer,
+    normalizer: &Parse { dataset: &DATASET, parser: SyslogLine { family: Family::Any } },
+    declaration: include_str!("dataset.yaml"),
+};

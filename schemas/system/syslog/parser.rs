@@ -1,0 +1,176 @@
+//! The fields that all three datasets share, and which of them a record is of.
+
+use tahoe_seams::{Record, Rejection};
+
+use super::envelope::{self, Envelope};
+use crate::datasets::{system_auth, system_kern};
+use crate::time::Stamp;
+use crate::{Event, Parser, Value, fields};
+
+/// Which dataset a source was configured with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// `system.syslog`: each record goes where it belongs.
+    Any,
+    /// `system.auth`, whatever a record is about.
+    Auth,
+    /// `system.kern`, whatever a record is about.
+    Kern,
+}
+
+/// One record of syslog.
+pub(crate) struct SyslogLine {
+    pub family: Family,
+}
+
+/// Facilities by code (RFC 5424, table 1), by the names that syslog.conf has for them.
+const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
+    "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4",
+    "local5", "local6", "local7",
+];
+/// Severities by code (RFC 5424, table 2), and the levels that they mean.
+const SEVERITIES: [(&str, &str); 8] = [
+    ("Emergency", "emergency"),
+    ("Alert", "alert"),
+    ("Critical", "critical"),
+    ("Error", "error"),
+    ("Warning", "warning"),
+    ("Notice", "notice"),
+    ("Informational", "info"),
+    ("Debug", "debug"),
+];
+const KERN: u8 = 0;
+const AUTH: u8 = 4;
+const AUTHPRIV: u8 = 10;
+
+impl Parser for SyslogLine {
+    fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
+        let text = event.text(record.bytes);
+        let envelope = Envelope::parse(text, record.read_at_ms, event)?;
+        match envelope.stamp {
+            Some(stamp) => event.time(stamp),
+            None => event.time_assumed(self.stamp(record.context, record.read_at_ms)),
+        }
+        let name = common(&envelope, event);
+        let family = match self.family {
+            Family::Any => family_of(&envelope, name),
+            configured => configured,
+        };
+        match family {
+            Family::Auth => {
+                if self.family == Family::Any {
+                    event.route(&system_auth::DATASET);
+                }
+                system_auth::message(name, envelope.message, event);
+                if let Some(version) = envelope.version {
+                    event.set(fields::system::auth::syslog::VERSION, version);
+                }
+            }
+            Family::Kern => {
+                if self.family == Family::Any {
+                    event.route(&system_kern::DATASET);
+                }
+                system_kern::message(envelope.message, event);
+            }
+            Family::Any => {}
+        }
+        Ok(())
+    }
+
+    fn stamp(&self, context: &[u8], read_at_ms: i64) -> Option<Stamp> {
+        envelope::stamp(context, read_at_ms).map(|(stamp, _)| stamp)
+    }
+}
+
+/// Sets what does not depend on the message. Gives the program's name.
+fn common<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) -> &'a str {
+    if let Some(priority) = envelope.priority {
+        let (facility, severity) = (priority >> 3, priority & 7);
+        let (severity_name, level) = SEVERITIES[usize::from(severity)];
+        event.set(fields::log::syslog::PRIORITY, priority);
+        event.set(fields::log::syslog::facility::CODE, facility);
+        event.set(fields::log::syslog::facility::NAME, FACILITIES[usize::from(facility)]);
+        event.set(fields::log::syslog::severity::CODE, severity);
+        event.set(fields::log::syslog::severity::NAME, severity_name);
+        event.set(fields::log::LEVEL, level);
+    } else if let Some(level) = envelope.level {
+        event.set(fields::log::LEVEL, event.lower_case(level));
+    }
+    if let Some(host) = envelope.hostname
+        && event.set_clean(fields::host::HOSTNAME, host)
+    {
+        event.set(fields::related::HOSTS, host);
+    }
+    if envelope.is_5424 {
+        rfc5424(envelope, event);
+    }
+    let mut name = envelope.appname.unwrap_or_default();
+    if name.starts_with('/') {
+        event.set(fields::process::EXECUTABLE, name);
+        name = name.rsplit('/').next().unwrap_or(name);
+    } else if let Some((program, module)) = name.split_once('(')
+        && module.starts_with("pam_")
+    {
+        name = program;
+    }
+    if name == "-" {
+        name = "";
+    }
+    if !name.is_empty() {
+        event.set(fields::process::NAME, name);
+    }
+    if let Some(pid) = envelope.procid.and_then(|procid| procid.parse::<u32>().ok()) {
+        event.set(fields::process::PID, pid);
+    }
+    if !envelope.message.is_empty() {
+        event.set(fields::MESSAGE, envelope.message);
+    }
+    name
+}
+
+/// The header's parts by their own names.
+fn rfc5424<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) {
+    let parts = [
+        (fields::log::syslog::HOSTNAME, envelope.hostname),
+        (fields::log::syslog::APPNAME, envelope.appname),
+        (fields::log::syslog::PROCID, envelope.procid),
+        (fields::log::syslog::MSGID, envelope.msgid),
+    ];
+    for (field, part) in parts {
+        if let Some(part) = part {
+            event.set_clean(field, part);
+        }
+    }
+    if let Some(version) = envelope.version {
+        event.set(fields::log::syslog::VERSION, version);
+    }
+    if let Some(object) = envelope.structured {
+        event.set(fields::log::syslog::STRUCTURED_DATA, Value::Raw(object));
+    }
+}
+
+/// Where a record of `system.syslog` belongs: by its program, else by its facility.
+fn family_of(envelope: &Envelope<'_>, name: &str) -> Family {
+    if name == "kernel" {
+        return Family::Kern;
+    }
+    if is_auth(name, envelope.message) {
+        return Family::Auth;
+    }
+    match envelope.priority.map(|priority| priority >> 3) {
+        Some(KERN) => Family::Kern,
+        Some(AUTH | AUTHPRIV) => Family::Auth,
+        _ => Family::Any,
+    }
+}
+
+fn is_auth(name: &str, message: &str) -> bool {
+    match name {
+        "sshd" | "sshd-session" | "sshd-auth" | "sudo" | "su" | "login" | "passwd" | "chpasswd"
+        | "chage" | "chfn" | "chsh" | "gpasswd" | "useradd" | "userdel" | "usermod"
+        | "groupadd" | "groupdel" | "groupmod" | "systemd-logind" | "polkitd" | "pkexec" => true,
+        "CRON" | "cron" | "crond" => message.starts_with("pam_"),
+        _ => message.starts_with("pam_unix("),
+    }
+}

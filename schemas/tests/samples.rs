@@ -1,0 +1,253 @@
+//! Every dataset against its samples: `samples/<name>.log` gives `<name>.ndjson`, and every record
+//! of `samples/rejected_<name>.log` is rejected with its line of `<name>.codes`. `<name>.zone`
+//! holds the zone of the source, if it is not UTC. `UPDATE_GOLDEN=1` writes what is expected.
+
+mod strict;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use serde_json::Value;
+use tahoe_schemas::{Dataset, Shared, datasets, frame_all, own_yaml};
+use tahoe_seams::{Conditions, Events, Origin, Part, Record, RecordId, Rejection};
+
+/// 2026-11-21T12:00:00Z
+const READ_AT_MS: i64 = 1_795_262_400_000;
+
+fn folder(dataset: &Dataset) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(dataset.name.replace('.', "/"))
+}
+
+/// The samples of a dataset, sorted.
+fn samples(dataset: &Dataset, rejected: bool) -> Vec<PathBuf> {
+    let folder = folder(dataset).join("samples");
+    let mut found: Vec<PathBuf> = fs::read_dir(&folder)
+        .expect("every dataset has samples/")
+        .map(|entry| entry.expect("the folder can be listed").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .filter(|path| name(path).starts_with("rejected_") == rejected)
+        .collect();
+    found.sort();
+    found
+}
+
+fn name(path: &Path) -> String {
+    path.file_stem().expect("it is a file").to_string_lossy().into_owned()
+}
+
+fn normalize(
+    dataset: &Dataset,
+    bytes: &[u8],
+    zone: &str,
+) -> Vec<(u64, Result<Vec<String>, Rejection>)> {
+    let origin = Origin { time_zone: zone.to_owned(), ..Origin::default() };
+    let given = Conditions { ingested_ms: 0, keep_original: false };
+    let mut results = Vec::new();
+    frame_all(dataset.framer, bytes, &mut |frame| {
+        let record = Record {
+            bytes: frame.bytes,
+            id: RecordId::default(),
+            origin: &origin,
+            start: frame.start,
+            read_at_ms: READ_AT_MS,
+            context: frame.context,
+            part: frame.part,
+        };
+        let mut events = Events::default();
+        let done = dataset.normalizer.normalize(&record, &given, &mut events);
+        let text = |document: &[u8]| String::from_utf8(document.to_vec()).expect("it is UTF-8");
+        results.push((frame.line, done.map(|()| events.documents().map(text).collect())));
+    });
+    results
+}
+
+fn run(dataset: &Dataset, sample: &Path) -> Vec<(u64, Result<Vec<String>, Rejection>)> {
+    let bytes = fs::read(sample).expect("a sample can be read");
+    let zone = fs::read_to_string(sample.with_extension("zone")).unwrap_or_default();
+    normalize(dataset, &bytes, zone.trim())
+}
+
+/// Compares with the file, or writes it when asked to.
+fn expect(golden: &Path, made: &str) {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(golden, made).expect("the golden file can be written");
+        return;
+    }
+    let kept = fs::read_to_string(golden).unwrap_or_default();
+    for (number, (made, kept)) in made.lines().zip(kept.lines()).enumerate() {
+        assert_eq!(made, kept, "{}:{} (UPDATE_GOLDEN=1 rewrites)", golden.display(), number + 1);
+    }
+    let lines = (made.lines().count(), kept.lines().count());
+    assert_eq!(lines.0, lines.1, "{} lines (UPDATE_GOLDEN=1 rewrites)", golden.display());
+}
+
+#[test]
+fn every_sample_gives_its_golden_events() {
+    for dataset in datasets::ALL {
+        let samples = samples(dataset, false);
+        assert!(!samples.is_empty(), "{dataset:?} has no samples/*.log");
+        for sample in samples {
+            let mut made = String::new();
+            for (line, result) in run(dataset, &sample) {
+                let at = format!("{}:{line}", sample.display());
+                let documents = result.unwrap_or_else(|rejection| panic!("{at}: {rejection}"));
+                for document in documents {
+                    made.push_str(&document);
+                    made.push('\n');
+                }
+            }
+            expect(&sample.with_extension("ndjson"), &made);
+        }
+    }
+}
+
+#[test]
+fn every_rejected_sample_is_rejected_with_its_code() {
+    for dataset in datasets::ALL {
+        let samples = samples(dataset, true);
+        assert!(!samples.is_empty(), "{dataset:?} has no samples/rejected_*.log");
+        for sample in samples {
+            let mut made = String::new();
+            for (line, result) in run(dataset, &sample) {
+                let Err(rejection) = result else {
+                    panic!("{}:{line} is not rejected", sample.display());
+                };
+                made.push_str(rejection.code);
+                made.push('\n');
+            }
+            expect(&sample.with_extension("codes"), &made);
+        }
+    }
+}
+
+/// Paths that a dataset may write, and whether what is below them is free.
+fn declared(dataset: &Dataset) -> BTreeMap<String, bool> {
+    let ecs = include_str!("../ecs/fields-9.4.0.tsv").lines().skip(2).map(|line| {
+        let mut columns = line.split('\t');
+        let path = columns.next().expect("a path").to_owned();
+        (path, columns.next().expect("a type").to_owned())
+    });
+    let shared = Shared::parse("ecs/own.yaml", own_yaml()).expect("it is valid").fields;
+    let own = dataset.declared().expect("it is valid").fields;
+    let own = shared.into_iter().chain(own).map(|field| (field.name, field.kind));
+    let free = |kind: &str| matches!(kind, "object" | "nested" | "flattened");
+    ecs.chain(own).map(|(path, kind)| (path, free(&kind))).collect()
+}
+
+fn check_paths(declared: &BTreeMap<String, bool>, at: &str, value: &Value) {
+    match (declared.get(at), value) {
+        (Some(true), _) => {}
+        (None, Value::Object(fields)) => {
+            for (key, value) in fields {
+                let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+                check_paths(declared, &path, value);
+            }
+        }
+        (Some(false), value) => assert!(!value.is_object(), "{at} is an object"),
+        (None, _) => panic!("{at} is neither ECS nor declared in its dataset.yaml"),
+    }
+}
+
+#[test]
+fn every_field_of_every_sample_is_declared_by_the_dataset_that_its_event_is_of() {
+    for dataset in datasets::ALL {
+        let routes = dataset.declared().expect("it is valid").routes;
+        for sample in samples(dataset, false) {
+            for document in run(dataset, &sample).into_iter().filter_map(|(_, d)| d.ok()).flatten()
+            {
+                let value = strict::parse(&document);
+                let of = value["event"]["dataset"].as_str().expect("every event says its dataset");
+                assert!(of == dataset.name || routes.iter().any(|route| route == of), "{of}");
+                let of = datasets::find(of).expect("a route leads to a dataset");
+                check_paths(&declared(of), "", &value);
+                assert!(value["@timestamp"].is_string(), "{document}");
+            }
+        }
+    }
+}
+
+#[test]
+fn declarations_and_the_list_agree() {
+    let names: BTreeSet<&str> = datasets::ALL.iter().map(|dataset| dataset.name).collect();
+    assert_eq!(names.len(), datasets::ALL.len(), "a name is used twice");
+    for dataset in datasets::ALL {
+        let declared = dataset.declared().expect("it is valid");
+        assert_eq!((&*declared.name, declared.module()), (dataset.name, dataset.module));
+        assert!(declared.routes.iter().all(|route| names.contains(&**route)), "{dataset:?}");
+    }
+}
+
+#[test]
+fn a_part_of_a_longer_text_is_a_message_with_a_time() {
+    for dataset in datasets::ALL {
+        let origin = Origin::default();
+        let record = Record {
+            bytes: b"the \xff rest",
+            id: RecordId::default(),
+            origin: &origin,
+            start: 9,
+            read_at_ms: READ_AT_MS,
+            context: b"",
+            part: Some(Part { index: 1, last: true }),
+        };
+        let mut events = Events::default();
+        let done = dataset.normalizer.normalize(&record, &Conditions::default(), &mut events);
+        done.expect("a part is never rejected");
+        let document = events.documents().next().expect("one event");
+        let value = strict::parse(std::str::from_utf8(document).expect("it is UTF-8"));
+        assert_eq!(value["message"], "the \u{fffd} rest");
+        assert_eq!(value["@timestamp"], "2026-11-21T12:00:00.000Z");
+        let done = value["tahoe"]["transformations"].to_string();
+        assert!(done.contains("time_assumed:read") && done.contains("utf8_repaired"), "{done}");
+    }
+}
+
+/// Lines of the samples with a few bytes overwritten: most of the way is valid.
+fn damaged_lines() -> impl Strategy<Value = Vec<u8>> {
+    let lines: Vec<Vec<u8>> = datasets::ALL
+        .iter()
+        .flat_map(|dataset| samples(dataset, false))
+        .flat_map(|sample| {
+            let bytes = fs::read(sample).expect("a sample can be read");
+            bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect::<Vec<_>>()
+        })
+        .filter(|line| !line.is_empty())
+        .collect();
+    let damage = proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
+    (prop::sample::select(lines), damage, any::<prop::sample::Index>()).prop_map(
+        |(mut line, damage, cut)| {
+            for (at, byte) in damage {
+                let at = at.index(line.len());
+                line[at] = byte;
+            }
+            line.truncate(cut.index(line.len()) + 1);
+            line
+        },
+    )
+}
+
+fn survives(bytes: &[u8]) {
+    for dataset in datasets::ALL {
+        for (_, result) in normalize(dataset, bytes, "Europe/Berlin") {
+            for document in result.into_iter().flatten() {
+                strict::parse(&document);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_give_valid_documents_or_rejections(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        survives(&bytes);
+    }
+
+    #[test]
+    fn damaged_samples_give_valid_documents_or_rejections(bytes in damaged_lines()) {
+        survives(&bytes);
+    }
+}
