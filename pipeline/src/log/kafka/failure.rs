@@ -1,0 +1,152 @@
+//! The one place where Kafka's errors become decisions.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::seams::LogError;
+
+/// What librdkafka said last, since its calls only say that they timed out. One per log, shared by
+/// all its clients.
+#[derive(Clone, Default)]
+pub(super) struct Faults(Arc<Mutex<Option<Fault>>>);
+
+struct Fault {
+    code: RDKafkaErrorCode,
+    reason: String,
+    at: Instant,
+}
+
+/// An older fault is no reason for a call that fails now.
+const FRESH: Duration = Duration::from_secs(15);
+
+impl Faults {
+    /// Remembers an error that was raised in the background.
+    pub fn note(&self, error: &KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "kafka");
+        if let Some(code) = error.rdkafka_error_code() {
+            let fault = Fault { code, reason: reason.to_owned(), at: Instant::now() };
+            let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // That all brokers are down says less than why the last of them is.
+            let known = latest.as_ref().is_some_and(|known| known.at.elapsed() < FRESH);
+            if code != RDKafkaErrorCode::AllBrokersDown || !known {
+                *latest = Some(fault);
+            }
+        }
+    }
+
+    /// What to do about a failed call on `topic`, if it was about one.
+    pub fn decide(&self, brokers: &str, error: &KafkaError, topic: Option<&str>) -> LogError {
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let vague = matches!(
+            code,
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+        );
+        match latest.filter(|fault| vague && fault.at.elapsed() < FRESH) {
+            Some(fault) => decide(brokers, fault.code, &fault.reason, topic),
+            None => decide(brokers, code, &error.to_string(), topic),
+        }
+    }
+}
+
+/// What to do about `code`; `reason` is for people.
+pub(super) fn decide(
+    brokers: &str,
+    code: RDKafkaErrorCode,
+    reason: &str,
+    topic: Option<&str>,
+) -> LogError {
+    use RDKafkaErrorCode as Code;
+    let stop = |text: String| LogError::Stop(text, None);
+    match code {
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+            LogError::NoTopic(topic.unwrap_or("of the subscription").to_owned())
+        }
+        Code::Authentication
+        | Code::SaslAuthenticationFailed
+        | Code::UnsupportedSASLMechanism
+        | Code::IllegalSASLState => stop(format!(
+            "{brokers} refuses the login ({reason}): check KAFKA_USERNAME, KAFKA_PASSWORD, \
+             KAFKA_SASL_MECHANISM and KAFKA_SECURITY_PROTOCOL"
+        )),
+        Code::SSL => stop(format!(
+            "no TLS with {brokers} ({reason}): check KAFKA_CA_FILE, KAFKA_CERT_FILE, \
+             KAFKA_KEY_FILE and KAFKA_SECURITY_PROTOCOL"
+        )),
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed => stop(format!(
+            "the user may not do this{} ({reason}): grant it, or check KAFKA_USERNAME",
+            topic.map(|topic| format!(" on {topic}")).unwrap_or_default()
+        )),
+        Code::InvalidReplicationFactor => stop(format!("{reason}: set KAFKA_REPLICATION")),
+        Code::InvalidConfig | Code::PolicyViolation | Code::InvalidTopic => {
+            stop(format!("{brokers} refuses {}: {reason}", topic.unwrap_or("a setting")))
+        }
+        Code::PurgeQueue | Code::PurgeInflight => LogError::Stopped,
+        _ => LogError::Retry(
+            format!(
+                "{brokers} cannot do it now ({reason}): if that lasts, check \
+                 KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL"
+            ),
+            None,
+        ),
+    }
+}
+
+/// librdkafka's own messages, in our log.
+pub(super) fn journal(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error
+        | RDKafkaLogLevel::Warning => tracing::warn!(facility, message, "librdkafka"),
+        _ => tracing::debug!(facility, message, "librdkafka"),
+    }
+}
+
+/// A client without callbacks of its own.
+#[derive(Clone, Default)]
+pub(super) struct Plain(pub Faults);
+
+impl rdkafka::ClientContext for Plain {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        journal(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.note(&error, reason);
+    }
+}
+
+impl rdkafka::consumer::ConsumerContext for Plain {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_out_after_a_refused_login_is_about_the_login() {
+        let faults = Faults::default();
+        faults.note(&KafkaError::Global(RDKafkaErrorCode::Authentication), "wrong password");
+        let timed_out = KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerTransportFailure);
+        let error = faults.decide("a:1", &timed_out, None);
+        assert!(matches!(&error, LogError::Stop(text, _) if text.contains("KAFKA_PASSWORD")));
+        assert!(matches!(faults.decide("a:1", &timed_out, None), LogError::Retry(..)));
+    }
+
+    #[test]
+    fn a_missing_topic_is_named() {
+        let error = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition);
+        let decided = Faults::default().decide("a:1", &error, Some("laravel_logs"));
+        assert!(matches!(decided, LogError::NoTopic(topic) if topic == "laravel_logs"));
+    }
+}

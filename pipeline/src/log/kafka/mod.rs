@@ -1,0 +1,219 @@
+//! The log as Apache Kafka keeps it: acks=all, an idempotent producer that sends again for as long
+//! as it takes, and groups whose offsets only move when the loop says so. A broker that restarts
+//! makes calls wait or ask for a retry; it loses nothing and ends nothing.
+
+mod admin;
+mod failure;
+mod ownership;
+mod producer;
+mod reader;
+mod scan;
+mod settings;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub use self::settings::{Compression, KafkaArgs, SaslMechanism, SecurityProtocol};
+
+use self::admin::Admin;
+use self::failure::Faults;
+use self::producer::Producer;
+use self::scan::Scanner;
+use crate::log::FENCE_KEY;
+use crate::seams::{
+    Appended, KeyValue, Log, LogError, LogReader, Outgoing, Ownership, Pending, Topic, Visit,
+};
+
+/// What Kafka adds to a record in a batch, at most: lengths, attributes, the batch's own head.
+const RECORD_OVERHEAD: usize = 512;
+
+/// A connection to Kafka: one producer, and clients for what else is asked of it.
+pub struct KafkaLog {
+    args: KafkaArgs,
+    client_id: String,
+    brokers: String,
+    faults: Faults,
+    admin: Admin,
+    producer: Mutex<Arc<Producer>>,
+    scanner: Mutex<Option<Scanner>>,
+    /// Topics that were found, so that a missing one is told at once and not after 30 s.
+    found: Mutex<BTreeSet<String>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl KafkaLog {
+    /// Takes the settings; the brokers are asked for nothing yet, so that a service can start
+    /// before they do. `client_id` names this client in the brokers' logs and quotas.
+    ///
+    /// # Errors
+    /// [`LogError::Stop`] if a setting is missing, unreadable or refused by librdkafka.
+    pub fn connect(args: &KafkaArgs, client_id: &str) -> Result<Self, LogError> {
+        let faults = Faults::default();
+        let brokers = args.kafka.clone().unwrap_or_default();
+        let config = args.producer(client_id)?;
+        let producer = Producer::new(&config, &brokers, &faults)?;
+        let admin = Admin::new(&config, &brokers, &faults)?;
+        tracing::debug!(bytes_max = args.memory_bytes_max(), "memory of the Kafka clients");
+        Ok(Self {
+            args: args.clone(),
+            client_id: client_id.to_owned(),
+            brokers,
+            faults,
+            admin,
+            producer: Mutex::new(Arc::new(producer)),
+            scanner: Mutex::default(),
+            found: Mutex::default(),
+        })
+    }
+
+    /// Connects, changes nothing, and says within 10 s what it found of `topics` and what is wrong
+    /// with them; a warning is a line that begins with `warning:`.
+    ///
+    /// # Errors
+    /// What stands in the way, with the setting that mends it.
+    pub fn check(&self, topics: &[String]) -> Result<String, LogError> {
+        self.admin.check(topics, self.args.record_bytes_max)
+    }
+
+    /// The producer, made anew when a broker has lost its state; what was on its way then is told
+    /// to those who wait for it.
+    fn producer(&self) -> Result<Arc<Producer>, LogError> {
+        let mut producer = lock(&self.producer);
+        if producer.is_broken() {
+            tracing::warn!("the producer is made anew");
+            let config = self.args.producer(&self.client_id)?;
+            *producer = Arc::new(Producer::new(&config, &self.brokers, &self.faults)?);
+        }
+        Ok(Arc::clone(&producer))
+    }
+
+    fn find(&self, topic: &str) -> Result<(), LogError> {
+        if !lock(&self.found).contains(topic) {
+            self.admin.partitions(topic)?;
+            lock(&self.found).insert(topic.to_owned());
+        }
+        Ok(())
+    }
+
+    /// What can be refused is refused before the first record is sent.
+    fn accept(&self, records: &[Outgoing<'_>]) -> Result<(), LogError> {
+        let limit = self.args.record_bytes_max;
+        let mut topic = "";
+        for record in records {
+            let more = record.more_headers.iter().map(|(name, value)| name.len() + value.len());
+            let header = record.header.map_or(0, <[u8]>::len) + more.sum::<usize>();
+            let bytes = record.key.len() + record.value.len() + header;
+            if bytes + RECORD_OVERHEAD > limit {
+                return Err(LogError::TooLarge { bytes, limit });
+            }
+            if record.topic != topic {
+                topic = record.topic;
+                self.find(topic)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn group(&self, name: &str) -> Result<rdkafka::ClientConfig, LogError> {
+        self.args.consumer(&self.client_id, name)
+    }
+}
+
+fn durable(pending: &Pending) -> Result<Appended, LogError> {
+    loop {
+        if let Some(result) = pending.wait(Duration::from_secs(60)) {
+            return result;
+        }
+    }
+}
+
+impl Log for KafkaLog {
+    fn partitions(&self, topic: &str) -> Result<u32, LogError> {
+        self.admin.partitions(topic)
+    }
+
+    fn setup(&self, topics: &[Topic]) -> Result<(), LogError> {
+        self.admin.create(topics, self.args.kafka_replication, self.args.record_bytes_max)
+    }
+
+    fn append(&self, records: &[Outgoing<'_>]) -> Result<Pending, LogError> {
+        self.accept(records)?;
+        Ok(self.producer()?.append(records))
+    }
+
+    fn fence(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let fence = Outgoing {
+            topic,
+            partition,
+            key: FENCE_KEY,
+            value: b"",
+            timestamp_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+            header: None,
+            more_headers: &[],
+        };
+        let appended = durable(&self.append(&[fence])?)?;
+        Ok(appended.first().map_or(0, |(_, _, offset)| *offset))
+    }
+
+    fn scan(
+        &self,
+        topic: &str,
+        partition: u32,
+        from: u64,
+        to: u64,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), LogError> {
+        self.find(topic)?;
+        let mut scanner = lock(&self.scanner);
+        let scanner = match scanner.take() {
+            Some(known) => scanner.insert(known),
+            None => {
+                let mut config = self.group("tahoe.scan")?;
+                scanner.insert(Scanner::new(&mut config, &self.brokers, &self.faults)?)
+            }
+        };
+        scanner.scan(topic, partition, (from, to), visit)
+    }
+
+    fn positions(&self) -> Result<Vec<KeyValue>, LogError> {
+        let topic = &self.args.kafka_positions_topic;
+        let mut latest = BTreeMap::new();
+        for partition in 0..self.partitions(topic)? {
+            self.scan(topic, partition, 0, u64::MAX, &mut |record| {
+                if record.value.is_empty() {
+                    latest.remove(record.key);
+                } else {
+                    latest.insert(record.key.to_vec(), record.value.to_vec());
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(latest.into_iter().collect())
+    }
+
+    fn store_positions(&self, changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<(), LogError> {
+        let topic = &self.args.kafka_positions_topic;
+        self.find(topic)?;
+        durable(&self.producer()?.append_compacted(topic, changes)).map(drop)
+    }
+
+    fn own(&self, owner: &str) -> Result<Box<dyn Ownership>, LogError> {
+        let topic = &self.args.kafka_positions_topic;
+        self.find(topic)?;
+        let config = self.group(&format!("tahoe.{owner}"))?;
+        let claim = ownership::Claim::take(config, topic, owner, &self.brokers, &self.faults)?;
+        Ok(Box::new(claim))
+    }
+
+    fn reader(&self, group: &str, topics: &[String]) -> Result<Box<dyn LogReader>, LogError> {
+        topics.iter().try_for_each(|topic| self.find(topic))?;
+        let config = self.group(group)?;
+        Ok(Box::new(reader::Reader::join(config, topics, &self.brokers, &self.faults)?))
+    }
+}

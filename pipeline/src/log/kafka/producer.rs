@@ -1,0 +1,221 @@
+//! The one producer of a log. Every append is a batch whose records count down as the brokers
+//! acknowledge them; what is on its way is bounded by bytes, and `append` waits while that is full.
+
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Message, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+
+use super::failure::{Faults, decide, journal};
+use crate::log::HEADER;
+use crate::seams::{Appended, LogError, Outgoing, Pending};
+
+/// How often a full queue is looked at again; it drains by megabytes meanwhile.
+const FULL_WAIT: Duration = Duration::from_millis(5);
+
+/// Records of one append that are still to be acknowledged.
+pub(super) struct Batch(Mutex<InFlight>);
+
+struct InFlight {
+    left: usize,
+    /// By the topic's address in librdkafka, which is compared faster than its name.
+    reached: Vec<(usize, String, u32, u64)>,
+    failed: Option<LogError>,
+    promise: SyncSender<Result<Appended, LogError>>,
+}
+
+impl Batch {
+    fn new(records: usize) -> (Arc<Self>, Pending) {
+        let (promise, pending) = Pending::channel();
+        let in_flight = InFlight { left: records, reached: Vec::new(), failed: None, promise };
+        (Arc::new(Self(Mutex::new(in_flight))), pending)
+    }
+
+    /// `records` of the batch will not be sent.
+    fn abandon(&self, records: usize, error: LogError) {
+        let mut batch = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        batch.failed.get_or_insert(error);
+        batch.answered(records);
+    }
+
+    fn acknowledged(&self, message: &BorrowedMessage<'_>) {
+        let offset = u64::try_from(message.offset()).unwrap_or_default();
+        let partition = u32::try_from(message.partition()).unwrap_or_default();
+        let topic = message.topic_ptr().addr();
+        let mut batch = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known =
+            batch.reached.iter_mut().find(|(at, _, of, _)| *at == topic && *of == partition);
+        match known {
+            Some((_, _, _, highest)) => *highest = offset.max(*highest),
+            None => {
+                let name = message.topic().to_owned();
+                batch.reached.push((topic, name, partition, offset));
+            }
+        }
+        batch.answered(1);
+    }
+}
+
+impl InFlight {
+    fn answered(&mut self, records: usize) {
+        self.left -= records;
+        if self.left == 0 {
+            let reached = std::mem::take(&mut self.reached).into_iter();
+            let appended = reached.map(|(_, topic, partition, offset)| (topic, partition, offset));
+            let result = self.failed.take().map_or_else(|| Ok(appended.collect()), Err);
+            // The caller may have gone without waiting.
+            let _ = self.promise.send(result);
+        }
+    }
+}
+
+/// Receives what the brokers say about each record, on the producer's own thread.
+pub(super) struct Deliveries {
+    brokers: String,
+    faults: Faults,
+}
+
+impl rdkafka::ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        journal(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.faults.note(&error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Arc<Batch>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, batch: Arc<Batch>) {
+        match result {
+            Ok(message) => batch.acknowledged(message),
+            Err((error, message)) => {
+                let bytes = message.payload_len() + message.key_len();
+                batch.abandon(1, self.decide(error, message.topic(), bytes));
+            }
+        }
+    }
+}
+
+impl Deliveries {
+    fn decide(&self, error: &KafkaError, topic: &str, bytes: usize) -> LogError {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => {
+                LogError::Stop(
+                    format!(
+                        "{topic} refuses a record of {bytes} bytes: raise the topic's \
+                         max.message.bytes to --record-bytes-max"
+                    ),
+                    None,
+                )
+            }
+            Some(code) => decide(&self.brokers, code, &error.to_string(), Some(topic)),
+            None => LogError::Retry(error.to_string(), None),
+        }
+    }
+}
+
+/// The producer, which librdkafka's own thread and one of ours serve.
+pub(super) struct Producer {
+    pub inner: ThreadedProducer<Deliveries>,
+}
+
+impl Producer {
+    pub fn new(config: &ClientConfig, brokers: &str, faults: &Faults) -> Result<Self, LogError> {
+        let context = Deliveries { brokers: brokers.to_owned(), faults: faults.clone() };
+        let inner = config.create_with_context(context).map_err(|error| unusable(&error))?;
+        Ok(Self { inner })
+    }
+
+    /// The broker has lost track of our sequence; only a new producer can go on.
+    pub fn is_broken(&self) -> bool {
+        self.inner.client().fatal_error().is_some()
+    }
+
+    /// Takes the records in order, waiting while the queue is full.
+    pub fn append(&self, records: &[Outgoing<'_>]) -> Pending {
+        let (batch, pending) = Batch::new(records.len().max(1));
+        if records.is_empty() {
+            batch.0.lock().unwrap_or_else(PoisonError::into_inner).answered(1);
+        }
+        for (at, record) in records.iter().enumerate() {
+            let send = BaseRecord::with_opaque_to(record.topic, Arc::clone(&batch))
+                .partition(partition_i32(record.partition))
+                .payload(record.value)
+                .key(record.key)
+                .timestamp(record.timestamp_ms);
+            let send = match native_headers(record) {
+                Some(headers) => send.headers(headers),
+                None => send,
+            };
+            if let Err(error) = self.send(send) {
+                let error = self.inner.client().context().decide(&error, record.topic, 0);
+                batch.abandon(records.len() - at, error);
+                break;
+            }
+        }
+        pending
+    }
+
+    /// Appends keys and values of a compacted topic; no value removes the key.
+    pub fn append_compacted(&self, topic: &str, changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Pending {
+        let (batch, pending) = Batch::new(changes.len().max(1));
+        if changes.is_empty() {
+            batch.0.lock().unwrap_or_else(PoisonError::into_inner).answered(1);
+        }
+        for (at, (key, value)) in changes.iter().enumerate() {
+            let mut send = BaseRecord::with_opaque_to(topic, Arc::clone(&batch)).key(key);
+            send.payload = value.as_ref();
+            if let Err(error) = self.send(send) {
+                let error = self.inner.client().context().decide(&error, topic, 0);
+                batch.abandon(changes.len() - at, error);
+                break;
+            }
+        }
+        pending
+    }
+
+    fn send<K, P>(&self, mut record: BaseRecord<'_, K, P, Arc<Batch>>) -> Result<(), KafkaError>
+    where
+        K: rdkafka::message::ToBytes + ?Sized,
+        P: rdkafka::message::ToBytes + ?Sized,
+    {
+        loop {
+            match self.inner.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
+                    self.inner.poll(FULL_WAIT);
+                }
+                Err((error, _)) => return Err(error),
+            }
+        }
+    }
+}
+
+fn native_headers(record: &Outgoing<'_>) -> Option<OwnedHeaders> {
+    let count = usize::from(record.header.is_some()) + record.more_headers.len();
+    if count == 0 {
+        return None;
+    }
+    let ours = record.header.map(|header| (HEADER, header));
+    let all = ours.into_iter().chain(record.more_headers.iter().copied());
+    let native = OwnedHeaders::new_with_capacity(count);
+    Some(all.fold(native, |native, (key, value)| native.insert(Header { key, value: Some(value) })))
+}
+
+/// Kafka counts partitions as `i32`; a number over it is no partition of anything.
+pub(super) fn partition_i32(partition: u32) -> i32 {
+    i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+/// librdkafka did not take its settings.
+pub(super) fn unusable(error: &KafkaError) -> LogError {
+    LogError::Stop(format!("{error}: check the KAFKA_ settings and --kafka-option"), None)
+}

@@ -1,0 +1,294 @@
+//! A member of a consumer group that gives a partition back only when its work is done.
+//!
+//! librdkafka tells of a revocation and then waits, without delivering anything, until the member
+//! lets go: that wait is the time between [`Polled::Revoking`] and `confirm_revoked`. Only when the
+//! session is lost already there is nothing to wait for.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use super::failure::{Faults, journal};
+use super::producer::{partition_i32, unusable};
+use super::scan::{offset_u64, record};
+use crate::seams::{LogError, LogReader, Polled, Visit};
+
+/// What one call visits at most, so that it comes back often.
+const READ_BYTES: usize = 1 << 20;
+/// For the questions behind `lag`.
+const ASK: Duration = Duration::from_secs(5);
+
+/// What the group did, until `read` tells it.
+#[derive(Default)]
+struct Changes {
+    untold: VecDeque<Polled>,
+    /// Told or not, these are not given back yet.
+    revoking: Option<TopicPartitionList>,
+}
+
+/// Receives what the group decides, on the thread that calls `read`.
+struct Member {
+    faults: Faults,
+    changes: Mutex<Changes>,
+    paused: AtomicBool,
+    closing: AtomicBool,
+}
+
+impl rdkafka::ClientContext for Member {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        journal(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.faults.note(&error, reason);
+    }
+}
+
+impl ConsumerContext for Member {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        error: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let assigned = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        let done = if assigned {
+            self.take(consumer, partitions)
+        } else if self.closing.load(Ordering::Acquire) {
+            consumer.incremental_unassign(partitions)
+        } else if consumer.assignment_lost() {
+            let lost = Polled::Lost(names(partitions));
+            self.changes().untold.push_back(lost);
+            consumer.incremental_unassign(partitions)
+        } else {
+            let mut changes = self.changes();
+            changes.untold.push_back(Polled::Revoking(names(partitions)));
+            changes.revoking = Some(partitions.clone());
+            Ok(())
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "the group's decision cannot be followed");
+        }
+    }
+}
+
+impl Member {
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A partition keeps its pause while it is away, so that it is set anew either way.
+    fn take(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &TopicPartitionList,
+    ) -> KafkaResult<()> {
+        consumer.incremental_assign(partitions)?;
+        if self.paused.load(Ordering::Acquire) {
+            consumer.pause(partitions)
+        } else {
+            consumer.resume(partitions)
+        }
+    }
+}
+
+fn names(partitions: &TopicPartitionList) -> Vec<(String, u32)> {
+    let elements = partitions.elements();
+    elements
+        .iter()
+        .map(|one| (one.topic().to_owned(), u32::try_from(one.partition()).unwrap_or_default()))
+        .collect()
+}
+
+/// Where a partition was read to.
+struct Place {
+    /// The topic's address in librdkafka, which is compared faster than its name.
+    address: usize,
+    topic: String,
+    partition: i32,
+    next: i64,
+}
+
+/// See [`LogReader`].
+pub(super) struct Reader {
+    consumer: BaseConsumer<Member>,
+    brokers: String,
+    faults: Faults,
+    places: Vec<Place>,
+}
+
+impl Reader {
+    pub fn join(
+        mut config: ClientConfig,
+        topics: &[String],
+        brokers: &str,
+        faults: &Faults,
+    ) -> Result<Self, LogError> {
+        config.set("partition.assignment.strategy", "cooperative-sticky");
+        let member = Member {
+            faults: faults.clone(),
+            changes: Mutex::default(),
+            paused: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+        };
+        let consumer: BaseConsumer<Member> =
+            config.create_with_context(member).map_err(|error| unusable(&error))?;
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics).map_err(|error| unusable(&error))?;
+        let (brokers, faults) = (brokers.to_owned(), faults.clone());
+        Ok(Self { consumer, brokers, faults, places: Vec::new() })
+    }
+
+    fn decide(&self, error: &KafkaError) -> LogError {
+        self.faults.decide(&self.brokers, error, None)
+    }
+
+    fn change(&mut self) -> Option<Polled> {
+        let change = self.consumer.context().changes().untold.pop_front()?;
+        if let Polled::Revoking(gone) | Polled::Lost(gone) = &change {
+            self.places.retain(|place| {
+                let partition = u32::try_from(place.partition).unwrap_or_default();
+                !gone.iter().any(|(topic, of)| *topic == place.topic && *of == partition)
+            });
+        }
+        Some(change)
+    }
+
+    fn assignment(&self) -> Result<TopicPartitionList, LogError> {
+        self.consumer.assignment().map_err(|error| self.decide(&error))
+    }
+
+    /// Next offset to read: where `read` is, or else where the group has committed, or the earliest.
+    fn next(&self, topic: &str, partition: i32, low: i64) -> Result<i64, LogError> {
+        let read = |place: &&Place| place.partition == partition && place.topic == topic;
+        if let Some(place) = self.places.iter().find(read) {
+            return Ok(place.next);
+        }
+        let mut asked = TopicPartitionList::with_capacity(1);
+        asked.add_partition(topic, partition);
+        let committed = self.consumer.committed_offsets(asked, ASK);
+        let committed = committed.map_err(|error| self.decide(&error))?;
+        let offset = committed.find_partition(topic, partition).map(|one| one.offset());
+        Ok(match offset {
+            Some(Offset::Offset(next)) => next.max(low),
+            _ => low,
+        })
+    }
+}
+
+fn note(places: &mut Vec<Place>, message: &BorrowedMessage<'_>) {
+    let (address, partition) = (message.topic_ptr().addr(), message.partition());
+    let next = message.offset() + 1;
+    let known = places.iter_mut().find(|one| one.address == address && one.partition == partition);
+    match known {
+        Some(place) => place.next = next,
+        None => {
+            let topic = message.topic().to_owned();
+            places.push(Place { address, topic, partition, next });
+        }
+    }
+}
+
+impl LogReader for Reader {
+    fn read(&mut self, wait: Duration, visit: &mut Visit<'_>) -> Result<Polled, LogError> {
+        if let Some(change) = self.change() {
+            return Ok(change);
+        }
+        let mut wait = wait;
+        let mut bytes = 0;
+        while bytes < READ_BYTES {
+            match self.consumer.poll(wait) {
+                Some(Ok(message)) => {
+                    wait = Duration::ZERO;
+                    bytes += message.payload_len() + message.key_len();
+                    note(&mut self.places, &message);
+                    if visit(record(&message)).is_break() {
+                        break;
+                    }
+                }
+                Some(Err(error)) => match self.decide(&error) {
+                    LogError::Stop(text, cause) => return Err(LogError::Stop(text, cause)),
+                    // librdkafka goes on by itself; the caller's next call sees what comes of it.
+                    other => {
+                        tracing::debug!(error = %other, "the group's session");
+                        break;
+                    }
+                },
+                None => break,
+            }
+        }
+        Ok(self.change().unwrap_or(Polled::Records))
+    }
+
+    fn commit(&mut self, next: &[(String, u32, u64)]) -> Result<(), LogError> {
+        if next.is_empty() {
+            return Ok(());
+        }
+        let mut offsets = TopicPartitionList::with_capacity(next.len());
+        for (topic, partition, next) in next {
+            let offset = Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX));
+            offsets
+                .add_partition_offset(topic, partition_i32(*partition), offset)
+                .map_err(|error| self.decide(&error))?;
+        }
+        match self.consumer.commit(&offsets, CommitMode::Sync) {
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => Ok(()),
+            Err(error) => Err(self.decide(&error)),
+        }
+    }
+
+    fn pause(&mut self, paused: bool) -> Result<(), LogError> {
+        self.consumer.context().paused.store(paused, Ordering::Release);
+        let assignment = self.assignment()?;
+        let done = if paused {
+            self.consumer.pause(&assignment)
+        } else {
+            self.consumer.resume(&assignment)
+        };
+        done.map_err(|error| self.decide(&error))
+    }
+
+    fn confirm_revoked(&mut self) -> Result<(), LogError> {
+        let revoking = self.consumer.context().changes().revoking.take();
+        match revoking {
+            Some(partitions) => {
+                self.consumer.incremental_unassign(&partitions).map_err(|error| self.decide(&error))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn lag(&self) -> Result<Vec<(String, u32, u64)>, LogError> {
+        let assignment = self.assignment()?;
+        let mut lag = Vec::with_capacity(assignment.count());
+        for one in assignment.elements() {
+            let (topic, partition) = (one.topic(), one.partition());
+            let (low, high) = self
+                .consumer
+                .fetch_watermarks(topic, partition, ASK)
+                .map_err(|error| self.decide(&error))?;
+            let next = self.next(topic, partition, low)?;
+            let partition = u32::try_from(partition).unwrap_or_default();
+            lag.push((topic.to_owned(), partition, offset_u64(high - next)));
+        }
+        Ok(lag)
+    }
+}
+
+impl Drop for Reader {
+    /// Leaving the group revokes everything, which nobody would confirm any more.
+    fn drop(&mut self) {
+        self.consumer.context().closing.store(true, Ordering::Release);
+        if let Err(error) = self.confirm_revoked() {
+            tracing::debug!(%error, "the group is left with partitions in hand");
+        }
+    }
+}

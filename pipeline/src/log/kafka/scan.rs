@@ -1,0 +1,127 @@
+//! Reading a range of a partition outside of any group: what recovery and positions need.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedHeaders;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use super::failure::{Faults, Plain};
+use super::producer::{partition_i32, unusable};
+use crate::log::HEADER;
+use crate::seams::{LogError, LogRecord, Visit};
+
+/// A broker that restarts is back well within this.
+const QUIET_MAX: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(200);
+const WATERMARKS: Duration = Duration::from_secs(20);
+
+/// A consumer that is assigned by hand and never joins its group.
+pub(super) struct Scanner {
+    consumer: BaseConsumer<Plain>,
+    brokers: String,
+    faults: Faults,
+}
+
+impl Scanner {
+    pub fn new(
+        config: &mut ClientConfig,
+        brokers: &str,
+        faults: &Faults,
+    ) -> Result<Self, LogError> {
+        config.set("enable.partition.eof", "true");
+        let consumer =
+            config.create_with_context(Plain(faults.clone())).map_err(|error| unusable(&error))?;
+        Ok(Self { consumer, brokers: brokers.to_owned(), faults: faults.clone() })
+    }
+
+    /// Visits what is there of `[from, to)`.
+    pub fn scan(
+        &self,
+        topic: &str,
+        partition: u32,
+        (from, to): (u64, u64),
+        visit: &mut Visit<'_>,
+    ) -> Result<(), LogError> {
+        let partition = partition_i32(partition);
+        let decide = |error: &KafkaError| self.faults.decide(&self.brokers, error, Some(topic));
+        let (low, high) = self
+            .consumer
+            .fetch_watermarks(topic, partition, WATERMARKS)
+            .map_err(|error| decide(&error))?;
+        let from = from.max(offset_u64(low));
+        let to = to.min(offset_u64(high));
+        if from >= to {
+            return Ok(());
+        }
+        let mut start = TopicPartitionList::with_capacity(1);
+        let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
+        start
+            .add_partition_offset(topic, partition, offset)
+            .and_then(|()| self.consumer.assign(&start))
+            .map_err(|error| decide(&error))?;
+        let scanned = self.visit_until(topic, to, visit);
+        self.consumer.unassign().map_err(|error| decide(&error))?;
+        scanned
+    }
+
+    fn visit_until(&self, topic: &str, to: u64, visit: &mut Visit<'_>) -> Result<(), LogError> {
+        let mut heard = Instant::now();
+        loop {
+            match self.consumer.poll(POLL) {
+                Some(Ok(message)) => {
+                    heard = Instant::now();
+                    let offset = offset_u64(message.offset());
+                    let flow = if offset < to { visit(record(&message)) } else { flow_end() };
+                    if flow.is_break() || offset + 1 >= to {
+                        return Ok(());
+                    }
+                }
+                // The last offsets of the range hold no record (compacted, or a transaction's mark).
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+                Some(Err(error)) => match self.faults.decide(&self.brokers, &error, Some(topic)) {
+                    LogError::Retry(..) => {}
+                    other => return Err(other),
+                },
+                None => {}
+            }
+            if heard.elapsed() > QUIET_MAX {
+                let text = format!(
+                    "{} gave nothing of {topic} for {} s: check KAFKA_BOOTSTRAP_SERVERS",
+                    self.brokers,
+                    QUIET_MAX.as_secs()
+                );
+                return Err(LogError::Retry(text, None));
+            }
+        }
+    }
+}
+
+fn flow_end() -> ControlFlow<()> {
+    ControlFlow::Break(())
+}
+
+/// Kafka's offsets are never negative for a record that is there.
+pub(super) fn offset_u64(offset: i64) -> u64 {
+    u64::try_from(offset).unwrap_or_default()
+}
+
+/// The message as the seam shows it; nothing is copied.
+pub(super) fn record<'m>(message: &'m BorrowedMessage<'_>) -> LogRecord<'m> {
+    LogRecord {
+        topic: message.topic(),
+        partition: u32::try_from(message.partition()).unwrap_or_default(),
+        offset: offset_u64(message.offset()),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
+        key: message.key().unwrap_or_default(),
+        value: message.payload().unwrap_or_default(),
+        header: message.headers().and_then(ours),
+    }
+}
+
+fn ours(headers: &BorrowedHeaders) -> Option<&[u8]> {
+    headers.iter().find(|header| header.key == HEADER).and_then(|header| header.value)
+}

@@ -1,0 +1,344 @@
+//! How Kafka is reached: declared once, the same for every binary, and turned into librdkafka's
+//! own names here and nowhere else.
+
+use std::path::{Path, PathBuf};
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+use crate::log::RECORD_BYTES_MAX;
+use crate::seams::LogError;
+use crate::secret::{self, Secret};
+
+/// What the producer may hold that is not acknowledged, and so most of its memory. At least two
+/// records of the largest size, or one could wait for ever.
+const UNACKNOWLEDGED_KIB: usize = 32 << 10;
+/// What a reader may hold that was fetched and not visited.
+const FETCHED_KIB: usize = 16 << 10;
+/// One answer to a fetch; a larger record still comes, alone.
+const FETCH_BYTES: usize = 8 << 20;
+
+/// How to encrypt and authenticate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum SecurityProtocol {
+    /// Neither.
+    Plaintext,
+    /// TLS, with a client certificate if one is set.
+    Ssl,
+    /// A user and a password in the clear.
+    SaslPlaintext,
+    /// A user and a password over TLS.
+    SaslSsl,
+}
+
+/// How the password is proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum SaslMechanism {
+    /// Sent as it is.
+    Plain,
+    /// SCRAM-SHA-256.
+    #[value(name = "scram-sha-256")]
+    ScramSha256,
+    /// SCRAM-SHA-512.
+    #[value(name = "scram-sha-512")]
+    ScramSha512,
+}
+
+/// How batches are compressed on their way and in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// Cheap.
+    Lz4,
+    /// Smaller, for 0.5 CPU-seconds per million records more.
+    Zstd,
+}
+
+/// Settings of the connection to Kafka.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Kafka")]
+pub struct KafkaArgs {
+    /// Brokers to begin with: HOST:PORT, separated by commas.
+    #[arg(long = "kafka", env = "KAFKA_BOOTSTRAP_SERVERS", value_name = "BROKERS")]
+    pub kafka: Option<String>,
+    /// Encryption and authentication.
+    #[arg(
+        long,
+        env = "KAFKA_SECURITY_PROTOCOL",
+        value_enum,
+        ignore_case = true,
+        default_value = "plaintext"
+    )]
+    pub kafka_security_protocol: SecurityProtocol,
+    /// How the password is proven, with a `sasl-` protocol.
+    #[arg(
+        long,
+        env = "KAFKA_SASL_MECHANISM",
+        value_enum,
+        ignore_case = true,
+        default_value = "scram-sha-512"
+    )]
+    pub kafka_sasl_mechanism: SaslMechanism,
+    /// User, with a `sasl-` protocol.
+    #[arg(long, env = "KAFKA_USERNAME", value_name = "USER")]
+    pub kafka_username: Option<String>,
+    /// Password; better as a variable or a file than as a flag.
+    #[arg(long, env = "KAFKA_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
+    pub kafka_password: Option<Secret>,
+    /// File that holds the password.
+    #[arg(long, env = "KAFKA_PASSWORD_FILE", value_name = "PATH")]
+    pub kafka_password_file: Option<PathBuf>,
+    /// Certificates (PEM) that the brokers' are checked against; the system's without it.
+    #[arg(long, env = "KAFKA_CA_FILE", value_name = "PATH")]
+    pub kafka_ca_file: Option<PathBuf>,
+    /// Client certificate (PEM).
+    #[arg(long, env = "KAFKA_CERT_FILE", value_name = "PATH")]
+    pub kafka_cert_file: Option<PathBuf>,
+    /// Key of the client certificate (PEM).
+    #[arg(long, env = "KAFKA_KEY_FILE", value_name = "PATH")]
+    pub kafka_key_file: Option<PathBuf>,
+    /// Compression of what is sent.
+    #[arg(long, env = "KAFKA_COMPRESSION", value_enum, default_value = "lz4")]
+    pub kafka_compression: Compression,
+    /// Milliseconds that a record waits for others to share its request.
+    #[arg(long, env = "KAFKA_LINGER_MS", default_value_t = 5, value_name = "MS")]
+    pub kafka_linger_ms: u32,
+    /// Replicas of topics that `setup` creates; as many as there are brokers, at most 3, without it.
+    #[arg(long, env = "KAFKA_REPLICATION", value_name = "N")]
+    pub kafka_replication: Option<i32>,
+    /// Topic (compacted) that keeps where each source resumes.
+    #[arg(
+        long,
+        env = "KAFKA_POSITIONS_TOPIC",
+        default_value = "tahoe.positions",
+        value_name = "TOPIC"
+    )]
+    pub kafka_positions_topic: String,
+    /// Largest record in bytes, key and headers included (8 MiB is the most on MSK Serverless).
+    #[arg(
+        id = "kafka_record_bytes_max",
+        long,
+        env = "KAFKA_RECORD_BYTES_MAX",
+        default_value_t = RECORD_BYTES_MAX,
+        value_name = "BYTES"
+    )]
+    pub record_bytes_max: usize,
+    /// Any further setting of librdkafka, KEY=VALUE; repeatable, wins over all others.
+    #[arg(
+        long = "kafka-option",
+        env = "KAFKA_OPTIONS",
+        value_delimiter = ',',
+        value_name = "KEY=VALUE"
+    )]
+    pub kafka_options: Vec<String>,
+}
+
+impl KafkaArgs {
+    /// The defaults, with these brokers.
+    #[must_use]
+    pub fn at(brokers: &str) -> Self {
+        Self {
+            kafka: Some(brokers.to_owned()),
+            kafka_security_protocol: SecurityProtocol::Plaintext,
+            kafka_sasl_mechanism: SaslMechanism::ScramSha512,
+            kafka_username: None,
+            kafka_password: None,
+            kafka_password_file: None,
+            kafka_ca_file: None,
+            kafka_cert_file: None,
+            kafka_key_file: None,
+            kafka_compression: Compression::Lz4,
+            kafka_linger_ms: 5,
+            kafka_replication: None,
+            kafka_positions_topic: "tahoe.positions".to_owned(),
+            record_bytes_max: RECORD_BYTES_MAX,
+            kafka_options: Vec::new(),
+        }
+    }
+
+    /// Most that the producer and a reader hold together, for the log at start.
+    #[must_use]
+    pub fn memory_bytes_max(&self) -> usize {
+        (self.unacknowledged_kib() + FETCHED_KIB) * 1024 + FETCH_BYTES
+    }
+
+    fn unacknowledged_kib(&self) -> usize {
+        UNACKNOWLEDGED_KIB.max(self.record_bytes_max / 512)
+    }
+
+    /// What every client of ours has in common.
+    pub(super) fn client(&self, client_id: &str) -> Result<ClientConfig, LogError> {
+        let Some(brokers) = self.kafka.as_deref().filter(|brokers| !brokers.is_empty()) else {
+            return Err(stop("no brokers are set: set KAFKA_BOOTSTRAP_SERVERS or --kafka"));
+        };
+        let mut config = ClientConfig::new();
+        config.set_log_level(RDKafkaLogLevel::Info);
+        config
+            .set("bootstrap.servers", brokers)
+            .set("client.id", client_id)
+            .set("allow.auto.create.topics", "false")
+            .set("log.connection.close", "false")
+            .set("topic.metadata.refresh.interval.ms", "30000")
+            // A broker that comes back should be found within a second, not within ten.
+            .set("reconnect.backoff.max.ms", "1000");
+        self.secure(&mut config)?;
+        Ok(config)
+    }
+
+    fn secure(&self, config: &mut ClientConfig) -> Result<(), LogError> {
+        use SecurityProtocol::{Plaintext, SaslPlaintext, SaslSsl, Ssl};
+        let protocol = match self.kafka_security_protocol {
+            Plaintext => "plaintext",
+            Ssl => "ssl",
+            SaslPlaintext => "sasl_plaintext",
+            SaslSsl => "sasl_ssl",
+        };
+        config.set("security.protocol", protocol);
+        if matches!(self.kafka_security_protocol, SaslPlaintext | SaslSsl) {
+            let password = secret::from_value_or_file(
+                "KAFKA_PASSWORD",
+                self.kafka_password.as_ref(),
+                self.kafka_password_file.as_deref(),
+            )
+            .map_err(|text| LogError::Stop(text, None))?;
+            let (Some(user), Some(password)) = (&self.kafka_username, password) else {
+                return Err(stop(
+                    "--kafka-security-protocol asks for a user: set KAFKA_USERNAME and KAFKA_PASSWORD",
+                ));
+            };
+            let mechanism = match self.kafka_sasl_mechanism {
+                SaslMechanism::Plain => "PLAIN",
+                SaslMechanism::ScramSha256 => "SCRAM-SHA-256",
+                SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
+            };
+            config
+                .set("sasl.mechanism", mechanism)
+                .set("sasl.username", user)
+                .set("sasl.password", password.reveal());
+        }
+        for (name, setting, path) in [
+            ("ssl.ca.location", "KAFKA_CA_FILE", &self.kafka_ca_file),
+            ("ssl.certificate.location", "KAFKA_CERT_FILE", &self.kafka_cert_file),
+            ("ssl.key.location", "KAFKA_KEY_FILE", &self.kafka_key_file),
+        ] {
+            if let Some(path) = path {
+                config.set(name, readable(setting, path)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// For the one producer of a log: every record acknowledged by all replicas in sync, sent
+    /// again for as long as it takes, never doubled or reordered by that.
+    pub(super) fn producer(&self, client_id: &str) -> Result<ClientConfig, LogError> {
+        let mut config = self.client(client_id)?;
+        let compression = match self.kafka_compression {
+            Compression::None => "none",
+            Compression::Lz4 => "lz4",
+            Compression::Zstd => "zstd",
+        };
+        config
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            .set("message.timeout.ms", "0")
+            .set("message.max.bytes", self.record_bytes_max.to_string())
+            .set("compression.type", compression)
+            .set("linger.ms", self.kafka_linger_ms.to_string())
+            .set("queue.buffering.max.messages", "0")
+            .set("queue.buffering.max.kbytes", self.unacknowledged_kib().to_string());
+        self.with_options(config)
+    }
+
+    /// For readers, scans and claims.
+    pub(super) fn consumer(&self, client_id: &str, group: &str) -> Result<ClientConfig, LogError> {
+        let mut config = self.client(client_id)?;
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("queued.max.messages.kbytes", FETCHED_KIB.to_string())
+            .set("fetch.max.bytes", FETCH_BYTES.to_string())
+            .set("fetch.queue.backoff.ms", "20")
+            // Other members take over this long after a crash; 6 s is the least that brokers allow.
+            .set("session.timeout.ms", "6000")
+            .set("heartbeat.interval.ms", "1500");
+        self.with_options(config)
+    }
+
+    fn with_options(&self, mut config: ClientConfig) -> Result<ClientConfig, LogError> {
+        for option in self.kafka_options.iter().filter(|option| !option.is_empty()) {
+            let Some((key, value)) = option.split_once('=') else {
+                return Err(stop(&format!("--kafka-option {option} is not KEY=VALUE")));
+            };
+            config.set(key.trim(), value.trim());
+        }
+        Ok(config)
+    }
+}
+
+fn stop(text: &str) -> LogError {
+    LogError::Stop(text.to_owned(), None)
+}
+
+/// librdkafka's own message for a missing file names neither the file nor the setting.
+fn readable<'p>(setting: &str, path: &'p Path) -> Result<&'p str, LogError> {
+    std::fs::File::open(path).map_err(|error| {
+        let text = format!("{setting}: cannot read {}: {error}", path.display());
+        LogError::Stop(text, Some(Box::new(error)))
+    })?;
+    path.to_str().ok_or_else(|| stop(&format!("{setting}: {} is not UTF-8", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        kafka: KafkaArgs,
+    }
+
+    fn parse(arguments: &[&str]) -> KafkaArgs {
+        Command::parse_from([&["test"], arguments].concat()).kafka
+    }
+
+    #[test]
+    fn the_defaults_without_a_command_line_are_those_of_the_flags() {
+        let parsed = parse(&["--kafka", "127.0.0.1:9092"]);
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", KafkaArgs::at("127.0.0.1:9092")));
+    }
+
+    #[test]
+    fn a_password_reaches_librdkafka_and_no_debug_output() {
+        let arguments = "--kafka a:1 --kafka-security-protocol sasl-ssl --kafka-username u";
+        let mut arguments: Vec<_> = arguments.split(' ').collect();
+        arguments.extend(["--kafka-password", "hunter2"]);
+        let parsed = parse(&arguments);
+        let config = parsed.client("c").expect("complete");
+        assert_eq!(config.get("sasl.password"), Some("hunter2"));
+        assert!(!format!("{parsed:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_is_missing_or_unreadable_is_named_by_its_setting() {
+        let text = |arguments: &[&str]| {
+            parse(arguments).producer("c").expect_err("incomplete").to_string()
+        };
+        assert!(text(&[]).contains("KAFKA_BOOTSTRAP_SERVERS"));
+        let sasl = ["--kafka", "a:1", "--kafka-security-protocol", "sasl-plaintext"];
+        assert!(text(&sasl).contains("KAFKA_USERNAME"));
+        assert!(text(&["--kafka", "a:1", "--kafka-ca-file", "/none"]).contains("KAFKA_CA_FILE"));
+        assert!(text(&["--kafka", "a:1", "--kafka-option", "x"]).contains("--kafka-option"));
+    }
+
+    #[test]
+    fn an_option_wins_over_what_we_set() {
+        let parsed = parse(&["--kafka", "a:1", "--kafka-option", "linger.ms=50"]);
+        assert_eq!(parsed.producer("c").expect("complete").get("linger.ms"), Some("50"));
+    }
+}

@@ -1,0 +1,226 @@
+//! Kafka keeps the contract, shares partitions between readers, and loses nothing when it restarts.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog, SecurityProtocol};
+use tahoe_seams::{Log, LogError, Polled, Topic};
+use tahoe_tests::log_contract::{Subject, append, durable, outgoing, poll, read, scan};
+
+const RECORD_BYTES_MAX: usize = 2 << 20;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Address of the broker under test; `None` skips, unless the tests are to run in full.
+fn brokers() -> Option<String> {
+    let brokers = std::env::var("TAHOE_TEST_KAFKA").ok().filter(|brokers| !brokers.is_empty());
+    if brokers.is_none() {
+        let required = std::env::var("TAHOE_TEST_REQUIRED").is_ok_and(|value| value == "1");
+        assert!(!required, "TAHOE_TEST_KAFKA is not set, and TAHOE_TEST_REQUIRED=1 asks for it");
+        eprintln!("skipped: TAHOE_TEST_KAFKA is not set (tests/all sets it)");
+    }
+    brokers
+}
+
+fn args(brokers: &str, prefix: &str) -> KafkaArgs {
+    KafkaArgs {
+        record_bytes_max: RECORD_BYTES_MAX,
+        kafka_positions_topic: format!("{prefix}_positions"),
+        ..KafkaArgs::at(brokers)
+    }
+}
+
+/// Names that no other test, and no earlier run, has used.
+fn prefix(name: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    format!("test_{name}_{}", now.as_nanos())
+}
+
+fn subject(name: &str) -> Option<Subject> {
+    let brokers = brokers()?;
+    let prefix = prefix(name);
+    let args = args(&brokers, &prefix);
+    Some(Subject {
+        positions_topic: args.kafka_positions_topic.clone(),
+        record_bytes_max: RECORD_BYTES_MAX,
+        prefix,
+        open: Box::new(move || Box::new(KafkaLog::connect(&args, "test").expect("connects"))),
+    })
+}
+
+tahoe_tests::log_contract!(subject);
+
+fn start(brokers: &str, name: &str, partitions: u32) -> (KafkaLog, String) {
+    let topic = prefix(name);
+    let log = KafkaLog::connect(&args(brokers, &topic), "test").expect("connects");
+    let topics = [Topic { name: topic.clone(), partitions, compacted: false }];
+    log.setup(&topics).expect("created");
+    (log, topic)
+}
+
+#[test]
+fn a_second_reader_gets_its_share_only_after_the_first_has_let_go() {
+    let Some(brokers) = brokers() else { return };
+    let (log, topic) = start(&brokers, "rebalance", 4);
+    let topics = [topic.clone()];
+    let mut first = log.reader(&topic, &topics).expect("joined");
+    for partition in 0..4 {
+        append(&log, &topic, partition, &[b"0", b"1"]);
+    }
+    assert_eq!(read(&mut *first, 8).len(), 8);
+    let mut second = log.reader(&topic, &topics).expect("joined");
+    let deadline = Instant::now() + PATIENCE;
+    let mut seen = Vec::new();
+    let mut unexpected = Vec::new();
+    let taken = loop {
+        assert!(Instant::now() < deadline, "nothing was revoked");
+        poll(&mut *second, Duration::from_millis(20), &mut unexpected);
+        let polled = first.read(Duration::from_millis(20), &mut |_| unreachable!("all is read"));
+        if let Polled::Revoking(taken) = polled.expect("readable") {
+            break taken;
+        }
+    };
+    assert_eq!(taken.len(), 2);
+    // Until it lets go, the second reader gets nothing.
+    for _ in 0..20 {
+        poll(&mut *second, Duration::from_millis(50), &mut unexpected);
+        first.read(Duration::ZERO, &mut |_| unreachable!("all is read")).expect("readable");
+    }
+    assert!(unexpected.is_empty());
+    let commits: Vec<_> = taken.iter().map(|(topic, of)| (topic.clone(), *of, 1)).collect();
+    first.commit(&commits).expect("committed");
+    first.confirm_revoked().expect("confirmed");
+    while seen.len() < 2 && Instant::now() < deadline {
+        poll(&mut *second, Duration::from_millis(20), &mut seen);
+        poll(&mut *first, Duration::from_millis(20), &mut unexpected);
+    }
+    let moved: BTreeSet<_> = seen.iter().map(|one| one.partition).collect();
+    assert_eq!(moved, taken.iter().map(|(_, partition)| *partition).collect());
+    assert!(seen.iter().all(|one| one.offset == 1));
+    assert!(unexpected.is_empty());
+    let kept = first.lag().expect("known");
+    assert_eq!(kept.len(), 2);
+}
+
+#[test]
+fn a_reader_that_is_gone_leaves_its_partitions_to_the_other() {
+    let Some(brokers) = brokers() else { return };
+    let (log, topic) = start(&brokers, "leave", 2);
+    let topics = [topic.clone()];
+    let first = log.reader(&topic, &topics).expect("joined");
+    let mut second = log.reader(&topic, &topics).expect("joined");
+    drop(first);
+    append(&log, &topic, 0, &[b"0"]);
+    append(&log, &topic, 1, &[b"0"]);
+    assert_eq!(read(&mut *second, 2).len(), 2);
+}
+
+#[test]
+fn check_says_what_is_there_and_names_what_is_missing() {
+    let Some(brokers) = brokers() else { return };
+    let (log, topic) = start(&brokers, "check", 3);
+    let said = log.check(std::slice::from_ref(&topic)).expect("all is there");
+    assert!(said.contains(&format!("topic {topic}: 3 partitions, 1 replicas")), "{said}");
+    let missing = log.check(&["tahoe_test_missing".to_owned()]).expect_err("missing");
+    assert!(matches!(missing, LogError::NoTopic(name) if name == "tahoe_test_missing"));
+}
+
+#[test]
+fn brokers_that_do_not_answer_are_told_within_ten_seconds_with_the_setting() {
+    // Nothing listens on the port of the discard service here; no broker is needed for this test.
+    let log = KafkaLog::connect(&KafkaArgs::at("127.0.0.1:9"), "test").expect("settings are fine");
+    let start = Instant::now();
+    let error = log.check(&[]).expect_err("unreachable");
+    assert!(start.elapsed() < Duration::from_secs(10));
+    assert!(
+        matches!(&error, LogError::Retry(text, _) if text.contains("KAFKA_BOOTSTRAP_SERVERS")),
+        "{error}"
+    );
+}
+
+#[test]
+fn tls_to_a_broker_that_speaks_none_names_the_settings_of_tls() {
+    let Some(brokers) = brokers() else { return };
+    let args = KafkaArgs {
+        kafka_security_protocol: SecurityProtocol::Ssl,
+        ..args(&brokers, "tahoe_test")
+    };
+    let log = KafkaLog::connect(&args, "test").expect("settings are fine");
+    let error = log.check(&[]).expect_err("no TLS there");
+    assert!(error.to_string().contains("KAFKA_SECURITY_PROTOCOL"), "{error}");
+}
+
+/// Stops the broker by its process id and starts it with the command that the tests give.
+fn restart(pid_file: &PathBuf, start: &str) {
+    let pid = std::fs::read_to_string(pid_file).expect("the broker's pid file");
+    let killed = Command::new("kill").arg(pid.trim()).status().expect("kill runs");
+    assert!(killed.success());
+    let deadline = Instant::now() + PATIENCE;
+    let process = PathBuf::from("/proc").join(pid.trim());
+    // A zombie has no command line.
+    let runs = || std::fs::read(process.join("cmdline")).is_ok_and(|line| !line.is_empty());
+    while runs() && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    let started = Command::new("bash").args(["-c", start]).status().expect("bash runs");
+    assert!(started.success());
+}
+
+/// Needs the broker for itself: `tests/all` runs it alone and sets both variables.
+#[test]
+fn a_broker_that_restarts_in_mid_stream_loses_and_doubles_nothing() {
+    let Some(brokers) = brokers() else { return };
+    let (Some(pid_file), Ok(start_broker)) =
+        (std::env::var_os("TAHOE_TEST_KAFKA_PID"), std::env::var("TAHOE_TEST_KAFKA_START"))
+    else {
+        eprintln!("skipped: TAHOE_TEST_KAFKA_PID and TAHOE_TEST_KAFKA_START are not set");
+        return;
+    };
+    let (log, topic) = start(&brokers, "restart", 2);
+    let positions = Topic { name: format!("{topic}_positions"), partitions: 1, compacted: true };
+    log.setup(&[positions]).expect("created");
+    let claim = log.own(&topic).expect("claimed");
+    let mut reader = log.reader(&topic, std::slice::from_ref(&topic)).expect("joined");
+    let mut seen = Vec::new();
+    std::thread::scope(|scope| {
+        let (log, topic, start_broker) = (&log, &topic, &start_broker);
+        let writer = scope.spawn(move || {
+            let mut pending = Vec::new();
+            for n in 0..400 {
+                let values: Vec<_> = (0..50).map(|at| format!("{n:04} {at:02}")).collect();
+                let records: Vec<_> =
+                    values.iter().map(|value| outgoing(topic, n % 2, value.as_bytes())).collect();
+                pending.push(log.append(&records).expect("accepted"));
+                if n == 100 {
+                    restart(&PathBuf::from(&pid_file), start_broker);
+                }
+            }
+            pending.iter().for_each(|one| drop(durable(one)));
+        });
+        let deadline = Instant::now() + 2 * PATIENCE;
+        while seen.len() < 20_000 && Instant::now() < deadline {
+            let polled = poll(&mut *reader, Duration::from_millis(100), &mut seen);
+            // Nothing was committed, so what is taken away comes again from the beginning.
+            if let Polled::Revoking(gone) | Polled::Lost(gone) = polled {
+                seen.retain(|one| !gone.contains(&(topic.clone(), one.partition)));
+            }
+        }
+        writer.join().expect("everything was acknowledged");
+    });
+    for partition in 0..2 {
+        let stored = scan(&log, &topic, partition, 0, u64::MAX);
+        assert_eq!(stored.len(), 10_000);
+        assert!(stored.is_sorted_by(|a, b| a.value < b.value));
+        let read: Vec<_> = seen.iter().filter(|one| one.partition == partition).collect();
+        assert!(read.iter().map(|one| &one.value).eq(stored.iter().map(|one| &one.value)));
+    }
+    let commits = [(topic.clone(), 0, 10_000), (topic.clone(), 1, 10_000)];
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(error) = reader.commit(&commits) {
+        assert!(matches!(error, LogError::Retry(..)), "{error}");
+        assert!(Instant::now() < deadline);
+        poll(&mut *reader, Duration::from_millis(100), &mut seen);
+    }
+    assert!(claim.lost().is_none());
+}
