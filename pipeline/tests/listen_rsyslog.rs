@@ -1,0 +1,236 @@
+//! The listener against real rsyslog, which sends the lines of a file by every way it knows.
+
+mod listen_support;
+
+use std::collections::{HashMap, HashSet};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use listen_support::{address, args, started, template};
+use tahoe_pipeline::listen::Listen;
+use tahoe_pipeline::seams::{Batch, Known, Record, RecordId, Source, SourceId};
+
+struct Rsyslog(Child);
+
+impl Drop for Rsyslog {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts rsyslogd that follows `lines` in the folder and forwards by `action`.
+fn rsyslog(folder: &Path, globals: &str, action: &str) -> Option<Rsyslog> {
+    if Command::new("rsyslogd").arg("-v").output().is_err() {
+        assert!(std::env::var_os("TAHOE_TEST_REQUIRED").is_none(), "rsyslogd is missing");
+        println!("skipped: needs rsyslogd (rsyslog, rsyslog-relp, rsyslog-openssl)");
+        return None;
+    }
+    let at = folder.display();
+    let config = format!(
+        "global(workDirectory=\"{at}\" {globals})\nmodule(load=\"imfile\" mode=\"inotify\")\n\
+         module(load=\"omrelp\")\n\
+         input(type=\"imfile\" file=\"{at}/lines\" tag=\"test:\" ruleset=\"out\")\n\
+         ruleset(name=\"out\") {{ {action} }}\n"
+    );
+    let path = folder.join("rsyslog.conf");
+    std::fs::write(&path, config).expect("write");
+    std::fs::write(folder.join("lines"), "").expect("write");
+    let child = Command::new("rsyslogd")
+        .args(["-n", "-f", &path.display().to_string()])
+        .args(["-i", &folder.join("pid").display().to_string()])
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(folder.join("stderr")).expect("a file"))
+        .spawn();
+    Some(Rsyslog(child.expect("it starts")))
+}
+
+fn append(folder: &Path, lines: std::ops::Range<u64>) {
+    let mut file =
+        std::fs::OpenOptions::new().append(true).open(folder.join("lines")).expect("the file");
+    let text: String = lines.map(|n| format!("line {n:06} end\n")).collect();
+    file.write_all(text.as_bytes()).expect("write");
+}
+
+fn number(text: &[u8]) -> u64 {
+    let text = String::from_utf8_lossy(text);
+    let (_, rest) = text.split_once("line ").expect("our line");
+    rest[..6].parse().expect("our number")
+}
+
+/// Everything arrives, each line once, by this way.
+fn all_arrive(mut listen: Listen, globals: &str, action: &str) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let target = address(&listen, 0);
+    let action =
+        action.replace("TARGET", &format!("target=\"127.0.0.1\" port=\"{}\"", target.port()));
+    let Some(_rsyslog) = rsyslog(folder.path(), globals, &action) else { return };
+    append(folder.path(), 0..500);
+    let mut batch = Batch::new(1 << 20);
+    let mut seen = HashSet::new();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while seen.len() < 500 {
+        assert!(Instant::now() < deadline, "{} of 500 lines", seen.len());
+        listen.read(&mut batch, Duration::from_millis(100)).expect("read");
+        for raw in batch.records() {
+            assert!(batch.bytes(raw).starts_with(b"<"), "framing is left in the record");
+            assert!(seen.insert(number(batch.bytes(raw))), "a line came twice");
+        }
+        listen.release(batch.end()).expect("release");
+        batch.next();
+    }
+}
+
+#[test]
+fn rsyslog_forwards_by_udp() {
+    let listen = started(&["--syslog", "udp://127.0.0.1:0"]);
+    all_arrive(listen, "", "action(type=\"omfwd\" TARGET protocol=\"udp\")");
+}
+
+#[test]
+fn rsyslog_forwards_by_tcp_in_lines_and_by_count() {
+    for framing in ["traditional", "octet-counted"] {
+        let listen = started(&["--syslog", "tcp://127.0.0.1:0"]);
+        let action =
+            format!("action(type=\"omfwd\" TARGET protocol=\"tcp\" tcp_framing=\"{framing}\")");
+        all_arrive(listen, "", &action);
+    }
+}
+
+#[test]
+fn rsyslog_forwards_by_tls_with_a_certificate_of_its_own() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("write");
+        path.display().to_string()
+    };
+    let ca_key = rcgen::KeyPair::generate().expect("a key");
+    let mut ca_params = rcgen::CertificateParams::new(Vec::new()).expect("no names");
+    ca_params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    ca_params.distinguished_name.push(rcgen::DnType::CommonName, "test authority");
+    let ca_cert = ca_params.self_signed(&ca_key).expect("signed");
+    let issuer = rcgen::Issuer::new(ca_params, ca_key);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let params = rcgen::CertificateParams::new(vec!["localhost".into()]).expect("a name");
+    let cert = params.signed_by(&key, &issuer).expect("signed");
+    let (ca, cert, key) =
+        (write("ca", ca_cert.pem()), write("cert", cert.pem()), write("key", key.serialize_pem()));
+    let flags = ["--syslog-tls", "127.0.0.1:0", "--syslog-tls-cert", &cert];
+    let listen =
+        started(&[&flags[..], &["--syslog-tls-key", &key, "--syslog-tls-ca-file", &ca]].concat());
+    let globals = format!(
+        "defaultNetstreamDriver=\"ossl\" defaultNetstreamDriverCAFile=\"{ca}\" \
+         defaultNetstreamDriverCertFile=\"{cert}\" defaultNetstreamDriverKeyFile=\"{key}\""
+    );
+    all_arrive(
+        listen,
+        &globals,
+        "action(type=\"omfwd\" TARGET protocol=\"tcp\" StreamDriver=\"ossl\" \
+         StreamDriverMode=\"1\" StreamDriverAuthMode=\"x509/certvalid\")",
+    );
+}
+
+/// What the producer loop keeps: the log, and positions that may be older than it.
+#[derive(Default)]
+struct Kept {
+    log: Vec<(SourceId, (u64, u64), Vec<u8>)>,
+    known: HashMap<SourceId, Known>,
+}
+
+impl Kept {
+    fn append(&mut self, batch: &Batch, store: bool) {
+        for raw in batch.records() {
+            let source = batch.streams()[raw.stream as usize].origin.source;
+            self.log.push((source, (raw.start, raw.end), batch.bytes(raw).to_vec()));
+        }
+        for (source, identity) in batch.identities() {
+            let known = self.known.entry(*source).or_insert_with(|| Known {
+                source: *source,
+                generation: 0,
+                next: 0,
+                context: Vec::new(),
+                identity: identity.clone(),
+            });
+            known.identity = identity.clone();
+        }
+        for raw in batch.records().iter().filter(|_| store) {
+            let source = batch.streams()[raw.stream as usize].origin.source;
+            let known = self.known.get_mut(&source).expect("identified with its first record");
+            known.next = raw.end;
+            known.context = batch.carried(raw).to_vec();
+        }
+    }
+
+    /// As `produce` does it after a crash.
+    fn resume(&mut self, listen: &mut Listen, path: &str) {
+        for (source, span, bytes) in &self.log {
+            let known = self.known.get_mut(source).expect("identified with its first record");
+            if span.0 < known.next {
+                continue;
+            }
+            let mut origin = template().origin;
+            (origin.source, origin.path) = (*source, path.to_owned());
+            let record = Record {
+                bytes,
+                id: RecordId::default(),
+                origin: &origin,
+                start: span.0,
+                read_at_ms: 0,
+                context: &[],
+                part: None,
+            };
+            listen.recover(&record, &mut known.context);
+            known.next = span.1;
+        }
+        listen.resume(self.known.values().cloned().collect()).expect("it resumes");
+    }
+}
+
+#[test]
+fn relp_lines_are_there_once_after_the_listener_died_twenty_times() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let flags = ["--syslog-relp", "127.0.0.1:22611"];
+    let path = "relp://127.0.0.1:22611";
+    let action = "action(type=\"omrelp\" target=\"127.0.0.1\" port=\"22611\" \
+                  action.resumeInterval=\"1\" action.resumeRetryCount=\"-1\")";
+    let mut kept = Kept::default();
+    let mut written = 0;
+    let mut daemon = None;
+    for round in 0..=20u64 {
+        let mut listen = Listen::bind(&args(&flags), template()).expect("it can listen");
+        kept.resume(&mut listen, path);
+        if daemon.is_none() {
+            daemon = rsyslog(folder.path(), "", action);
+            if daemon.is_none() {
+                return;
+            }
+        }
+        append(folder.path(), written..written + 300);
+        written += 300;
+        // It dies when so many records more are in the log: some acknowledged, some not, some
+        // of them in no position, and others only in its queue.
+        let last_round = round == 20;
+        let goal =
+            if last_round { written as usize } else { kept.log.len() + 100 + 7 * round as usize };
+        let mut batch = Batch::new(2000);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while kept.log.len() < goal {
+            assert!(Instant::now() < deadline, "round {round}: {} of {goal}", kept.log.len());
+            listen.read(&mut batch, Duration::from_millis(100)).expect("read");
+            let n = kept.log.len() as u64;
+            kept.append(&batch, !n.is_multiple_of(3));
+            if last_round || !n.is_multiple_of(5) {
+                listen.release(batch.end()).expect("release");
+            }
+            batch.next();
+        }
+        drop(listen);
+    }
+    let numbers: Vec<u64> = kept.log.iter().map(|(_, _, bytes)| number(bytes)).collect();
+    let distinct: HashSet<u64> = numbers.iter().copied().collect();
+    assert_eq!(distinct.len() as u64, written, "lines are missing");
+    assert_eq!(numbers.len() as u64, written, "lines came twice");
+}
