@@ -10,6 +10,7 @@ pub mod positions;
 pub mod produce;
 pub mod retry;
 pub mod secret;
+pub mod service;
 pub mod stop;
 pub mod tail;
 pub mod telemetry;

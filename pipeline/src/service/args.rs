@@ -1,0 +1,147 @@
+//! Settings that every service shares.
+
+use clap::{Args, ValueEnum};
+
+use crate::tail::{TailArgs, TailSettings};
+
+/// How a service logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Logging {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where a service runs and what its records are marked with.
+#[derive(Args, Clone, Debug)]
+pub struct ServiceArgs {
+    /// Client company that the events belong to
+    #[arg(long, env = "TAHOE_NAMESPACE", default_value = "default", value_name = "NAME")]
+    pub namespace: String,
+    /// Name of this host in the events [default: the system's]
+    #[arg(long, env = "TAHOE_HOST", value_name = "NAME")]
+    pub host: Option<String>,
+    /// Zone of time stamps that name none: an IANA name or an offset
+    #[arg(long = "tz", env = "TAHOE_TIME_ZONE", default_value = "UTC", value_name = "ZONE")]
+    pub time_zone: String,
+    /// Topic for all records of this process [default: each dataset's own]
+    #[arg(long, env = "KAFKA_TOPIC", value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// How files are read.
+    #[command(flatten)]
+    pub tail: TailArgs,
+    /// Label for every event; may be repeated
+    #[arg(long = "label", env = "TAHOE_LABELS", value_name = "NAME=VALUE", value_delimiter = ',')]
+    pub labels: Vec<String>,
+    /// Tag for every event; may be repeated
+    #[arg(long = "tag", env = "TAHOE_TAGS", value_name = "TAG", value_delimiter = ',')]
+    pub tags: Vec<String>,
+    /// Bytes of records that share one Kafka record; 0 gives each record its own
+    #[arg(long = "pack", env = "TAHOE_PACK", default_value_t = 0, value_name = "BYTES")]
+    pub pack_bytes: usize,
+    /// Seconds that a stop waits for what is in flight
+    #[arg(long, env = "TAHOE_GRACE_SECONDS", default_value_t = 10, value_name = "SECONDS")]
+    pub grace_seconds: u64,
+    /// Form of the log on stderr
+    #[arg(long, env = "TAHOE_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: Logging,
+    /// What is logged: error, warn, info, debug, or a tracing filter
+    #[arg(long, env = "TAHOE_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+    /// Serve /metrics, /healthz and /readyz here; not served unless set
+    #[arg(long, env = "TAHOE_METRICS", value_name = "ADDRESS")]
+    pub metrics: Option<std::net::SocketAddr>,
+}
+
+/// What every stream of a service has in common.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// This host's name.
+    pub host: String,
+    /// Client company.
+    pub namespace: String,
+    /// Zone of stamps without one; empty is UTC.
+    pub time_zone: String,
+    /// Labels of every event.
+    pub labels: Vec<(String, String)>,
+    /// Tags of every event.
+    pub tags: Vec<String>,
+    /// Topic that replaces each dataset's own.
+    pub topic: Option<String>,
+    /// How files are read.
+    pub tail: TailSettings,
+}
+
+impl ServiceArgs {
+    /// Checks the settings and looks up the host's name.
+    ///
+    /// # Errors
+    /// Names the setting.
+    pub fn place(&self) -> Result<Place, String> {
+        let labels = self.labels.iter().map(|label| match label.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            _ => Err(format!("--label {label}: give NAME=VALUE")),
+        });
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.".contains(c);
+        if self.namespace.is_empty() || !self.namespace.chars().all(allowed) {
+            return Err(format!(
+                "--namespace {}: only a-z, 0-9, _ and . make the name of a data stream",
+                self.namespace
+            ));
+        }
+        let host = match &self.host {
+            Some(host) => host.clone(),
+            None => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        };
+        let time_zone =
+            if self.time_zone == "UTC" { String::new() } else { self.time_zone.clone() };
+        Ok(Place {
+            host,
+            namespace: self.namespace.clone(),
+            time_zone,
+            labels: labels.collect::<Result<_, _>>()?,
+            tags: self.tags.clone(),
+            topic: self.topic.clone().filter(|topic| !topic.is_empty()),
+            tail: TailSettings::from(&self.tail),
+        })
+    }
+}
+
+/// Starts logging to stderr. Later calls in the same process change nothing.
+///
+/// # Errors
+/// Names `--log` if the filter is not one.
+pub fn init_logging(filter: &str, format: Logging) -> Result<(), String> {
+    use tracing_subscriber::EnvFilter;
+    // The client's own lines name brokers, not settings; ours say what to do.
+    let filter = format!("{filter},librdkafka=error,rdkafka=error,tantivy=warn");
+    let filter = EnvFilter::try_new(&filter).map_err(|error| format!("--log: {error}"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _ = match format {
+        Logging::Text => builder.with_target(false).try_init(),
+        Logging::Json => builder.json().try_init(),
+    };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        service: ServiceArgs,
+    }
+
+    #[test]
+    fn a_namespace_that_is_no_data_stream_name_is_refused_by_its_setting() {
+        let line = Line::parse_from(["x", "--namespace", "Acme Corp"]);
+        assert!(line.service.place().expect_err("refused").starts_with("--namespace Acme Corp"));
+        let line = Line::parse_from(["x", "--label", "env"]);
+        assert!(line.service.place().expect_err("refused").starts_with("--label env"));
+    }
+}

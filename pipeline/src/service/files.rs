@@ -1,0 +1,53 @@
+//! Files as sources: what every producer that tails has in common.
+
+use tahoe_schemas::datasets;
+
+use super::{Place, Planned};
+use crate::tail::{PathSet, Tail};
+
+/// The set of files at `patterns` that hold `dataset`.
+///
+/// # Errors
+/// Names `setting` if there is no such dataset.
+pub fn path_set(
+    setting: &str,
+    dataset: &str,
+    patterns: Vec<String>,
+    place: &Place,
+) -> Result<PathSet, String> {
+    let Some(found) = datasets::find(dataset) else {
+        let names: Vec<_> = datasets::ALL.iter().map(|dataset| dataset.name).collect();
+        let names = names.join(", ");
+        return Err(format!("{setting}: no dataset {dataset}; there are {names}"));
+    };
+    let declared = found.declared().map_err(|error| error.to_string())?;
+    Ok(PathSet {
+        patterns,
+        dataset: dataset.to_owned(),
+        framer: found.framer,
+        topic: place.topic.clone().unwrap_or(declared.topic),
+        namespace: place.namespace.clone(),
+        time_zone: place.time_zone.clone(),
+        labels: place.labels.clone(),
+        tags: place.tags.clone(),
+    })
+}
+
+/// One source that tails all of `sets`, under one name.
+///
+/// # Errors
+/// Names the pattern or the setting that cannot be.
+pub fn plan_files(name: &str, sets: Vec<PathSet>, place: &Place) -> Result<Planned, String> {
+    let open =
+        |sets: &[PathSet], place: &Place| Tail::new(&place.host, sets.to_vec(), place.tail.clone());
+    let notes = open(&sets, place).map_err(|error| error.to_string())?.describe();
+    let mut topics: Vec<String> = sets.iter().map(|set| set.topic.clone()).collect();
+    topics.dedup();
+    let place = place.clone();
+    Ok(Planned {
+        name: name.to_owned(),
+        notes,
+        topics,
+        open: Box::new(move || Ok(Box::new(open(&sets, &place)?))),
+    })
+}

@@ -1,0 +1,118 @@
+//! `/metrics` in Prometheus' text format, `/healthz` while the process lives, `/readyz` while what it
+//! depends on answers.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+
+/// What a service shows of itself.
+pub trait Health: Send + Sync + 'static {
+    /// Appends metrics in Prometheus' text format.
+    fn metrics(&self, out: &mut String);
+    /// Why it is not ready, if it is not.
+    fn not_ready(&self) -> Option<String>;
+}
+
+/// Serves on `address` until the runtime ends. Must be called on a runtime.
+///
+/// # Errors
+/// Names `--metrics` when the address cannot be had.
+pub fn serve(address: SocketAddr, health: Arc<dyn Health>) -> Result<(), String> {
+    let refused = |error| format!("--metrics {address}: {error}");
+    let listener = TcpListener::bind(address).map_err(refused)?;
+    listener.set_nonblocking(true).map_err(refused)?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(refused)?;
+    let (metrics, ready) = (Arc::clone(&health), health);
+    let app = Router::new()
+        .route("/healthz", get(|| async { "alive\n" }))
+        .route(
+            "/metrics",
+            get(move || {
+                let mut out = String::new();
+                metrics.metrics(&mut out);
+                async move { ([("content-type", "text/plain; version=0.0.4")], out) }
+            }),
+        )
+        .route(
+            "/readyz",
+            get(move || {
+                let answer = match ready.not_ready() {
+                    None => (StatusCode::OK, "ready\n".to_owned()),
+                    Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
+                };
+                async move { answer }
+            }),
+        );
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, app).await {
+            tracing::error!(%error, "metrics are no longer served");
+        }
+    });
+    Ok(())
+}
+
+/// Appends one metric with its type and help.
+pub fn metric(out: &mut String, name: &str, kind: &str, help: &str, values: &[(String, u64)]) {
+    let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    for (labels, value) in values {
+        let _ = writeln!(out, "{name}{{{labels}}} {value}");
+    }
+}
+
+/// Asks `http://ADDRESS/PATH` and says whether the answer was 200: a health check without curl.
+///
+/// # Errors
+/// A sentence with the answer, or why there was none.
+pub fn probe(url: &str) -> Result<(), String> {
+    let fail = |what: String| format!("--probe {url}: {what}");
+    let rest = url.strip_prefix("http://").ok_or_else(|| fail("not an http:// address".into()))?;
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let io = |error: std::io::Error| fail(error.to_string());
+    let mut stream = TcpStream::connect(host).map_err(io)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(io)?;
+    write!(stream, "GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")
+        .map_err(io)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).map_err(io)?;
+    match answer.split(' ').nth(1) {
+        Some("200") => Ok(()),
+        _ => Err(fail(answer.lines().last().unwrap_or("no answer").to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Unready;
+
+    impl Health for Unready {
+        fn metrics(&self, out: &mut String) {
+            metric(out, "tahoe_records_read_total", "counter", "Read.", &[("a=\"b\"".into(), 7)]);
+        }
+        fn not_ready(&self) -> Option<String> {
+            Some("kafka does not answer".into())
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_probe_tells_ready_from_not_ready_by_the_same_server() {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = free.local_addr().expect("bound");
+        drop(free);
+        serve(address, Arc::new(Unready)).expect("served");
+        let ask = |path: &'static str| {
+            tokio::task::spawn_blocking(move || probe(&format!("http://{address}/{path}")))
+        };
+        assert_eq!(ask("healthz").await.expect("no panic"), Ok(()));
+        assert_eq!(ask("metrics").await.expect("no panic"), Ok(()));
+        let error = ask("readyz").await.expect("no panic").expect_err("not ready");
+        assert!(error.contains("kafka does not answer"), "{error}");
+    }
+}

@@ -1,0 +1,55 @@
+//! The one shape in which every producer starts, runs and stops.
+
+mod args;
+mod files;
+mod http;
+mod supervise;
+
+use std::sync::Arc;
+
+use clap::{ArgMatches, Command};
+use tahoe_seams::{Source, SourceError};
+
+pub use args::{Logging, Place, ServiceArgs, init_logging};
+pub use files::{path_set, plan_files};
+pub use http::{Health, metric, probe, serve};
+pub use supervise::{Running, start, stop_on_signals};
+
+use crate::telemetry::ProducerCounts;
+
+/// A data source, as its crate declares it: settings, and what to read with them.
+pub trait Producer: Sync {
+    /// `laravel`: names its binary (`tahoe-laravel`) and its positions.
+    fn name(&self) -> &'static str;
+    /// Adds its settings to a command: its own binary's, or `tahoe up`.
+    fn arguments(&self, command: Command) -> Command;
+    /// What the settings ask for; nothing, if they ask for nothing.
+    ///
+    /// # Errors
+    /// A sentence that names the setting to change.
+    fn plan(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Planned>, String>;
+}
+
+/// Opens a source; called again after a failure.
+pub type Open = Box<dyn FnMut() -> Result<Box<dyn Source>, SourceError> + Send>;
+
+/// One source that will be read.
+pub struct Planned {
+    /// Its name among the host's sources: `laravel`, `syslog`. Owns the positions.
+    pub name: String,
+    /// Lines for the start-up log: what is read, what cannot be and why.
+    pub notes: Vec<String>,
+    /// Topics that it writes to.
+    pub topics: Vec<String>,
+    /// Opens it.
+    pub open: Open,
+}
+
+/// A source and its counters, for metrics and the live view.
+#[derive(Clone)]
+pub struct Metered {
+    /// As in [`Planned::name`].
+    pub name: String,
+    /// Its half of the law.
+    pub counts: Arc<ProducerCounts>,
+}
