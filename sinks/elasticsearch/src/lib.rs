@@ -1,1 +1,68 @@
-//! Placeholder while the workspace is laid out.
+//! Elasticsearch as a sink: an event is stored when the server says so for that very event.
+//!
+//! Documents are created under the ids that their records carry, so that writing twice is writing
+//! once; where that does not hold (a rollover between two attempts) [`Sink::find`] looks first, and
+//! [`Elasticsearch::remove_later_copies`] mends. OpenSearch is taken too, as far as its API agrees.
+
+mod bulk;
+mod check;
+mod connection;
+mod copies;
+mod outcome;
+mod search;
+mod settings;
+mod setup;
+mod template;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+use tahoe_seams::{EventBatch, Outcome, Sink, SinkError};
+
+use connection::Connection;
+pub use settings::{Address, ElasticsearchArgs};
+pub use template::{Kind, Template};
+
+/// A client of one cluster. Cheap to share; every method may be called from several tasks at once.
+#[derive(Debug)]
+pub struct Elasticsearch {
+    connection: Connection,
+    templates: Vec<Template>,
+    /// Largest `_bulk` body to send: the setting, or less once the server called that too large.
+    bulk_bytes_max: AtomicUsize,
+    /// The server knows `require_data_stream`, which keeps a typing error from becoming an index.
+    requires_data_stream: AtomicBool,
+}
+
+impl Elasticsearch {
+    /// A client with `templates` to set up and check. It does not connect yet.
+    ///
+    /// # Errors
+    /// [`SinkError::Refused`] when a setting cannot be right: no address, an unreadable file.
+    pub fn new(args: &ElasticsearchArgs, templates: Vec<Template>) -> Result<Self, SinkError> {
+        Ok(Self {
+            connection: Connection::new(args)?,
+            templates,
+            bulk_bytes_max: AtomicUsize::new(args.bulk_bytes_max),
+            requires_data_stream: AtomicBool::new(true),
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl Sink for Elasticsearch {
+    async fn write(&self, batch: &EventBatch) -> Result<Vec<Outcome>, SinkError> {
+        self.bulk(batch).await
+    }
+
+    async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError> {
+        self.find_recent(batch).await
+    }
+
+    async fn setup(&self) -> Result<(), SinkError> {
+        self.put_templates().await
+    }
+
+    async fn check(&self) -> Result<String, SinkError> {
+        self.check_all().await
+    }
+}

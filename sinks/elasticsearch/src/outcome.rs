@@ -1,0 +1,214 @@
+//! From a bulk answer to one outcome per event: only what can never succeed is a rejection.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use tahoe_seams::{Outcome, Rejection, SinkError};
+
+use crate::connection::clipped;
+
+/// What of a bulk answer is read; everything else stays on the server. `errors` is not asked:
+/// a document that went to the failure store is no error there.
+pub(crate) const FILTER: &str = "items.*.status,items.*.failure_store,items.*.error.type,\
+    items.*.error.reason,items.*.error.caused_by.reason";
+
+#[derive(Deserialize)]
+struct BulkAnswer<'a> {
+    #[serde(borrow, default)]
+    items: Vec<Item<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Item<'a> {
+    #[serde(borrow)]
+    create: Created<'a>,
+}
+
+#[derive(Deserialize)]
+struct Created<'a> {
+    status: u16,
+    failure_store: Option<&'a str>,
+    error: Option<Box<Failure>>,
+}
+
+#[derive(Deserialize, Default)]
+struct Failure {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    reason: Option<String>,
+    caused_by: Option<Cause>,
+}
+
+#[derive(Deserialize)]
+struct Cause {
+    reason: Option<String>,
+}
+
+/// Writes the outcome of each event over `outcomes`, which are those of one request, in order.
+///
+/// # Errors
+/// [`SinkError::Unavailable`] if the answer does not fit the request, so that the fate of its
+/// events is unknown; [`SinkError::Refused`] if an item failed for a reason that is a setting's.
+pub(crate) fn read(answer: &[u8], outcomes: &mut [Outcome]) -> Result<(), SinkError> {
+    let unclear = |text, cause| SinkError::Unavailable(text, cause);
+    let parsed: BulkAnswer<'_> = serde_json::from_slice(answer).map_err(|error| {
+        let text = "the bulk answer is not Elasticsearch's: is --elasticsearch right?".to_owned();
+        unclear(text, Some(Box::new(error)))
+    })?;
+    let (items, events) = (parsed.items.len(), outcomes.len());
+    if items != events {
+        return Err(unclear(format!("a bulk answer has {items} items for {events} events"), None));
+    }
+    for (item, outcome) in parsed.items.iter().zip(outcomes) {
+        *outcome = of_item(&item.create)?;
+    }
+    Ok(())
+}
+
+fn of_item(item: &Created<'_>) -> Result<Outcome, SinkError> {
+    if let Some("used") = item.failure_store {
+        let text = item.error.as_deref().map(Failure::text).unwrap_or_default();
+        let reason = format!("the data stream took it into its failure store {text}");
+        return Ok(rejected("failure_store", reason.trim_end().to_owned()));
+    }
+    match (item.status, item.error.as_deref()) {
+        (200 | 201, _) => Ok(Outcome::Stored),
+        (409, _) => Ok(Outcome::AlreadyThere),
+        (408 | 429 | 500.., _) => Ok(Outcome::Busy),
+        (status, error) => of_failure(status, error.unwrap_or(&Failure::default())),
+    }
+}
+
+/// An item that was refused: for the document's sake, or for a setting's.
+fn of_failure(status: u16, error: &Failure) -> Result<Outcome, SinkError> {
+    let text = error.text();
+    match (status, error.kind.as_str()) {
+        // Flood-stage watermark, or a block that an operator set: it passes.
+        (_, "cluster_block_exception") => Ok(Outcome::Busy),
+        (401, _) => Err(refused(format!("{text}: check ELASTIC_PASSWORD or ELASTIC_API_KEY"))),
+        (403, _) => Err(refused(format!(
+            "{text}: give the user of ELASTIC_PASSWORD or ELASTIC_API_KEY the privileges \
+             create_doc and auto_configure on logs-*"
+        ))),
+        // No template covers the name: every event of its dataset would share this fate.
+        (404, _) => Err(refused(format!("{text}: run `tahoe setup`, which creates the templates"))),
+        (_, "illegal_argument_exception") if text.contains("pipeline with id") => {
+            Err(refused(format!("{text}: create the pipeline, or mend index.default_pipeline")))
+        }
+        (_, "invalid_index_name_exception") => Ok(rejected("data_stream_name", text)),
+        _ if text.contains("immense term") => Ok(rejected("too_long", text)),
+        (413, _) => Ok(rejected("too_large", text)),
+        (
+            400,
+            "document_parsing_exception"
+            | "mapper_parsing_exception"
+            | "strict_dynamic_mapping_exception"
+            | "illegal_argument_exception",
+        ) => Ok(rejected("mapping", text)),
+        _ => Ok(rejected("store", format!("{status} {text}"))),
+    }
+}
+
+impl Failure {
+    fn text(&self) -> String {
+        let reason = self.reason.as_deref().unwrap_or(&self.kind);
+        let cause = self.caused_by.as_ref().and_then(|cause| cause.reason.as_deref());
+        match cause {
+            Some(cause) if !reason.contains(cause) => clipped(&shortened(reason, cause)),
+            _ => clipped(reason),
+        }
+    }
+}
+
+/// Both, the first one clipped alone if need be, so that a long preview leaves room for the cause.
+fn shortened(reason: &str, cause: &str) -> String {
+    let head: Cow<'_, str> = match reason.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &reason[..end]).into(),
+        None => reason.into(),
+    };
+    format!("{head}: {cause}")
+}
+
+fn rejected(code: &'static str, reason: String) -> Outcome {
+    Outcome::Rejected(Rejection::whole(code, reason))
+}
+
+fn refused(text: String) -> SinkError {
+    SinkError::Refused(text, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcomes(items: &[&str]) -> Result<Vec<Outcome>, SinkError> {
+        let items: Vec<_> = items.iter().map(|item| format!(r#"{{"create":{item}}}"#)).collect();
+        let mut outcomes = vec![Outcome::Busy; items.len()];
+        read(format!(r#"{{"items":[{}]}}"#, items.join(",")).as_bytes(), &mut outcomes)?;
+        Ok(outcomes)
+    }
+
+    fn code(item: &str) -> &'static str {
+        match outcomes(&[item]).expect("an outcome").pop() {
+            Some(Outcome::Rejected(rejection)) => rejection.code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_item_has_its_own_outcome() {
+        let items = [
+            r#"{"status":201}"#,
+            r#"{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"x"}}"#,
+            r#"{"status":429,"error":{"type":"es_rejected_execution_exception","reason":"x"}}"#,
+            r#"{"status":503,"error":{"type":"unavailable_shards_exception","reason":"x"}}"#,
+            r#"{"status":403,"error":{"type":"cluster_block_exception","reason":"x"}}"#,
+        ];
+        let expected =
+            [Outcome::Stored, Outcome::AlreadyThere, Outcome::Busy, Outcome::Busy, Outcome::Busy];
+        assert_eq!(outcomes(&items).expect("an answer"), expected);
+    }
+
+    #[test]
+    fn a_document_in_the_failure_store_is_rejected_although_the_server_calls_it_created() {
+        assert_eq!(code(r#"{"status":201,"failure_store":"used"}"#), "failure_store");
+        let other = outcomes(&[r#"{"status":201,"failure_store":"not_enabled"}"#]);
+        assert_eq!(other.expect("an answer"), [Outcome::Stored]);
+    }
+
+    #[test]
+    fn a_document_that_can_never_be_stored_is_rejected_with_a_code() {
+        let mapping = r#"{"status":400,"error":{"type":"document_parsing_exception",
+            "reason":"failed to parse field [n]","caused_by":{"reason":"For input: \"no\""}}}"#;
+        assert_eq!(code(mapping), "mapping");
+        let long = format!(
+            r#"{{"status":400,"error":{{"type":"document_parsing_exception","reason":"{}",
+            "caused_by":{{"reason":"contains at least one immense term"}}}}}}"#,
+            "x".repeat(40_000)
+        );
+        assert_eq!(code(&long), "too_long");
+        let name = r#"{"status":400,"error":{"type":"invalid_index_name_exception","reason":"x"}}"#;
+        assert_eq!(code(name), "data_stream_name");
+    }
+
+    #[test]
+    fn what_a_setting_mends_is_no_rejection() {
+        let missing = outcomes(&[
+            r#"{"status":404,"error":{"type":"index_not_found_exception","reason":"none"}}"#,
+        ]);
+        let error = missing.expect_err("a missing template").to_string();
+        assert!(error.contains("tahoe setup"), "{error}");
+        let pipeline = outcomes(&[r#"{"status":400,"error":{
+            "type":"illegal_argument_exception","reason":"pipeline with id [x] does not exist"}}"#]);
+        assert!(matches!(pipeline, Err(SinkError::Refused(..))));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_fit_leaves_the_fate_of_its_events_unknown() {
+        for answer in ["", "<html>", "{}", r#"{"items":[{"create":{"status":201}}"#] {
+            let result = read(answer.as_bytes(), &mut [Outcome::Busy]);
+            assert!(matches!(result, Err(SinkError::Unavailable(..))), "{answer}");
+        }
+    }
+}

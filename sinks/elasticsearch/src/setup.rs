@@ -1,0 +1,114 @@
+//! What `tahoe setup` leaves on the server: our templates, never older than they were.
+//!
+//! Data streams are not created here: the first event of a company and dataset does that, from the
+//! template, and nobody knows the companies before.
+
+use bytes::Bytes;
+use elasticsearch::http::Method;
+use serde_json::Value;
+use tahoe_seams::SinkError;
+use tracing::{info, warn};
+
+use crate::{Elasticsearch, Kind, Template};
+
+/// Unknown parts taken out of one template before giving up: there are 12 that can be.
+const ATTEMPTS_MAX: usize = 32;
+
+impl Elasticsearch {
+    pub(crate) async fn put_templates(&self) -> Result<(), SinkError> {
+        let mut templates: Vec<&Template> = self.templates.iter().collect();
+        templates.sort_by_key(|template| template.kind);
+        for template in templates {
+            let there = self.version_of(template).await?;
+            if let Some(version) = there
+                && version > template.version()
+            {
+                let (name, ours) = (&template.name, template.version());
+                let text = format!(
+                    "template {name} has version {version}, this Tahoe brings {ours}: a newer \
+                     Tahoe has set it up, use that one"
+                );
+                return Err(SinkError::Refused(text, None));
+            }
+            self.put_template(template).await?;
+            if template.kind == Kind::Index && there.is_some_and(|v| v < template.version()) {
+                self.roll_over(template).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The version on the server; `None` if it does not have the template.
+    pub(crate) async fn version_of(&self, template: &Template) -> Result<Option<u64>, SinkError> {
+        let answer = self.connection.send(Method::Get, &template.path(), None).await?;
+        if answer.status == 404 {
+            return Ok(None);
+        }
+        if !answer.is_success() {
+            return Err(self.connection.refusal("reading templates", &answer));
+        }
+        let body: Value = answer.json()?;
+        let found = match template.kind {
+            Kind::Component => &body["component_templates"][0]["component_template"],
+            Kind::Index => &body["index_templates"][0]["index_template"],
+        };
+        Ok(found.is_object().then(|| found["version"].as_u64().unwrap_or(0)))
+    }
+
+    async fn put_template(&self, template: &Template) -> Result<(), SinkError> {
+        let mut body = template.body.clone();
+        let mut weakened = Vec::new();
+        for _ in 0..ATTEMPTS_MAX {
+            let bytes = Bytes::from(body.to_string());
+            let answer = self.connection.send(Method::Put, &template.path(), Some(bytes)).await?;
+            let name = template.name.as_str();
+            if answer.is_success() {
+                if weakened.is_empty() {
+                    info!(template = name, version = template.version(), "template stored");
+                } else {
+                    let replaced = weakened.join(", ");
+                    warn!(
+                        template = name,
+                        replaced, "template stored without what the server lacks"
+                    );
+                }
+                return Ok(());
+            }
+            let reason = answer.reason();
+            let weaker = crate::template::without_unknown(&mut body, &reason);
+            match (answer.status, weaker) {
+                (400, Some(what)) => weakened.push(what),
+                (400, None) => {
+                    let text = format!("template {name} was refused: {reason}");
+                    return Err(SinkError::Refused(text, None));
+                }
+                _ => return Err(self.connection.refusal("storing templates", &answer)),
+            }
+        }
+        let text = format!("template {} was refused {ATTEMPTS_MAX} times", template.name);
+        Err(SinkError::Refused(text, None))
+    }
+
+    /// A new version holds for new backing indices only, so existing data streams begin one.
+    async fn roll_over(&self, template: &Template) -> Result<(), SinkError> {
+        let patterns: Vec<_> = template.patterns().collect();
+        let path = format!("_resolve/index/{}", patterns.join(","));
+        let answer = self.connection.send(Method::Get, &path, None).await?;
+        if !answer.is_success() {
+            return Err(self.connection.refusal("listing data streams", &answer));
+        }
+        let body: Value = answer.json()?;
+        let streams = body["data_streams"].as_array().into_iter().flatten();
+        for stream in streams.filter_map(|stream| stream["name"].as_str()) {
+            // Not lazily: OpenSearch cannot, and Elasticsearch without its commercial modules says
+            // yes and goes on with the old index (seen on 8.19.21).
+            let path = format!("{stream}/_rollover");
+            let answer = self.connection.send(Method::Post, &path, None).await?;
+            if !answer.is_success() {
+                return Err(self.connection.refusal("rolling data streams over", &answer));
+            }
+            info!(data_stream = stream, "data stream rolled over to the new template");
+        }
+        Ok(())
+    }
+}
