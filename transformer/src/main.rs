@@ -1,1 +1,2 @@
+//! The transformer as a service of its own.
 fn main() {}

@@ -1,0 +1,158 @@
+//! One batch into the sink, until every event of it is durable or rejected for ever.
+
+use std::time::Duration;
+
+use tahoe_pipeline::retry::Backoff;
+use tahoe_pipeline::stop::Stop;
+use tahoe_seams::{EventBatch, Outcome, Sink, SinkError};
+
+/// Writes until every event has an outcome that stands. `uncertain` says that an earlier run may
+/// have written some of it. `None` when it was abandoned because stopping became urgent.
+pub async fn write_until_durable(
+    sink: &dyn Sink,
+    batch: &EventBatch,
+    mut uncertain: bool,
+    stop: &Stop,
+) -> Option<Vec<Outcome>> {
+    let mut outcomes: Vec<Option<Outcome>> = vec![None; batch.events.len()];
+    let mut backoff = Backoff::usual();
+    loop {
+        let open: Vec<usize> =
+            outcomes.iter().enumerate().filter(|(_, o)| o.is_none()).map(|(at, _)| at).collect();
+        if open.is_empty() {
+            return outcomes.into_iter().collect();
+        }
+        let whole = open.len() == outcomes.len();
+        let rest = if whole { batch.clone() } else { batch.subset(|at| outcomes[at].is_none()) };
+        match attempt(sink, &rest, uncertain).await {
+            Ok(results) => {
+                uncertain = false;
+                for (at, outcome) in open.into_iter().zip(results) {
+                    if outcome != Outcome::Busy {
+                        outcomes[at] = Some(outcome);
+                        backoff.reset();
+                    }
+                }
+            }
+            Err(error) => {
+                uncertain = true;
+                match &error {
+                    SinkError::Unavailable(text, _) => tracing::warn!(text, "sink unavailable"),
+                    SinkError::Refused(text, _) => tracing::error!(text, "sink refuses"),
+                }
+            }
+        }
+        if outcomes.iter().any(Option::is_none) && pause(backoff.pause(), stop).await {
+            return None;
+        }
+    }
+}
+
+async fn attempt(
+    sink: &dyn Sink,
+    batch: &EventBatch,
+    uncertain: bool,
+) -> Result<Vec<Outcome>, SinkError> {
+    if !uncertain {
+        return sink.write(batch).await;
+    }
+    let there = sink.find(batch).await?;
+    let mut written = if there.iter().all(|there| *there) {
+        Vec::new()
+    } else {
+        sink.write(&batch.subset(|at| !there[at])).await?
+    }
+    .into_iter();
+    let outcome = |there| match there {
+        true => Outcome::AlreadyThere,
+        // A sink that answers for too few events has not stored the rest.
+        false => written.next().unwrap_or(Outcome::Busy),
+    };
+    Ok(there.into_iter().map(outcome).collect())
+}
+
+/// True if stopping became urgent meanwhile.
+async fn pause(wait: Duration, stop: &Stop) -> bool {
+    let step = Duration::from_millis(50);
+    let mut left = wait;
+    while !left.is_zero() && !stop.is_urgent() {
+        tokio::time::sleep(left.min(step)).await;
+        left = left.saturating_sub(step);
+    }
+    stop.is_urgent()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tahoe_seams::{Events, RecordId, Rejection};
+
+    use super::*;
+
+    /// A sink whose answers are given beforehand, and which remembers what it was asked.
+    #[derive(Default)]
+    struct Scripted {
+        answers: Mutex<Vec<Result<Vec<Outcome>, SinkError>>>,
+        found: Vec<bool>,
+        asked: Mutex<Vec<(&'static str, usize)>>,
+    }
+
+    #[async_trait::async_trait]
+    impl Sink for Scripted {
+        async fn write(&self, batch: &EventBatch) -> Result<Vec<Outcome>, SinkError> {
+            self.asked.lock().expect("no panic").push(("write", batch.events.len()));
+            self.answers.lock().expect("no panic").remove(0)
+        }
+        async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError> {
+            self.asked.lock().expect("no panic").push(("find", batch.events.len()));
+            Ok(self.found.clone())
+        }
+        async fn setup(&self) -> Result<(), SinkError> {
+            Ok(())
+        }
+        async fn check(&self) -> Result<String, SinkError> {
+            Ok(String::new())
+        }
+    }
+
+    fn batch(events: u8) -> EventBatch {
+        let mut out = Events::default();
+        for n in 0..events {
+            out.begin_record(n.into());
+            out.push("a.b", "x", RecordId([n; 16]), |body| body.extend_from_slice(b"{}"));
+        }
+        out.take()
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_looked_up_before_it_is_written_again_after_a_time_out() {
+        let sink = Scripted {
+            answers: Mutex::new(vec![
+                Err(SinkError::Unavailable("timed out".into(), None)),
+                Ok(vec![Outcome::Stored]),
+            ]),
+            found: vec![true, false],
+            ..Scripted::default()
+        };
+        let outcomes = write_until_durable(&sink, &batch(2), false, &Stop::default()).await;
+        assert_eq!(outcomes, Some(vec![Outcome::AlreadyThere, Outcome::Stored]));
+        let asked = sink.asked.into_inner().expect("no panic");
+        assert_eq!(asked, [("write", 2), ("find", 2), ("write", 1)]);
+    }
+
+    #[tokio::test]
+    async fn only_what_the_sink_was_too_busy_for_is_written_again() {
+        let rejected = Outcome::Rejected(Rejection::whole("mapping", "no"));
+        let sink = Scripted {
+            answers: Mutex::new(vec![
+                Ok(vec![Outcome::Stored, Outcome::Busy, rejected.clone()]),
+                Ok(vec![Outcome::Stored]),
+            ]),
+            ..Scripted::default()
+        };
+        let outcomes = write_until_durable(&sink, &batch(3), false, &Stop::default()).await;
+        assert_eq!(outcomes, Some(vec![Outcome::Stored, Outcome::Stored, rejected]));
+        assert_eq!(sink.asked.into_inner().expect("no panic"), [("write", 3), ("write", 1)]);
+    }
+}

@@ -1,0 +1,205 @@
+//! From the log's records to events: decode the header, find the dataset, normalise.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tahoe_pipeline::header::{Content, Decoder};
+use tahoe_pipeline::produce::each_record;
+use tahoe_schemas::{Dataset, datasets};
+use tahoe_seams::{
+    Conditions, Events, LogRecord, Origin, Part, Record, RecordId, Rejection, SourceId,
+};
+
+/// Where a record stands in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Index of its topic and partition in [`Intake::partitions`].
+    pub partition: u32,
+    /// Offset.
+    pub offset: u64,
+    /// Number in its pack.
+    pub ordinal: u32,
+}
+
+/// A record that was taken in.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// Where it stands.
+    pub place: Place,
+    /// Its dataset, by index into [`Intake::datasets`].
+    pub dataset: u32,
+    /// When it was read.
+    pub read_at_ms: i64,
+    /// Why it can never be stored, if that is known already.
+    pub rejection: Option<Rejection>,
+}
+
+/// The dataset that a topic's records are taken for when they do not say: the first declared.
+fn datasets_by_topic() -> HashMap<String, &'static Dataset> {
+    let mut by_topic = HashMap::new();
+    for dataset in datasets::ALL {
+        let declared = dataset.declared().expect("the declarations are tested");
+        by_topic.entry(declared.topic).or_insert(*dataset);
+    }
+    by_topic
+}
+
+/// Fills events from records, batch after batch.
+pub struct Intake {
+    decoder: Decoder,
+    /// Topics and partitions seen.
+    pub partitions: Vec<(String, u32)>,
+    /// Datasets seen.
+    pub datasets: Vec<String>,
+    /// Events of the batch that is being filled.
+    pub events: Events,
+    /// Records of the batch that is being filled; [`tahoe_seams::EventMeta::record`] counts in it.
+    pub taken: Vec<Taken>,
+    /// Next offset per partition.
+    pub next: HashMap<u32, u64>,
+    /// `event.ingested` and what to keep.
+    pub given: Conditions,
+    foreign: HashMap<String, Arc<Origin>>,
+    by_topic: HashMap<String, &'static Dataset>,
+}
+
+impl Intake {
+    /// Nothing taken in yet.
+    pub fn new(keep_original: bool) -> Self {
+        Self {
+            decoder: Decoder::default(),
+            partitions: Vec::new(),
+            datasets: Vec::new(),
+            events: Events::default(),
+            taken: Vec::new(),
+            next: HashMap::new(),
+            given: Conditions { ingested_ms: 0, keep_original },
+            foreign: HashMap::new(),
+            by_topic: datasets_by_topic(),
+        }
+    }
+
+    /// Nothing is waiting to be sent or committed.
+    pub fn is_empty(&self) -> bool {
+        self.next.is_empty()
+    }
+
+    /// Takes one record of the log, which may be a fence, a record, or a pack of them.
+    pub fn take(&mut self, found: &LogRecord<'_>) {
+        let partition = self.partition(found);
+        self.next.insert(partition, found.offset + 1);
+        let place = Place { partition, offset: found.offset, ordinal: 0 };
+        match found.header {
+            // A fence: no record.
+            _ if found.value.is_empty() => {}
+            Some(bytes) => match self.decoder.decode(bytes) {
+                Ok(header) => {
+                    let context = match header.content {
+                        Content::Single { context, .. } => context,
+                        Content::Pack { .. } => &[],
+                    };
+                    let origin = Arc::clone(&header.origin);
+                    for (ordinal, each) in each_record(&header, found.value).enumerate() {
+                        let (id, part, (start, _), bytes) = each;
+                        let place = Place { ordinal: ordinal as u32, ..place };
+                        let read_at_ms = found.timestamp_ms;
+                        let origin = &origin;
+                        let record = Record { bytes, id, origin, start, read_at_ms, context, part };
+                        self.normalize(place, &record);
+                    }
+                }
+                Err(error) => {
+                    let rejection = Rejection::whole("header", error.to_string());
+                    self.reject(place, found.timestamp_ms, "unknown", rejection);
+                }
+            },
+            None => self.take_foreign(place, found),
+        }
+    }
+
+    /// A record that none of our producers wrote: its topic says the dataset, its place who it is.
+    fn take_foreign(&mut self, place: Place, found: &LogRecord<'_>) {
+        let known = self.by_topic.get(found.topic).copied();
+        let Some(dataset) = known else {
+            let reason = format!("topic {} belongs to no dataset", found.topic);
+            return self.reject(
+                place,
+                found.timestamp_ms,
+                "unknown",
+                Rejection::whole("no_dataset", reason),
+            );
+        };
+        let key = format!("{}/{}", found.topic, found.partition);
+        let origin = self.foreign.entry(key).or_insert_with_key(|key| {
+            let mut source = SourceId::default();
+            let name = RecordId::new(0, SourceId::default(), 0, (0, 0), key.as_bytes());
+            source.0.copy_from_slice(&name.0);
+            Arc::new(Origin {
+                source,
+                dataset: dataset.name.to_owned(),
+                namespace: "default".to_owned(),
+                path: format!("kafka:{key}"),
+                ..Origin::default()
+            })
+        });
+        let origin = Arc::clone(origin);
+        let span = (found.offset, found.offset + 1);
+        let id = RecordId::new(found.timestamp_ms, origin.source, 0, span, found.value);
+        let record = Record {
+            bytes: found.value,
+            id,
+            origin: &origin,
+            start: found.offset,
+            read_at_ms: found.timestamp_ms,
+            context: &[],
+            part: None::<Part>,
+        };
+        self.normalize(place, &record);
+    }
+
+    fn normalize(&mut self, place: Place, record: &Record<'_>) {
+        let Some(dataset) = datasets::find(&record.origin.dataset) else {
+            let reason = format!("this version knows no dataset {}", record.origin.dataset);
+            let rejection = Rejection::whole("no_dataset", reason);
+            return self.reject(place, record.read_at_ms, &record.origin.dataset, rejection);
+        };
+        self.events.begin_record(self.taken.len() as u32);
+        match dataset.normalizer.normalize(record, &self.given, &mut self.events) {
+            Ok(()) => {
+                let dataset = self.dataset(&record.origin.dataset);
+                let read_at_ms = record.read_at_ms;
+                self.taken.push(Taken { place, dataset, read_at_ms, rejection: None });
+            }
+            Err(rejection) => {
+                self.events.undo_record();
+                self.reject(place, record.read_at_ms, &record.origin.dataset, rejection);
+            }
+        }
+    }
+
+    fn reject(&mut self, place: Place, read_at_ms: i64, dataset: &str, rejection: Rejection) {
+        let dataset = self.dataset(dataset);
+        self.taken.push(Taken { place, dataset, read_at_ms, rejection: Some(rejection) });
+    }
+
+    fn partition(&mut self, found: &LogRecord<'_>) -> u32 {
+        let known = self
+            .partitions
+            .iter()
+            .position(|(topic, partition)| *partition == found.partition && topic == found.topic);
+        let index = known.unwrap_or_else(|| {
+            self.partitions.push((found.topic.to_owned(), found.partition));
+            self.partitions.len() - 1
+        });
+        index as u32
+    }
+
+    fn dataset(&mut self, name: &str) -> u32 {
+        let known = self.datasets.iter().position(|known| known == name);
+        let index = known.unwrap_or_else(|| {
+            self.datasets.push(name.to_owned());
+            self.datasets.len() - 1
+        });
+        index as u32
+    }
+}
