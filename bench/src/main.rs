@@ -1,1 +1,2 @@
+//! The benchmark harness.
 fn main() {}

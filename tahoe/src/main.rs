@@ -1,1 +1,52 @@
-fn main() {}
+//! The operator's command: run the pipeline, try a parser, search, check, set up.
+
+mod backends;
+mod parse;
+mod registry;
+mod sample;
+mod search;
+mod time;
+mod up;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::{Args as _, Command, FromArgMatches as _};
+
+fn command() -> Command {
+    let parse = parse::ParseArgs::augment_args(Command::new("parse"));
+    let search = search::SearchArgs::augment_args(Command::new("search"));
+    Command::new("tahoe")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Carries logs into Kafka, normalises them into ECS, and loads Elasticsearch")
+        .after_help("Example: tahoe up --sample")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([up::command(), search, parse])
+}
+
+fn main() -> ExitCode {
+    let matches = command().get_matches();
+    let result = match matches.subcommand() {
+        Some(("up", matches)) => up::run(matches),
+        Some(("search", matches)) => search::SearchArgs::from_arg_matches(matches)
+            .map_err(Into::into)
+            .and_then(|args| search::run(&args)),
+        Some(("parse", matches)) => parse::ParseArgs::from_arg_matches(matches)
+            .map_err(Into::into)
+            .and_then(|args| parse::run(&args)),
+        _ => unreachable!("clap requires one of the commands"),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("tahoe: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_commands_and_their_settings_are_consistent() {
+        super::command().debug_assert();
+    }
+}

@@ -1,1 +1,116 @@
-//! Placeholder while the workspace is laid out.
+//! Syslog: the machine's own log files, and what other machines send.
+
+use std::fs::File;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use tahoe_pipeline::listen::{Listen, ListenArgs};
+use tahoe_pipeline::seams::{Origin, Stream};
+use tahoe_pipeline::service::{Place, Planned, Producer, path_set, plan_files};
+
+/// The producer of syslog.
+pub struct Syslog;
+
+/// Where it listens unless told otherwise: only this machine, and no port that needs root.
+const ADDRESS: &str = "127.0.0.1:5514";
+
+/// Where Debian's and Red Hat's rsyslog write, by dataset.
+const SYSTEM_FILES: [(&str, [&str; 2]); 3] = [
+    ("system.syslog", ["/var/log/syslog", "/var/log/messages"]),
+    ("system.auth", ["/var/log/auth.log", "/var/log/secure"]),
+    ("system.kern", ["/var/log/kern.log", ""]),
+];
+
+/// Its settings.
+#[derive(Args)]
+#[command(next_help_heading = "Syslog")]
+struct SyslogArgs {
+    #[command(flatten)]
+    listen: ListenArgs,
+    /// Leave this machine's own logs alone and open no socket unless asked
+    #[arg(long, env = "TAHOE_NO_SYSTEM")]
+    no_system: bool,
+}
+
+impl Producer for Syslog {
+    fn name(&self) -> &'static str {
+        "syslog"
+    }
+
+    fn arguments(&self, command: Command) -> Command {
+        SyslogArgs::augment_args(command)
+    }
+
+    fn plan(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Planned>, String> {
+        let mut args = SyslogArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        args.listen.syslog.retain(|address| !address.is_empty());
+        let mut planned = Vec::new();
+        if !args.no_system {
+            planned.extend(system_files(place)?);
+            if !args.listen.is_asked_for() {
+                args.listen.syslog.push(ADDRESS.to_owned());
+            }
+        }
+        if args.listen.is_asked_for() {
+            planned.push(listener(args.listen, place));
+        }
+        Ok(planned)
+    }
+}
+
+/// The system's own logs, as far as they are there; each that cannot be read is noted.
+fn system_files(place: &Place) -> Result<Option<Planned>, String> {
+    let mut sets = Vec::new();
+    let mut notes = Vec::new();
+    for (dataset, paths) in SYSTEM_FILES {
+        let there = paths.into_iter().filter(|path| match File::open(path) {
+            Ok(_) => true,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => {
+                notes.push(format!("{path}: {error}: add this user to the group that may read it"));
+                false
+            }
+        });
+        let there: Vec<String> = there.map(str::to_owned).collect();
+        if !there.is_empty() {
+            sets.push(path_set("--no-system", dataset, there, place)?);
+        }
+    }
+    if sets.is_empty() {
+        notes.iter().for_each(|note| tracing::warn!("{note}"));
+        return Ok(None);
+    }
+    let mut planned = plan_files("system", sets, place)?;
+    planned.notes.extend(notes);
+    Ok(Some(planned))
+}
+
+fn listener(args: ListenArgs, place: &Place) -> Planned {
+    let topic = place.topic.clone().unwrap_or_else(|| "syslog_logs".to_owned());
+    let template = Stream {
+        origin: Origin {
+            dataset: "system.syslog".to_owned(),
+            namespace: place.namespace.clone(),
+            host: place.host.clone(),
+            time_zone: place.time_zone.clone(),
+            labels: place.labels.clone(),
+            tags: place.tags.clone(),
+            ..Origin::default()
+        },
+        topic: topic.clone(),
+        key: Vec::new(),
+        resumable: false,
+    };
+    let all = [&args.syslog, &args.syslog_tls, &args.syslog_relp, &args.syslog_relp_tls];
+    let addresses: Vec<_> = all.into_iter().flatten().map(String::as_str).collect();
+    Planned {
+        name: "syslog".to_owned(),
+        notes: vec![format!("listening for syslog on {}", addresses.join(", "))],
+        topics: vec![topic],
+        open: Box::new(move || {
+            let origin = template.origin.clone();
+            let (topic, key) = (template.topic.clone(), Vec::new());
+            let template = Stream { origin, topic, key, resumable: false };
+            Ok(Box::new(Listen::bind(&args, template)?))
+        }),
+    }
+}

@@ -1,0 +1,111 @@
+//! Which log and which store: the real ones where a setting names them, else the embedded ones.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use tahoe_pipeline::log::embedded::{EmbeddedLog, EmbeddedSettings};
+use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
+use tahoe_schemas::datasets;
+use tahoe_seams::{Log, Sink, Topic, search::Search};
+use tahoe_sink_elasticsearch::{Elasticsearch, ElasticsearchArgs, Kind, Template};
+use tahoe_sink_embedded::{EmbeddedStore, Settings};
+
+/// Partitions of a topic that has to be created in Kafka.
+const KAFKA_PARTITIONS: u32 = 6;
+
+/// Partitions of an embedded topic: there is one reader.
+const EMBEDDED_PARTITIONS: u32 = 1;
+
+/// Where records and events are kept.
+#[derive(Args, Debug)]
+pub struct BackendArgs {
+    /// Folder of the embedded log and store, and of the samples
+    #[arg(long, env = "TAHOE_DATA", default_value = "./tahoe-data", value_name = "PATH")]
+    pub data: PathBuf,
+    /// Kafka, instead of the embedded log.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+    /// The embedded log.
+    #[command(flatten)]
+    pub embedded: EmbeddedSettings,
+    /// Elasticsearch, instead of the embedded store.
+    #[command(flatten)]
+    pub elasticsearch: ElasticsearchArgs,
+}
+
+impl BackendArgs {
+    /// Opens the log.
+    pub fn log(&self) -> anyhow::Result<Arc<dyn Log>> {
+        if self.uses_kafka() {
+            return Ok(Arc::new(KafkaLog::connect(&self.kafka, "tahoe")?));
+        }
+        Ok(Arc::new(EmbeddedLog::open(&self.folder("log")?, &self.embedded)?))
+    }
+
+    /// Opens the store for writing.
+    pub fn sink(&self) -> anyhow::Result<Arc<dyn Sink>> {
+        if self.elasticsearch.is_set() {
+            return Ok(Arc::new(Elasticsearch::new(&self.elasticsearch, templates())?));
+        }
+        Ok(Arc::new(EmbeddedStore::open(&self.folder("store")?, Settings::default())?))
+    }
+
+    /// Opens the store for reading.
+    pub fn search(&self) -> anyhow::Result<Box<dyn Search>> {
+        if self.elasticsearch.is_set() {
+            return Ok(Box::new(Elasticsearch::new(&self.elasticsearch, Vec::new())?));
+        }
+        Ok(Box::new(EmbeddedStore::open_read_only(&self.data.join("store"))?))
+    }
+
+    /// What must be in the log: every dataset's topic, its dead letters, and the positions.
+    pub fn topics(&self, more: &[String]) -> anyhow::Result<Vec<Topic>> {
+        let partitions = if self.uses_kafka() { KAFKA_PARTITIONS } else { EMBEDDED_PARTITIONS };
+        let mut names = record_topics()?;
+        names.extend(more.iter().cloned());
+        names.sort();
+        names.dedup();
+        let dead = names.iter().map(|name| tahoe_transformer::dead_letter_topic(name));
+        let names: Vec<_> = dead.collect::<Vec<_>>().into_iter().chain(names).collect();
+        let topic = |name| Topic { name, partitions, compacted: false };
+        let positions = Topic {
+            name: self.kafka.kafka_positions_topic.clone(),
+            partitions: 1,
+            compacted: true,
+        };
+        Ok(names.into_iter().map(topic).chain([positions]).collect())
+    }
+
+    fn uses_kafka(&self) -> bool {
+        self.kafka.kafka.as_deref().is_some_and(|brokers| !brokers.is_empty())
+    }
+
+    fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.data.join(name);
+        create(&folder).with_context(|| format!("--data {}", self.data.display()))?;
+        Ok(folder)
+    }
+}
+
+/// The topics that the datasets declare.
+pub fn record_topics() -> anyhow::Result<Vec<String>> {
+    let topics = datasets::ALL.iter().map(|dataset| Ok(dataset.declared()?.topic));
+    let mut topics = topics.collect::<anyhow::Result<Vec<_>>>()?;
+    topics.sort();
+    topics.dedup();
+    Ok(topics)
+}
+
+/// The index templates that the datasets declare.
+pub fn templates() -> Vec<Template> {
+    tahoe_schemas::templates::index_templates()
+        .into_iter()
+        .map(|(name, body)| Template { kind: Kind::Index, name, body })
+        .collect()
+}
+
+fn create(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)
+}

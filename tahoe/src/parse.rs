@@ -1,0 +1,153 @@
+//! `tahoe parse`: a file through the very framer and normaliser that the pipeline runs.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use tahoe_schemas::{Dataset, Frame, Frames, datasets, zone_is_known};
+use tahoe_seams::{Conditions, Events, Origin, Record, RecordId, SourceId};
+
+/// Bytes read at a time; a record that is longer makes the buffer grow to hold it.
+const READ_BYTES: usize = 1 << 20;
+
+/// Print the ECS documents of files as NDJSON, one record a line.
+///
+/// Records are joined from lines as the producer joins them. Rejections go to stderr with the
+/// number of their first line; they do not change the exit code.
+///
+/// Example: tahoe parse --dataset laravel.log storage/logs/laravel.log
+#[derive(Args)]
+pub struct ParseArgs {
+    /// What the files hold: a name from --list
+    #[arg(long, required_unless_present = "list", value_name = "NAME")]
+    dataset: Option<String>,
+    /// Print the datasets that there are
+    #[arg(long)]
+    list: bool,
+    /// Zone of time stamps that name none: an IANA name or an offset
+    #[arg(long = "tz", default_value = "UTC", value_name = "ZONE")]
+    time_zone: String,
+    /// Moment that stands for the time of reading, which decides the year of stamps without one [default: now]
+    #[arg(long, value_name = "TIME")]
+    read_at: Option<jiff::Timestamp>,
+    /// Client company that the documents belong to
+    #[arg(long, default_value = "default", value_name = "NAME")]
+    namespace: String,
+    /// Leave event.original out
+    #[arg(long)]
+    no_original: bool,
+    /// Files to read; - is standard input
+    #[arg(required_unless_present = "list", value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(args: &ParseArgs) -> anyhow::Result<ExitCode> {
+    let mut out = BufWriter::with_capacity(1 << 18, io::stdout().lock());
+    let result = if args.list { list(&mut out) } else { parse_files(args, &mut out) };
+    // A reader that has seen enough (head) is no failure.
+    match result.and_then(|()| Ok(out.flush()?)) {
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        result => result.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn list(out: &mut impl Write) -> anyhow::Result<()> {
+    for dataset in datasets::ALL {
+        let declared = dataset.declared()?;
+        writeln!(out, "{:<20} {:<14} {}", declared.name, declared.topic, declared.title)?;
+    }
+    Ok(())
+}
+
+fn parse_files(args: &ParseArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let name = args.dataset.as_deref().unwrap_or_default();
+    let Some(dataset) = datasets::find(name) else {
+        let names: Vec<_> = datasets::ALL.iter().map(|dataset| dataset.name).collect();
+        bail!("--dataset {name}: no such dataset; there are {}", names.join(", "));
+    };
+    if !zone_is_known(&args.time_zone) {
+        bail!("--tz {}: neither an IANA zone name nor an offset", args.time_zone);
+    }
+    let read_at = args.read_at.unwrap_or_else(jiff::Timestamp::now);
+    for path in &args.files {
+        let mut parsing = Parsing::new(args, dataset, path, read_at.as_millisecond());
+        let mut input: Box<dyn Read> = match path.to_str() {
+            Some("-") => Box::new(io::stdin().lock()),
+            _ => Box::new(File::open(path).with_context(|| path.display().to_string())?),
+        };
+        parsing.run(&mut input, out).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+struct Parsing<'a> {
+    dataset: &'static Dataset,
+    origin: Origin,
+    path: &'a Path,
+    given: Conditions,
+    read_at_ms: i64,
+    events: Events,
+}
+
+impl<'a> Parsing<'a> {
+    fn new(args: &ParseArgs, dataset: &'static Dataset, path: &'a Path, read_at_ms: i64) -> Self {
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let time_zone = if args.time_zone == "UTC" { "" } else { args.time_zone.as_str() };
+        let origin = Origin {
+            dataset: dataset.name.to_owned(),
+            namespace: args.namespace.clone(),
+            path: absolute.to_string_lossy().into_owned(),
+            time_zone: time_zone.to_owned(),
+            ..Origin::default()
+        };
+        let given = Conditions { ingested_ms: 0, keep_original: !args.no_original };
+        Self { dataset, origin, path, given, read_at_ms, events: Events::default() }
+    }
+
+    fn run(&mut self, mut input: &mut dyn Read, out: &mut impl Write) -> anyhow::Result<()> {
+        let mut frames = Frames::new(self.dataset.framer);
+        let mut buffer = Vec::with_capacity(2 * READ_BYTES);
+        loop {
+            let read = Read::take(&mut input, READ_BYTES as u64).read_to_end(&mut buffer)?;
+            let ended = read == 0;
+            let used = frames.feed(&buffer, ended, &mut |frame| self.record(&frame));
+            for document in self.events.documents() {
+                out.write_all(document)?;
+                out.write_all(b"\n")?;
+            }
+            self.events.clear();
+            buffer.drain(..used);
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+
+    fn record(&mut self, frame: &Frame<'_>) {
+        let span = (frame.start, frame.end);
+        let record = Record {
+            bytes: frame.bytes,
+            id: RecordId::new(self.read_at_ms, SourceId::default(), 0, span, frame.bytes),
+            origin: &self.origin,
+            start: frame.start,
+            read_at_ms: self.read_at_ms,
+            context: frame.context,
+            part: frame.part,
+        };
+        self.events.begin_record(self.events.len() as u32);
+        let result = self.dataset.normalizer.normalize(&record, &self.given, &mut self.events);
+        if let Err(rejection) = result {
+            self.events.undo_record();
+            eprintln!("{}:{}: {rejection}", self.path.display(), frame.line);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! `tahoe up`: the whole pipeline in one process.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use serde_json::json;
+use tahoe_pipeline::produce::ProduceSettings;
+use tahoe_pipeline::seams::{Log, Sink};
+use tahoe_pipeline::service::{
+    Place, Planned, Running, ServiceArgs, init_logging, serve, start, stop_on_signals,
+};
+use tahoe_pipeline::stop::Stop;
+use tahoe_transformer::{TransformSettings, TransformerCounts, keep_transforming};
+
+use crate::backends::{self, BackendArgs};
+use crate::registry::PRODUCERS;
+use crate::sample;
+use crate::view::{Pipeline, View};
+
+/// Settings of the command beside those of the producers.
+#[derive(Args)]
+pub struct UpArgs {
+    #[command(flatten)]
+    service: ServiceArgs,
+    #[command(flatten)]
+    backends: BackendArgs,
+    /// Add a live feed of sample lines, so that a bare machine shows something too
+    #[arg(long)]
+    sample: bool,
+    /// Stop by itself after this long: 20s, 5m
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::time::duration)]
+    duration: Option<Duration>,
+    /// Print a summary as the last line of stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// The command with every producer's settings.
+pub fn command() -> Command {
+    let command = Command::new("up").about("Run the whole pipeline in this process").long_about(
+        "Run the whole pipeline in this process: producers, log, transformer and store.\n\n\
+             Without settings it reads this machine's own logs, listens for syslog on \
+             127.0.0.1:5514, and keeps everything in ./tahoe-data. --kafka and --elasticsearch \
+             put Apache Kafka and Elasticsearch in place of the embedded log and store.\n\n\
+             Example: tahoe up --laravel 'storage/logs/laravel-*.log' --start-at beginning",
+    );
+    let command = UpArgs::augment_args(command);
+    PRODUCERS.iter().fold(command, |command, producer| producer.arguments(command))
+}
+
+/// Runs the command.
+pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let args = UpArgs::from_arg_matches(matches)?;
+    let service = &args.service;
+    init_logging(&service.log, service.log_format).map_err(|error| anyhow!(error))?;
+    let place = service.place().map_err(|error| anyhow!(error))?;
+    let planned = plan(&args, matches, &place)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let stop = Stop::default();
+    runtime.block_on(async { stop_on_signals(&stop) })?;
+    let topics: Vec<_> = planned.iter().flat_map(|plan| plan.topics.clone()).collect();
+    let log = args.backends.log()?;
+    log.setup(&args.backends.topics(&topics)?)?;
+    let sink = args.backends.sink()?;
+    runtime.block_on(sink.setup())?;
+
+    let settings = ProduceSettings {
+        owner: String::new(),
+        grace: Duration::from_secs(service.grace_seconds),
+        pack_bytes: service.pack_bytes,
+    };
+    let feed = args.sample.then(|| sample::start(&sample_folder(&args), &stop)).transpose()?;
+    let running = start(planned, &log, &place.host, &settings, &stop);
+    let counts = Arc::new(TransformerCounts::default());
+    let pipeline = Pipeline::new(running.metered.clone(), Arc::clone(&counts));
+    if let Some(address) = service.metrics {
+        let health = Arc::new(pipeline.clone());
+        runtime.block_on(async { serve(address, health) }).map_err(|error| anyhow!(error))?;
+    }
+    let transform = TransformSettings {
+        topics: topics_to_read(&topics)?,
+        grace: settings.grace,
+        drain: true,
+        ..TransformSettings::default()
+    };
+    let transformer_stop = Stop::default();
+    let transformer = Transformer { log, sink, settings: transform, counts: Arc::clone(&counts) };
+    let thread = transformer.spawn(&transformer_stop, runtime.handle())?;
+    watch(&running, &thread, &stop, args.duration, &pipeline);
+
+    // Producers first, so that what they still send is read before the transformer stops.
+    stop.ask();
+    let produced = running.join();
+    if let Some(feed) = feed {
+        feed.join().map_err(|_| anyhow!("the sample feed stopped by a defect"))??;
+    }
+    transformer_stop.ask();
+    let transformed = thread.join().map_err(|_| anyhow!("the transformer stopped by a defect"))?;
+    if args.json {
+        println!("{}", summary(&counts));
+    }
+    produced.map_err(|error| anyhow!(error))?;
+    transformed.map_err(|error| anyhow!(error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn sample_folder(args: &UpArgs) -> PathBuf {
+    args.backends.data.join("sample")
+}
+
+/// The topics of the datasets, and those that the settings name instead.
+fn topics_to_read(more: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut topics = backends::record_topics()?;
+    topics.extend(more.iter().cloned());
+    topics.sort();
+    topics.dedup();
+    Ok(topics)
+}
+
+fn plan(args: &UpArgs, matches: &ArgMatches, place: &Place) -> anyhow::Result<Vec<Planned>> {
+    let mut planned = Vec::new();
+    for producer in PRODUCERS {
+        planned.extend(producer.plan(matches, place).map_err(|error| anyhow!(error))?);
+    }
+    if args.sample {
+        planned.push(sample::plan(&sample_folder(args), place)?);
+    }
+    if planned.is_empty() {
+        bail!(
+            "nothing to read: pass --laravel PATH, --file DATASET=PATH, --syslog ADDRESS or \
+             --sample"
+        );
+    }
+    for plan in &planned {
+        for note in &plan.notes {
+            tracing::info!(source = plan.name, "{note}");
+        }
+    }
+    Ok(planned)
+}
+
+struct Transformer {
+    log: Arc<dyn Log>,
+    sink: Arc<dyn Sink>,
+    settings: TransformSettings,
+    counts: Arc<TransformerCounts>,
+}
+
+type Thread = std::thread::JoinHandle<Result<(), String>>;
+
+impl Transformer {
+    fn spawn(self, stop: &Stop, runtime: &tokio::runtime::Handle) -> anyhow::Result<Thread> {
+        let (stop, runtime) = (stop.clone(), runtime.clone());
+        let body = move || {
+            let Self { log, sink, settings, counts } = self;
+            keep_transforming(log.as_ref(), &sink, &settings, &stop, &counts, &runtime)
+        };
+        std::thread::Builder::new()
+            .name("transformer".to_owned())
+            .spawn(body)
+            .context("the system gives no thread")
+    }
+}
+
+/// Shows what goes on until it is time to stop.
+fn watch(
+    running: &Running,
+    transformer: &Thread,
+    stop: &Stop,
+    duration: Option<Duration>,
+    pipeline: &Pipeline,
+) {
+    let deadline = duration.map(|duration| Instant::now() + duration);
+    let mut view = View::new();
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let step = Duration::from_secs(1).min(left.unwrap_or(Duration::MAX));
+        let over = left.is_some_and(|left| left.is_zero());
+        if over || stop.is_asked_within(step) || running.any_ended() || transformer.is_finished() {
+            break;
+        }
+        view.show(pipeline);
+    }
+    view.finish(pipeline);
+}
+
+fn summary(counts: &TransformerCounts) -> serde_json::Value {
+    json!({
+        "read": counts.read.get(),
+        "stored": counts.stored.get(),
+        "already_there": counts.already_there.get(),
+        "dead_lettered": counts.dead_lettered.get(),
+        "dropped": counts.dropped.get(),
+        "in_flight": counts.in_flight(),
+        "by_dataset": counts.by_dataset(),
+    })
+}
