@@ -4,7 +4,7 @@
 //! acknowledges it, so its identity is that of an event: this run of the listener (drawn at
 //! random), the connection (for UDP the sender), and a sequence; nothing is resumed, and a sender's
 //! repetition is a new record. RELP does acknowledge, so its streams are resumable and a repetition
-//! is recognised: [`lane`] says how.
+//! is recognised: `lane` says how.
 //!
 //! One small runtime serves every socket and hands chunks of records to the loop through one queue
 //! that is bounded by bytes. When the log is slow the queue fills, TCP and RELP senders wait, and
