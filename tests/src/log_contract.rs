@@ -99,7 +99,7 @@ pub fn scan(log: &dyn Log, topic: &str, partition: u32, from: u64, to: u64) -> V
     seen
 }
 
-/// Reads until `count` records were seen, or until [`PATIENCE`] ends.
+/// Reads until `count` records were seen, or until `PATIENCE` ends.
 pub fn read(reader: &mut dyn LogReader, count: usize) -> Vec<Seen> {
     let deadline = Instant::now() + PATIENCE;
     let mut seen = Vec::new();
