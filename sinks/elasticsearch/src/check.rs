@@ -145,7 +145,7 @@ impl Elasticsearch {
             }
             if let Some(ours) = self.templates.iter().find(shadows) {
                 notes.push(format!(
-                    "warning: template {name} has a higher priority than {}: lower it, or delete it",
+                    "warning: template {name} has a higher priority than {}: lower or delete it",
                     ours.name
                 ));
             }
@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn only_a_higher_priority_for_the_same_names_shadows_a_template() {
-        let body = |priority: u64, pattern: &str| json!({"priority": priority, "index_patterns": [pattern]});
+        let body =
+            |priority: u64, name: &str| json!({"priority": priority, "index_patterns": [name]});
         let mut ours = Template {
             kind: Kind::Index,
             name: "logs-laravel.log".to_owned(),

@@ -51,6 +51,10 @@ struct Cause {
 /// [`SinkError::Unavailable`] if the answer does not fit the request, so that the fate of its
 /// events is unknown; [`SinkError::Refused`] if an item failed for a reason that is a setting's.
 pub(crate) fn read(answer: &[u8], outcomes: &mut [Outcome]) -> Result<(), SinkError> {
+    if all_stored(answer, outcomes.len()) {
+        outcomes.fill(Outcome::Stored);
+        return Ok(());
+    }
     let unclear = |text, cause| SinkError::Unavailable(text, cause);
     let parsed: BulkAnswer<'_> = serde_json::from_slice(answer).map_err(|error| {
         let text = "the bulk answer is not Elasticsearch's: is --elasticsearch right?".to_owned();
@@ -64,6 +68,21 @@ pub(crate) fn read(answer: &[u8], outcomes: &mut [Outcome]) -> Result<(), SinkEr
         *outcome = of_item(&item.create)?;
     }
     Ok(())
+}
+
+/// The answer says for every event that it was created, and nothing else. Most answers are this
+/// one, and comparing bytes takes a small part of the 0.2 CPU-s that parsing a million items does.
+fn all_stored(answer: &[u8], events: usize) -> bool {
+    const ITEM: &[u8] = br#"{"create":{"status":201}}"#;
+    let Some(items) = answer.strip_prefix(br#"{"items":["#).and_then(|a| a.strip_suffix(b"]}"))
+    else {
+        return false;
+    };
+    // Each with a comma after it but the last.
+    items.len() + 1 == events * (ITEM.len() + 1)
+        && items
+            .chunks(ITEM.len() + 1)
+            .all(|item| item.strip_prefix(ITEM).is_some_and(|rest| rest.is_empty() || rest == b","))
 }
 
 fn of_item(item: &Created<'_>) -> Result<Outcome, SinkError> {
@@ -168,6 +187,16 @@ mod tests {
         let expected =
             [Outcome::Stored, Outcome::AlreadyThere, Outcome::Busy, Outcome::Busy, Outcome::Busy];
         assert_eq!(outcomes(&items).expect("an answer"), expected);
+    }
+
+    #[test]
+    fn the_usual_answer_is_known_by_its_bytes_and_no_other_one_is() {
+        let answer = br#"{"items":[{"create":{"status":201}},{"create":{"status":201}}]}"#;
+        assert!(all_stored(answer, 2));
+        assert!(!all_stored(answer, 1) && !all_stored(answer, 3));
+        let conflict = br#"{"items":[{"create":{"status":201}},{"create":{"status":409}}]}"#;
+        assert!(!all_stored(conflict, 2));
+        assert!(!all_stored(br#"{"items":[]}"#, 0));
     }
 
     #[test]

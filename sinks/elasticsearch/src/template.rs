@@ -193,7 +193,7 @@ mod tests {
             "dynamic_templates": [{"s": {"mapping": {"type": "wildcard"}}}],
             "properties": {
                 "type": {"type": "wildcard", "ignore_above": 10},
-                "a": {"properties": {"b": {"type": "keyword", "fields": {"w": {"type": "wildcard"}}}}},
+                "a": {"properties": {"b": {"type": "text", "fields": {"w": {"type": "wildcard"}}}}},
             },
         }}});
         let reason = "The mapper type [wildcard] declared on field [type] does not exist.";
