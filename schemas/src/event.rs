@@ -363,6 +363,12 @@ impl<'a> Event<'a> {
     }
 }
 
+/// The `@timestamp` of a document that [`Event::write`] wrote: no other field precedes it.
+pub fn time_of(document: &[u8]) -> Option<Time> {
+    let (stamp, _) = crate::time::parse_iso(document.strip_prefix(b"{\"@timestamp\":\"")?)?;
+    Some(stamp.at_offset(0))
+}
+
 /// Writes fields that come in order, opening and closing the objects between them.
 struct Writer<'o> {
     out: &'o mut Vec<u8>,
@@ -502,6 +508,17 @@ mod tests {
             event.set(fields::log::syslog::PRIORITY, 13u8);
         });
         assert_eq!(text, r#"{"log":{"syslog":{"priority":13}}}"#);
+    }
+
+    #[test]
+    fn the_time_of_a_document_is_read_back() {
+        let time = Time::new(1_700_000_000, 123_456_789, 9);
+        let text = written(|event| {
+            event.set(fields::MESSAGE, "x");
+            event.set(fields::TIMESTAMP, time);
+        });
+        assert_eq!(time_of(text.as_bytes()), Some(time));
+        assert_eq!(time_of(b"{\"message\":\"x\"}"), None);
     }
 
     proptest! {

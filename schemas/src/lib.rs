@@ -19,7 +19,7 @@ mod zone;
 pub use common::{Parse, Parser};
 pub use datasets::Dataset;
 pub use declaration::{Declaration, DeclarationError, KINDS, OwnField, Shared, TimeZoneRule};
-pub use event::Event;
+pub use event::{Event, time_of};
 pub use field::{ECS_VERSION, Field, multi_fields, own_yaml};
 pub use framing::{Frame, Frames, LineFramer, frame_all};
 pub use value::Value;

@@ -2,8 +2,9 @@
 //! dropped + in flight.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tahoe_pipeline::service::metric;
 use tahoe_pipeline::telemetry::Count;
@@ -21,47 +22,78 @@ pub struct TransformerCounts {
     pub dead_lettered: Count,
     /// Left out by a rule.
     pub dropped: Count,
-    /// Stored or already there, by the dataset that the record came with.
-    by_dataset: Mutex<BTreeMap<String, u64>>,
-    /// Read → stored.
+    /// Read → stored, of all datasets.
     pub latency: Latency,
+    datasets: Mutex<BTreeMap<String, Arc<DatasetCounts>>>,
+}
+
+/// What became of the records of one dataset, the one that they came with.
+#[derive(Debug, Default)]
+pub struct DatasetCounts {
+    /// All events durable by this run.
+    pub stored: Count,
+    /// All events durable by an earlier write.
+    pub already_there: Count,
+    /// In the dead-letter topic.
+    pub dead_lettered: Count,
+    /// Left out by a rule.
+    pub dropped: Count,
+    /// From reading a record at its source to its being stored.
+    pub latency: Latency,
+    /// From the event's own time to its reading.
+    pub age: Latency,
 }
 
 impl TransformerCounts {
-    /// Adds records that are in the store to their dataset.
-    pub fn add_to_dataset(&self, dataset: &str, records: u64) {
-        let mut counts = self.by_dataset.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        match counts.get_mut(dataset) {
-            Some(count) => *count += records,
-            None => {
-                counts.insert(dataset.to_owned(), records);
-            }
+    /// The counters of one dataset; they are there from the first call on.
+    pub fn dataset(&self, name: &str) -> Arc<DatasetCounts> {
+        let mut datasets = self.lock();
+        match datasets.get(name) {
+            Some(counts) => Arc::clone(counts),
+            None => Arc::clone(datasets.entry(name.to_owned()).or_default()),
         }
+    }
+
+    /// The counters of every dataset that was seen, by name.
+    pub fn datasets(&self) -> BTreeMap<String, Arc<DatasetCounts>> {
+        self.lock().clone()
     }
 
     /// Records in the store by dataset.
     pub fn by_dataset(&self) -> BTreeMap<String, u64> {
-        self.by_dataset.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        let there = |counts: &DatasetCounts| counts.stored.get() + counts.already_there.get();
+        let all = self.datasets().into_iter().map(|(name, counts)| (name, there(&counts)));
+        all.filter(|(_, records)| *records > 0).collect()
     }
 
     /// Appends the counters in Prometheus' text format.
     pub fn metrics(&self, out: &mut String) {
-        let all = [
-            ("read", "Records consumed.", &self.read),
-            ("stored", "Records whose events this run made durable.", &self.stored),
-            ("already_there", "Records whose events were durable before.", &self.already_there),
-            ("dead_lettered", "Records in the dead-letter topic.", &self.dead_lettered),
-            ("dropped", "Records left out by a rule.", &self.dropped),
-        ];
-        for (name, help, count) in all {
+        let read = [(String::new(), self.read.get())];
+        let name = "tahoe_transformer_records_read_total";
+        metric(out, name, "counter", "Records consumed.", &read);
+        let datasets = self.datasets();
+        let mut each = |name: &str, help: &str, count: fn(&DatasetCounts) -> &Count| {
+            let values = datasets
+                .iter()
+                .map(|(dataset, counts)| (format!("dataset=\"{dataset}\""), count(counts).get()));
             let name = format!("tahoe_transformer_records_{name}_total");
-            metric(out, &name, "counter", help, &[(String::new(), count.get())]);
-        }
-        let by_dataset = self.by_dataset();
-        let labelled = by_dataset.iter().map(|(name, n)| (format!("dataset=\"{name}\""), *n));
-        let help = "Records in the store, by dataset.";
-        let name = "tahoe_transformer_dataset_records_total";
-        metric(out, name, "counter", help, &labelled.collect::<Vec<_>>());
+            metric(out, &name, "counter", help, &values.collect::<Vec<_>>());
+        };
+        each("stored", "Records whose events this run made durable.", |counts| &counts.stored);
+        let help = "Records whose events were durable before.";
+        each("already_there", help, |counts| &counts.already_there);
+        each("dead_lettered", "Records in the dead-letter topic.", |counts| &counts.dead_lettered);
+        each("dropped", "Records left out by a rule.", |counts| &counts.dropped);
+        let mut each = |name: &str, help: &str, latency: fn(&DatasetCounts) -> &Latency| {
+            let name = format!("tahoe_transformer_{name}_seconds");
+            let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} histogram\n");
+            for (dataset, counts) in &datasets {
+                latency(counts).metric(out, &name, &format!("dataset=\"{dataset}\""));
+            }
+        };
+        let help = "From reading a record at its source to its being stored.";
+        each("read_to_stored", help, |counts| &counts.latency);
+        each("event_to_read", "From an event's own time to its reading.", |counts| &counts.age);
     }
 
     /// Consumed and not yet decided.
@@ -72,28 +104,44 @@ impl TransformerCounts {
             .sum();
         self.read.get().saturating_sub(decided)
     }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<DatasetCounts>>> {
+        self.datasets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A histogram of milliseconds with buckets that grow by a quarter of a power of two: within 19 %
 /// of the true value, from 1 ms to days, in 128 counters.
 #[derive(Debug)]
-pub struct Latency([AtomicU64; 128]);
+pub struct Latency {
+    buckets: [AtomicU64; 128],
+    sum_ms: AtomicU64,
+}
+
+/// Buckets of [`Latency`] in one power of two.
+const STEPS: usize = 4;
+
+/// Prometheus sees every power of two from 4 ms (below, clocks differ by more) to 2^27 ms, which is
+/// a day and a half.
+const SHOWN: std::ops::RangeInclusive<usize> = 2..=27;
 
 impl Default for Latency {
     fn default() -> Self {
-        Self([const { AtomicU64::new(0) }; 128])
+        Self { buckets: [const { AtomicU64::new(0) }; 128], sum_ms: AtomicU64::new(0) }
     }
 }
 
 impl Latency {
-    /// Counts `records` that took `ms`.
+    /// Counts `records` that took `ms` each; clocks that differ make it negative, which counts as 0.
     pub fn add(&self, ms: i64, records: u64) {
-        self.0[Self::bucket(ms)].fetch_add(records, Ordering::Relaxed);
+        let ms = u64::try_from(ms).unwrap_or(0);
+        self.buckets[Self::bucket(ms)].fetch_add(records, Ordering::Relaxed);
+        self.sum_ms.fetch_add(ms * records, Ordering::Relaxed);
     }
 
-    /// Milliseconds within which the share `quantile` (0 to 1) of the records was stored.
+    /// Milliseconds within which the share `quantile` (0 to 1) of the records lies.
     pub fn quantile_ms(&self, quantile: f64) -> Option<u64> {
-        let counts: Vec<u64> = self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let counts = self.counts();
         let total: u64 = counts.iter().sum();
         let wanted = (total as f64 * quantile).ceil() as u64;
         let mut seen = 0;
@@ -101,11 +149,33 @@ impl Latency {
             seen += count;
             total > 0 && seen >= wanted
         });
-        bucket.map(|bucket| 2f64.powf(bucket as f64 / 4.0).round() as u64)
+        bucket.map(|bucket| 2f64.powf(bucket as f64 / STEPS as f64).round() as u64)
     }
 
-    fn bucket(ms: i64) -> usize {
-        ((ms.max(1) as f64).log2() * 4.0).ceil().min(127.0) as usize
+    /// Appends it as a histogram of seconds: buckets, sum and count.
+    pub fn metric(&self, out: &mut String, name: &str, labels: &str) {
+        let counts = self.counts();
+        let mut seen: u64 = counts[..SHOWN.start() * STEPS].iter().sum();
+        let mut next = SHOWN.start() * STEPS;
+        for power in SHOWN {
+            seen += counts[next..=power * STEPS].iter().sum::<u64>();
+            next = power * STEPS + 1;
+            let bound = (1u64 << power) as f64 / 1000.0;
+            let _ = writeln!(out, "{name}_bucket{{{labels},le=\"{bound}\"}} {seen}");
+        }
+        let total: u64 = counts.iter().sum();
+        let sum = self.sum_ms.load(Ordering::Relaxed) as f64 / 1000.0;
+        let _ = writeln!(out, "{name}_bucket{{{labels},le=\"+Inf\"}} {total}");
+        let _ = writeln!(out, "{name}_sum{{{labels}}} {sum}\n{name}_count{{{labels}}} {total}");
+    }
+
+    fn counts(&self) -> [u64; 128] {
+        std::array::from_fn(|bucket| self.buckets[bucket].load(Ordering::Relaxed))
+    }
+
+    /// The first whose bound, `2^(bucket / STEPS)`, is not below `ms`.
+    fn bucket(ms: u64) -> usize {
+        ((ms.max(1) as f64).log2() * STEPS as f64).ceil().min(127.0) as usize
     }
 }
 
@@ -122,5 +192,28 @@ mod tests {
         let p99 = latency.quantile_ms(0.99).expect("counted");
         assert!((500..=600).contains(&p50), "{p50}");
         assert!((990..=1190).contains(&p99), "{p99}");
+    }
+
+    #[test]
+    fn a_histogram_counts_up_to_each_bound_and_everything_at_the_end() {
+        let counts = TransformerCounts::default();
+        let dataset = counts.dataset("a.b");
+        for ms in [-5, 3, 4, 5, 1000, 1 << 30] {
+            dataset.latency.add(ms, 1);
+        }
+        dataset.stored.add(6);
+        let mut out = String::new();
+        counts.metrics(&mut out);
+        let line = |text: &str| assert!(out.lines().any(|line| line == text), "{text} in\n{out}");
+        line("# TYPE tahoe_transformer_read_to_stored_seconds histogram");
+        let name = "tahoe_transformer_read_to_stored_seconds";
+        for (bound, seen) in [("0.004", 3), ("0.008", 4), ("1.024", 5), ("134217.728", 5)] {
+            line(&format!("{name}_bucket{{dataset=\"a.b\",le=\"{bound}\"}} {seen}"));
+        }
+        line(&format!("{name}_bucket{{dataset=\"a.b\",le=\"+Inf\"}} 6"));
+        line(&format!("{name}_sum{{dataset=\"a.b\"}} 1073742.836"));
+        line(&format!("{name}_count{{dataset=\"a.b\"}} 6"));
+        line("tahoe_transformer_records_stored_total{dataset=\"a.b\"} 6");
+        assert_eq!(counts.by_dataset(), BTreeMap::from([("a.b".to_owned(), 6)]));
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tahoe_pipeline::header::{Content, Decoder};
 use tahoe_pipeline::produce::each_record;
-use tahoe_schemas::{Dataset, datasets};
+use tahoe_schemas::time::Time;
+use tahoe_schemas::{Dataset, datasets, time_of};
 use tahoe_seams::{
     Conditions, Events, LogRecord, Origin, Part, Record, RecordId, Rejection, SourceId,
 };
@@ -30,6 +31,8 @@ pub struct Taken {
     pub dataset: u32,
     /// When it was read.
     pub read_at_ms: i64,
+    /// The time of its first event; none of a rejected record.
+    pub event_ms: Option<i64>,
     /// Why it can never be stored, if that is known already.
     pub rejection: Option<Rejection>,
 }
@@ -164,11 +167,14 @@ impl Intake {
             return self.reject(place, record.read_at_ms, &record.origin.dataset, rejection);
         };
         self.events.begin_record(self.taken.len() as u32);
+        let before = self.events.len();
         match dataset.normalizer.normalize(record, &self.given, &mut self.events) {
             Ok(()) => {
                 let dataset = self.dataset(&record.origin.dataset);
                 let read_at_ms = record.read_at_ms;
-                self.taken.push(Taken { place, dataset, read_at_ms, rejection: None });
+                let first = self.events.document(before);
+                let event_ms = first.and_then(time_of).map(Time::ms);
+                self.taken.push(Taken { place, dataset, read_at_ms, event_ms, rejection: None });
             }
             Err(rejection) => {
                 self.events.undo_record();
@@ -179,7 +185,8 @@ impl Intake {
 
     fn reject(&mut self, place: Place, read_at_ms: i64, dataset: &str, rejection: Rejection) {
         let dataset = self.dataset(dataset);
-        self.taken.push(Taken { place, dataset, read_at_ms, rejection: Some(rejection) });
+        let rejection = Some(rejection);
+        self.taken.push(Taken { place, dataset, read_at_ms, event_ms: None, rejection });
     }
 
     fn partition(&mut self, found: &LogRecord<'_>) -> u32 {

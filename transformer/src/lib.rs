@@ -9,6 +9,6 @@ mod delivery;
 mod intake;
 mod transform;
 
-pub use counts::{Latency, TransformerCounts};
+pub use counts::{DatasetCounts, Latency, TransformerCounts};
 pub use dead_letter::topic as dead_letter_topic;
 pub use transform::{TransformError, TransformSettings, keep_transforming, transform};

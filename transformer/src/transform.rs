@@ -11,7 +11,7 @@ use tahoe_seams::{EventMeta, Log, LogError, LogReader, Outcome, Polled, Rejectio
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::counts::TransformerCounts;
+use crate::counts::{DatasetCounts, TransformerCounts};
 use crate::dead_letter;
 use crate::delivery::write_until_durable;
 use crate::intake::{Intake, Place, Taken};
@@ -101,6 +101,7 @@ pub fn transform(
         flights: VecDeque::new(),
         uncertain_flights: UNCERTAIN_FLIGHTS,
         paused: false,
+        datasets: Vec::new(),
     };
     transformer.run()
 }
@@ -151,6 +152,8 @@ struct Transformer<'a> {
     flights: VecDeque<Flight>,
     uncertain_flights: u32,
     paused: bool,
+    /// The counters of [`Intake::datasets`].
+    datasets: Vec<Arc<DatasetCounts>>,
 }
 
 impl Transformer<'_> {
@@ -324,21 +327,29 @@ impl Transformer<'_> {
         Ok(())
     }
 
-    fn count(&self, taken: &[Taken], verdicts: &[Verdict]) {
+    fn count(&mut self, taken: &[Taken], verdicts: &[Verdict]) {
         let now_ms = now_ms();
-        let mut by_dataset: HashMap<u32, u64> = HashMap::new();
+        for name in &self.intake.datasets[self.datasets.len()..] {
+            self.datasets.push(self.counts.dataset(name));
+        }
         for (taken, verdict) in taken.iter().zip(verdicts) {
+            let dataset = &self.datasets[taken.dataset as usize];
             if verdict.rejection.is_some() {
                 self.counts.dead_lettered.add(1);
+                dataset.dead_lettered.add(1);
                 continue;
             }
-            let count = if verdict.new { &self.counts.stored } else { &self.counts.already_there };
-            count.add(1);
+            let (all, of_dataset) = match verdict.new {
+                true => (&self.counts.stored, &dataset.stored),
+                false => (&self.counts.already_there, &dataset.already_there),
+            };
+            all.add(1);
+            of_dataset.add(1);
             self.counts.latency.add(now_ms - taken.read_at_ms, 1);
-            *by_dataset.entry(taken.dataset).or_default() += 1;
-        }
-        for (dataset, records) in by_dataset {
-            self.counts.add_to_dataset(&self.intake.datasets[dataset as usize], records);
+            dataset.latency.add(now_ms - taken.read_at_ms, 1);
+            if let Some(event_ms) = taken.event_ms {
+                dataset.age.add(taken.read_at_ms - event_ms, 1);
+            }
         }
     }
 }

@@ -97,6 +97,11 @@ impl Events {
         self.events.iter().map(|event| &self.body[event.document.clone()])
     }
 
+    /// The document of one event, counted from 0.
+    pub fn document(&self, index: usize) -> Option<&[u8]> {
+        self.events.get(index).map(|event| &self.body[event.document.clone()])
+    }
+
     /// The events with their places, in order.
     pub fn metas(&self) -> &[EventMeta] {
         &self.events
