@@ -1,6 +1,10 @@
 //! Counters in units of the law, shared by `/metrics`, the live view and the summary.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tahoe_seams::Lag;
 
 /// A counter that only grows.
 #[derive(Debug, Default)]
@@ -30,4 +34,53 @@ pub struct ProducerCounts {
     pub already_there: Count,
     /// Lost before they could be read, or in flight when a source without positions stopped.
     pub dropped: Count,
+    /// Read, by the dataset that the source was configured with.
+    by_dataset: Mutex<BTreeMap<String, u64>>,
+    /// Per stream, as of a second ago.
+    lag: Mutex<Vec<Lag>>,
+    /// Reads, and is not recovering, waiting for the log, or ended.
+    running: AtomicBool,
+}
+
+impl ProducerCounts {
+    /// Counts records that were read.
+    pub fn add_read(&self, dataset: &str, records: u64) {
+        self.read.add(records);
+        let mut counts = lock(&self.by_dataset);
+        match counts.get_mut(dataset) {
+            Some(count) => *count += records,
+            None => {
+                counts.insert(dataset.to_owned(), records);
+            }
+        }
+    }
+
+    /// Records read, by dataset.
+    pub fn read_by_dataset(&self) -> BTreeMap<String, u64> {
+        lock(&self.by_dataset).clone()
+    }
+
+    /// How far behind each stream is.
+    pub fn lag(&self) -> Vec<Lag> {
+        lock(&self.lag).clone()
+    }
+
+    /// Remembers how far behind each stream is.
+    pub fn set_lag(&self, lag: Vec<Lag>) {
+        *lock(&self.lag) = lag;
+    }
+
+    /// Reading, and not recovering, waiting for the log, or ended.
+    pub fn is_running(&self) -> bool {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// Set by the loop.
+    pub fn set_running(&self, running: bool) {
+        self.running.store(running, Ordering::Relaxed);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,10 +7,10 @@ use anyhow::Context as _;
 use clap::Args;
 use tahoe_pipeline::log::embedded::{EmbeddedLog, EmbeddedSettings};
 use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
-use tahoe_schemas::datasets;
 use tahoe_seams::{Log, Sink, Topic, search::Search};
-use tahoe_sink_elasticsearch::{Elasticsearch, ElasticsearchArgs, Kind, Template};
+use tahoe_sink_elasticsearch::{Elasticsearch, ElasticsearchArgs, dataset_templates};
 use tahoe_sink_embedded::{EmbeddedStore, Settings};
+use tahoe_transformer::record_topics;
 
 /// Partitions of a topic that has to be created in Kafka.
 const KAFKA_PARTITIONS: u32 = 6;
@@ -47,7 +47,7 @@ impl BackendArgs {
     /// Opens the store for writing.
     pub fn sink(&self) -> anyhow::Result<Arc<dyn Sink>> {
         if self.elasticsearch.is_set() {
-            return Ok(Arc::new(Elasticsearch::new(&self.elasticsearch, templates())?));
+            return Ok(Arc::new(Elasticsearch::new(&self.elasticsearch, dataset_templates())?));
         }
         Ok(Arc::new(EmbeddedStore::open(&self.folder("store")?, Settings::default())?))
     }
@@ -61,10 +61,10 @@ impl BackendArgs {
     }
 
     /// What must be in the log: every dataset's topic, its dead letters, and the positions.
-    pub fn topics(&self, more: &[String]) -> anyhow::Result<Vec<Topic>> {
+    pub fn topics(&self, more: &[String]) -> Vec<Topic> {
         let partitions = if self.uses_kafka() { KAFKA_PARTITIONS } else { EMBEDDED_PARTITIONS };
-        let mut names = record_topics()?;
-        names.extend(more.iter().cloned());
+        let mut names = record_topics();
+        names.extend(more.iter().filter(|topic| !topic.is_empty()).cloned());
         names.sort();
         names.dedup();
         let dead = names.iter().map(|name| tahoe_transformer::dead_letter_topic(name));
@@ -75,10 +75,11 @@ impl BackendArgs {
             partitions: 1,
             compacted: true,
         };
-        Ok(names.into_iter().map(topic).chain([positions]).collect())
+        names.into_iter().map(topic).chain([positions]).collect()
     }
 
-    fn uses_kafka(&self) -> bool {
+    /// Kafka is set.
+    pub fn uses_kafka(&self) -> bool {
         self.kafka.kafka.as_deref().is_some_and(|brokers| !brokers.is_empty())
     }
 
@@ -87,23 +88,6 @@ impl BackendArgs {
         create(&folder).with_context(|| format!("--data {}", self.data.display()))?;
         Ok(folder)
     }
-}
-
-/// The topics that the datasets declare.
-pub fn record_topics() -> anyhow::Result<Vec<String>> {
-    let topics = datasets::ALL.iter().map(|dataset| Ok(dataset.declared()?.topic));
-    let mut topics = topics.collect::<anyhow::Result<Vec<_>>>()?;
-    topics.sort();
-    topics.dedup();
-    Ok(topics)
-}
-
-/// The index templates that the datasets declare.
-pub fn templates() -> Vec<Template> {
-    tahoe_schemas::templates::index_templates()
-        .into_iter()
-        .map(|(name, body)| Template { kind: Kind::Index, name, body })
-        .collect()
 }
 
 fn create(folder: &Path) -> std::io::Result<()> {

@@ -1,10 +1,12 @@
 //! The operator's command: run the pipeline, try a parser, search, check, set up.
 
 mod backends;
+mod check;
 mod parse;
 mod registry;
 mod sample;
 mod search;
+mod setup;
 mod time;
 mod up;
 mod view;
@@ -15,6 +17,7 @@ use clap::{Args as _, Command, FromArgMatches as _};
 
 fn command() -> Command {
     let parse = parse::ParseArgs::augment_args(Command::new("parse"));
+    let setup = setup::SetupArgs::augment_args(Command::new("setup"));
     let search = search::SearchArgs::augment_args(Command::new("search"));
     Command::new("tahoe")
         .version(env!("CARGO_PKG_VERSION"))
@@ -22,13 +25,17 @@ fn command() -> Command {
         .after_help("Example: tahoe up --sample")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([up::command(), search, parse])
+        .subcommands([up::command(), check::command(), setup, search, parse])
 }
 
 fn main() -> ExitCode {
     let matches = command().get_matches();
     let result = match matches.subcommand() {
         Some(("up", matches)) => up::run(matches),
+        Some(("check", matches)) => check::run(matches),
+        Some(("setup", matches)) => setup::SetupArgs::from_arg_matches(matches)
+            .map_err(Into::into)
+            .and_then(|args| setup::run(&args, matches)),
         Some(("search", matches)) => search::SearchArgs::from_arg_matches(matches)
             .map_err(Into::into)
             .and_then(|args| search::run(&args)),

@@ -11,12 +11,13 @@ use serde_json::json;
 use tahoe_pipeline::produce::ProduceSettings;
 use tahoe_pipeline::seams::{Log, Sink};
 use tahoe_pipeline::service::{
-    Place, Planned, Running, ServiceArgs, init_logging, serve, start, stop_on_signals,
+    Place, Planned, ProcessArgs, Readiness, Running, SourceArgs, serve, start,
 };
 use tahoe_pipeline::stop::Stop;
-use tahoe_transformer::{TransformSettings, TransformerCounts, keep_transforming};
+use tahoe_transformer::{TransformArgs, TransformSettings, TransformerCounts, keep_transforming};
+use tokio::runtime::Handle;
 
-use crate::backends::{self, BackendArgs};
+use crate::backends::BackendArgs;
 use crate::registry::PRODUCERS;
 use crate::sample;
 use crate::view::{Pipeline, View};
@@ -25,9 +26,13 @@ use crate::view::{Pipeline, View};
 #[derive(Args)]
 pub struct UpArgs {
     #[command(flatten)]
-    service: ServiceArgs,
+    sources: SourceArgs,
     #[command(flatten)]
     backends: BackendArgs,
+    #[command(flatten)]
+    transform: TransformArgs,
+    #[command(flatten)]
+    process: ProcessArgs,
     /// Add a live feed of sample lines, so that a bare machine shows something too
     #[arg(long)]
     sample: bool,
@@ -41,56 +46,56 @@ pub struct UpArgs {
 
 /// The command with every producer's settings.
 pub fn command() -> Command {
-    let command = Command::new("up").about("Run the whole pipeline in this process").long_about(
-        "Run the whole pipeline in this process: producers, log, transformer and store.\n\n\
+    // The description comes last: flattened settings bring one of their own.
+    with_producers(UpArgs::augment_args(Command::new("up")))
+        .about("Run the whole pipeline in this process")
+        .long_about(
+            "Run the whole pipeline in this process: producers, log, transformer and store.\n\n\
              Without settings it reads this machine's own logs, listens for syslog on \
              127.0.0.1:5514, and keeps everything in ./tahoe-data. --kafka and --elasticsearch \
-             put Apache Kafka and Elasticsearch in place of the embedded log and store.\n\n\
-             Example: tahoe up --laravel 'storage/logs/laravel-*.log' --start-at beginning",
-    );
-    let command = UpArgs::augment_args(command);
+             put Apache Kafka and Elasticsearch in place of the embedded log and store.",
+        )
+        .after_help("Example: tahoe up --laravel 'storage/logs/laravel-*.log' --start-at beginning")
+}
+
+/// A command with every producer's settings beside its own.
+pub fn with_producers(command: Command) -> Command {
     PRODUCERS.iter().fold(command, |command, producer| producer.arguments(command))
 }
 
 /// Runs the command.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let args = UpArgs::from_arg_matches(matches)?;
-    let service = &args.service;
-    init_logging(&service.log, service.log_format).map_err(|error| anyhow!(error))?;
-    let place = service.place().map_err(|error| anyhow!(error))?;
+    let process = args.process.begin(&command(), matches).map_err(|error| anyhow!(error))?;
+    let (runtime, stop) = (&process.runtime, &process.stop);
+    let place = args.sources.place().map_err(|error| anyhow!(error))?;
     let planned = plan(&args, matches, &place)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let stop = Stop::default();
-    runtime.block_on(async { stop_on_signals(&stop) })?;
     let topics: Vec<_> = planned.iter().flat_map(|plan| plan.topics.clone()).collect();
     let log = args.backends.log()?;
-    log.setup(&args.backends.topics(&topics)?)?;
+    log.setup(&args.backends.topics(&topics))?;
     let sink = args.backends.sink()?;
     runtime.block_on(sink.setup())?;
 
     let settings = ProduceSettings {
         owner: String::new(),
-        grace: Duration::from_secs(service.grace_seconds),
-        pack_bytes: service.pack_bytes,
+        grace: process.grace,
+        pack_bytes: args.sources.pack_bytes,
     };
-    let feed = args.sample.then(|| sample::start(&sample_folder(&args), &stop)).transpose()?;
-    let running = start(planned, &log, &place.host, &settings, &stop);
+    let feed = args.sample.then(|| sample::start(&sample_folder(&args), stop)).transpose()?;
+    let running = start(planned, &log, &place.host, &settings, stop);
     let counts = Arc::new(TransformerCounts::default());
-    let pipeline = Pipeline::new(running.metered.clone(), Arc::clone(&counts));
-    if let Some(address) = service.metrics {
+    let transform =
+        TransformSettings { drain: true, ..args.transform.settings(&topics, process.grace) };
+    let ready = readiness(&log, &sink, &transform.topics, runtime.handle());
+    let pipeline = Pipeline::new(running.metered.clone(), Arc::clone(&counts), ready);
+    if let Some(address) = process.metrics {
         let health = Arc::new(pipeline.clone());
         runtime.block_on(async { serve(address, health) }).map_err(|error| anyhow!(error))?;
     }
-    let transform = TransformSettings {
-        topics: topics_to_read(&topics)?,
-        grace: settings.grace,
-        drain: true,
-        ..TransformSettings::default()
-    };
     let transformer_stop = Stop::default();
     let transformer = Transformer { log, sink, settings: transform, counts: Arc::clone(&counts) };
     let thread = transformer.spawn(&transformer_stop, runtime.handle())?;
-    watch(&running, &thread, &stop, args.duration, &pipeline);
+    watch(&running, &thread, stop, args.duration, &pipeline);
 
     // Producers first, so that what they still send is read before the transformer stops.
     stop.ask();
@@ -108,24 +113,36 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Ready while the log and the store answer.
+fn readiness(
+    log: &Arc<dyn Log>,
+    sink: &Arc<dyn Sink>,
+    topics: &[String],
+    runtime: &Handle,
+) -> Readiness {
+    let (log, sink) = (Arc::clone(log), Arc::clone(sink));
+    let (topics, runtime) = (topics.to_vec(), runtime.clone());
+    Readiness::new(move || {
+        log.check(&topics).map_err(|error| error.to_string())?;
+        runtime.block_on(sink.check()).map(drop).map_err(|error| error.to_string())
+    })
+}
+
 fn sample_folder(args: &UpArgs) -> PathBuf {
     args.backends.data.join("sample")
 }
 
-/// The topics of the datasets, and those that the settings name instead.
-fn topics_to_read(more: &[String]) -> anyhow::Result<Vec<String>> {
-    let mut topics = backends::record_topics()?;
-    topics.extend(more.iter().cloned());
-    topics.sort();
-    topics.dedup();
-    Ok(topics)
-}
-
-fn plan(args: &UpArgs, matches: &ArgMatches, place: &Place) -> anyhow::Result<Vec<Planned>> {
+/// What the producers' settings ask for.
+pub fn plan_producers(matches: &ArgMatches, place: &Place) -> anyhow::Result<Vec<Planned>> {
     let mut planned = Vec::new();
     for producer in PRODUCERS {
         planned.extend(producer.plan(matches, place).map_err(|error| anyhow!(error))?);
     }
+    Ok(planned)
+}
+
+fn plan(args: &UpArgs, matches: &ArgMatches, place: &Place) -> anyhow::Result<Vec<Planned>> {
+    let mut planned = plan_producers(matches, place)?;
     if args.sample {
         planned.push(sample::plan(&sample_folder(args), place)?);
     }
@@ -153,7 +170,7 @@ struct Transformer {
 type Thread = std::thread::JoinHandle<Result<(), String>>;
 
 impl Transformer {
-    fn spawn(self, stop: &Stop, runtime: &tokio::runtime::Handle) -> anyhow::Result<Thread> {
+    fn spawn(self, stop: &Stop, runtime: &Handle) -> anyhow::Result<Thread> {
         let (stop, runtime) = (stop.clone(), runtime.clone());
         let body = move || {
             let Self { log, sink, settings, counts } = self;

@@ -1,12 +1,13 @@
-//! What a person sees while the pipeline runs: a line per source, redrawn on a terminal, and plain
-//! lines elsewhere.
+//! What a person sees while the pipeline runs: a line per dataset and its sources, redrawn on a
+//! terminal, and plain lines elsewhere.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use tahoe_pipeline::service::{Health, Metered, metric};
+use tahoe_pipeline::service::{Health, Metered, Readiness, not_running, source_metrics};
 use tahoe_transformer::TransformerCounts;
 
 /// Between two plain lines.
@@ -17,65 +18,82 @@ const PLAIN_EVERY: Duration = Duration::from_secs(10);
 pub struct Pipeline {
     sources: Vec<Metered>,
     transformer: Arc<TransformerCounts>,
+    ready: Arc<Readiness>,
+}
+
+/// What one dataset's records have come to, from all sources that read it.
+#[derive(Default)]
+struct Row {
+    sources: Vec<String>,
+    read: u64,
+    lag_seconds: f64,
 }
 
 impl Pipeline {
-    /// Of these sources and this transformer.
-    pub fn new(sources: Vec<Metered>, transformer: Arc<TransformerCounts>) -> Self {
-        Self { sources, transformer }
+    /// Of these sources and this transformer, ready when `ready` says so.
+    pub fn new(
+        sources: Vec<Metered>,
+        transformer: Arc<TransformerCounts>,
+        ready: Readiness,
+    ) -> Self {
+        Self { sources, transformer, ready: Arc::new(ready) }
     }
 
+    /// A title, a line per dataset with the sources that read it, and a line per idle source.
     fn lines(&self) -> Vec<String> {
-        let source = |source: &Metered| {
-            let counts = &source.counts;
+        let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+        let mut idle = Vec::new();
+        for source in &self.sources {
+            let by_dataset = source.counts.read_by_dataset();
+            let lag = source.counts.lag().iter().map(|lag| lag.seconds).fold(0.0, f64::max);
+            if by_dataset.is_empty() {
+                idle.push(format!("{:<16} {:<10}", "-", source.name));
+            }
+            for (dataset, read) in by_dataset {
+                let row = rows.entry(dataset).or_default();
+                row.sources.push(source.name.clone());
+                row.read += read;
+                row.lag_seconds = row.lag_seconds.max(lag);
+            }
+        }
+        for dataset in self.transformer.datasets().into_keys() {
+            rows.entry(dataset).or_default();
+        }
+        let title = format!(
+            "{:<16} {:<16} {:>10} {:>10} {:>8} {:>8} {:>8} {:>8}",
+            "dataset", "source", "read", "stored", "dead", "lag s", "p50 ms", "p99 ms"
+        );
+        let line = |(dataset, row): (&String, &Row)| {
+            let counts = self.transformer.dataset(dataset);
+            let ms = |quantile| match counts.latency.quantile_ms(quantile) {
+                Some(ms) => ms.to_string(),
+                None => "-".to_owned(),
+            };
             format!(
-                "{:<10} read {:>10}  in the log {:>10}  dropped {}",
-                source.name,
-                counts.read.get(),
-                counts.appended.get(),
-                counts.dropped.get()
+                "{:<16} {:<16} {:>10} {:>10} {:>8} {:>8.1} {:>8} {:>8}",
+                dataset,
+                row.sources.join(","),
+                row.read,
+                counts.stored.get() + counts.already_there.get(),
+                counts.dead_lettered.get(),
+                row.lag_seconds,
+                ms(0.5),
+                ms(0.99),
             )
         };
-        let counts = &self.transformer;
-        let ms = |quantile| match counts.latency.quantile_ms(quantile) {
-            Some(ms) => format!("{ms} ms"),
-            None => "-".to_owned(),
-        };
-        let stored = format!(
-            "{:<10} read {:>10}  stored {:>10}  already there {}  dead-lettered {}  \
-             in flight {}  read → stored p50 {} p99 {}",
-            "store",
-            counts.read.get(),
-            counts.stored.get(),
-            counts.already_there.get(),
-            counts.dead_lettered.get(),
-            counts.in_flight(),
-            ms(0.5),
-            ms(0.99),
-        );
-        self.sources.iter().map(source).chain([stored]).collect()
+        let rows: Vec<_> = rows.iter().map(line).collect();
+        std::iter::once(title).chain(rows).chain(idle).collect()
     }
 }
 
 impl Health for Pipeline {
     fn metrics(&self, out: &mut String) {
-        let each = |count: fn(&Metered) -> u64| {
-            let one = |source: &Metered| (format!("source=\"{}\"", source.name), count(source));
-            self.sources.iter().map(one).collect::<Vec<_>>()
-        };
-        let read = each(|source| source.counts.read.get());
-        let appended = each(|source| source.counts.appended.get());
-        let dropped = each(|source| source.counts.dropped.get());
-        metric(out, "tahoe_producer_records_read_total", "counter", "Records read.", &read);
-        let help = "Records acknowledged by the log.";
-        metric(out, "tahoe_producer_records_appended_total", "counter", help, &appended);
-        let help = "Records lost before they could be appended.";
-        metric(out, "tahoe_producer_records_dropped_total", "counter", help, &dropped);
+        source_metrics(&self.sources, out);
         self.transformer.metrics(out);
     }
 
     fn not_ready(&self) -> Option<String> {
-        None
+        not_running(&self.sources).or_else(|| self.ready.failure())
     }
 }
 

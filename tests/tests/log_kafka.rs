@@ -121,7 +121,7 @@ fn check_says_what_is_there_and_names_what_is_missing() {
     let Some(brokers) = brokers() else { return };
     let (log, topic) = start(&brokers, "check", 3);
     let said = log.check(std::slice::from_ref(&topic)).expect("all is there");
-    assert!(said.contains(&format!("topic {topic}: 3 partitions, 1 replicas")), "{said}");
+    assert!(said.contains(&format!("topic {topic}: 3 partition(s), 1 replica(s)")), "{said}");
     let missing = log.check(&["tahoe_test_missing".to_owned()]).expect_err("missing");
     assert!(matches!(missing, LogError::NoTopic(name) if name == "tahoe_test_missing"));
 }

@@ -49,7 +49,7 @@ pub enum LogError {
     #[error("topic {0} does not exist: run `tahoe setup`, or name another topic")]
     NoTopic(String),
     /// A newer instance of the same owner has taken over: stop and touch nothing.
-    #[error("another instance owns {0}: give each instance its own --owner, or stop the other one")]
+    #[error("another instance owns {0}: stop one of the two, or give each its own --host")]
     Fenced(String),
     /// A record that the log will never take: over its size limit.
     #[error(

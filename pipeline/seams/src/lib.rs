@@ -30,6 +30,10 @@ pub trait Source: Send {
     /// Every record up to the end of this batch is durable in the log. Sources with an
     /// acknowledgement (RELP, an LSN) give it here, and nowhere earlier.
     fn release(&mut self, through: BatchEnd) -> Result<(), SourceError>;
+    /// How far behind each stream is, for telemetry; called about once a second.
+    fn lag(&self) -> Vec<Lag> {
+        Vec::new()
+    }
 }
 
 /// Where one dataset's records begin and end. Pure: the same bytes give the same boundaries.
@@ -78,6 +82,9 @@ pub trait Log: Send + Sync {
     fn store_positions(&self, changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<(), LogError>;
     /// Claims the sources of `owner`. A newer claim of the same name fences this one.
     fn own(&self, owner: &str) -> Result<Box<dyn Ownership>, LogError>;
+    /// Connects, changes nothing, and says within 10 s what it found of `topics`; a line that
+    /// begins with `warning:` names a setting to change. An error names what stands in the way.
+    fn check(&self, topics: &[String]) -> Result<String, LogError>;
     /// Joins `group` on `topics`, from its committed offsets or else the earliest.
     fn reader(&self, group: &str, topics: &[String]) -> Result<Box<dyn LogReader>, LogError>;
 }
@@ -143,6 +150,17 @@ pub enum Cut {
     },
     /// No end of line yet.
     Partial,
+}
+
+/// How far a source is behind one of its streams.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lag {
+    /// The stream: a path, an address.
+    pub of: String,
+    /// Bytes that are there and not yet read.
+    pub bytes: u64,
+    /// Seconds since everything was read last.
+    pub seconds: f64,
 }
 
 /// A stored position as the source gave it, and where to go on.

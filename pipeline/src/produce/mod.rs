@@ -32,6 +32,9 @@ const FLIGHTS_MAX: usize = 8;
 /// After this long without anything in flight, positions are stored clean.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// Between two looks at how far the source is behind.
+const LAG_EVERY: Duration = Duration::from_secs(1);
+
 /// How a producer runs.
 #[derive(Clone, Debug)]
 pub struct ProduceSettings {
@@ -106,8 +109,11 @@ pub fn produce(
         streams: Streams::new(&settings.owner, recovered.positions),
         flights: VecDeque::new(),
         idle_since: Some(Instant::now()),
+        lag_at: None,
     };
+    counts.set_running(true);
     let result = producer.run(stop, ownership.as_ref());
+    counts.set_running(false);
     let in_flight: u64 = producer.flights.iter().map(|flight| flight.lost_if_dropped).sum();
     counts.dropped.add(in_flight);
     result
@@ -131,6 +137,8 @@ struct Producer<'a> {
     flights: VecDeque<Flight>,
     /// When the last flight landed, until positions were stored after it.
     idle_since: Option<Instant>,
+    /// When the lag was asked for last.
+    lag_at: Option<Instant>,
 }
 
 impl Producer<'_> {
@@ -142,6 +150,7 @@ impl Producer<'_> {
             }
             self.collect(Duration::ZERO)?;
             self.store_if_idle()?;
+            self.report_lag();
             // With something in flight its acknowledgement is the next event, in milliseconds.
             let wait = if self.flights.is_empty() { 100 } else { 5 };
             let read = self.source.read(&mut batch, Duration::from_millis(wait));
@@ -169,7 +178,7 @@ impl Producer<'_> {
 
     fn send(&mut self, batch: &Batch) -> Result<(), ProduceError> {
         self.counts.dropped.add(batch.dropped());
-        self.counts.read.add(batch.records().len() as u64 + batch.dropped());
+        self.counts.read.add(batch.dropped());
         if self.streams.changes_generation(batch) {
             while !self.flights.is_empty() {
                 self.collect(Duration::from_millis(100))?;
@@ -182,6 +191,9 @@ impl Producer<'_> {
         self.idle_since.get_or_insert_with(Instant::now);
         if batch.records().is_empty() {
             return Ok(());
+        }
+        for (dataset, records) in records_by_dataset(batch) {
+            self.counts.add_read(dataset, records);
         }
         let spans = spans(batch, &addresses);
         let now_ms = now_ms();
@@ -221,6 +233,13 @@ impl Producer<'_> {
         Ok(())
     }
 
+    fn report_lag(&mut self) {
+        if self.lag_at.is_none_or(|at| at.elapsed() >= LAG_EVERY) {
+            self.counts.set_lag(self.source.lag());
+            self.lag_at = Some(Instant::now());
+        }
+    }
+
     fn store_if_idle(&mut self) -> Result<(), ProduceError> {
         if self.flights.is_empty() && self.idle_since.is_some_and(|since| since.elapsed() >= IDLE) {
             self.streams.store(self.log, &[], true, now_ms())?;
@@ -228,6 +247,13 @@ impl Producer<'_> {
         }
         Ok(())
     }
+}
+
+fn records_by_dataset(batch: &Batch) -> Vec<(&str, u64)> {
+    let mut of_stream = vec![0; batch.streams().len()];
+    batch.records().iter().for_each(|raw| of_stream[raw.stream as usize] += 1);
+    let named = batch.streams().iter().map(|stream| stream.origin.dataset.as_str());
+    named.zip(of_stream).collect()
 }
 
 /// One span per stream of the batch, in which its records lie.

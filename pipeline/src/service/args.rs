@@ -1,21 +1,13 @@
-//! Settings that every service shares.
+//! Settings that every producer shares: whose records they are, and how they are sent.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::tail::{TailArgs, TailSettings};
 
-/// How a service logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Logging {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// Where a service runs and what its records are marked with.
+/// Where a producer runs and what its records are marked with.
 #[derive(Args, Clone, Debug)]
-pub struct ServiceArgs {
+#[command(next_help_heading = "Records")]
+pub struct SourceArgs {
     /// Client company that the events belong to
     #[arg(long, env = "TAHOE_NAMESPACE", default_value = "default", value_name = "NAME")]
     pub namespace: String,
@@ -40,18 +32,6 @@ pub struct ServiceArgs {
     /// Bytes of records that share one Kafka record; 0 gives each record its own
     #[arg(long = "pack", env = "TAHOE_PACK", default_value_t = 0, value_name = "BYTES")]
     pub pack_bytes: usize,
-    /// Seconds that a stop waits for what is in flight
-    #[arg(long, env = "TAHOE_GRACE_SECONDS", default_value_t = 10, value_name = "SECONDS")]
-    pub grace_seconds: u64,
-    /// Form of the log on stderr
-    #[arg(long, env = "TAHOE_LOG_FORMAT", value_enum, default_value = "text")]
-    pub log_format: Logging,
-    /// What is logged: error, warn, info, debug, or a tracing filter
-    #[arg(long, env = "TAHOE_LOG", default_value = "info", value_name = "FILTER")]
-    pub log: String,
-    /// Serve /metrics, /healthz and /readyz here; not served unless set
-    #[arg(long, env = "TAHOE_METRICS", value_name = "ADDRESS")]
-    pub metrics: Option<std::net::SocketAddr>,
 }
 
 /// What every stream of a service has in common.
@@ -73,7 +53,7 @@ pub struct Place {
     pub tail: TailSettings,
 }
 
-impl ServiceArgs {
+impl SourceArgs {
     /// Checks the settings and looks up the host's name.
     ///
     /// # Errors
@@ -108,23 +88,6 @@ impl ServiceArgs {
     }
 }
 
-/// Starts logging to stderr. Later calls in the same process change nothing.
-///
-/// # Errors
-/// Names `--log` if the filter is not one.
-pub fn init_logging(filter: &str, format: Logging) -> Result<(), String> {
-    use tracing_subscriber::EnvFilter;
-    // The client's own lines name brokers, not settings; ours say what to do.
-    let filter = format!("{filter},librdkafka=error,rdkafka=error,tantivy=warn");
-    let filter = EnvFilter::try_new(&filter).map_err(|error| format!("--log: {error}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _ = match format {
-        Logging::Text => builder.with_target(false).try_init(),
-        Logging::Json => builder.json().try_init(),
-    };
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
@@ -134,14 +97,14 @@ mod tests {
     #[derive(clap::Parser)]
     struct Line {
         #[command(flatten)]
-        service: ServiceArgs,
+        sources: SourceArgs,
     }
 
     #[test]
     fn a_namespace_that_is_no_data_stream_name_is_refused_by_its_setting() {
         let line = Line::parse_from(["x", "--namespace", "Acme Corp"]);
-        assert!(line.service.place().expect_err("refused").starts_with("--namespace Acme Corp"));
+        assert!(line.sources.place().expect_err("refused").starts_with("--namespace Acme Corp"));
         let line = Line::parse_from(["x", "--label", "env"]);
-        assert!(line.service.place().expect_err("refused").starts_with("--label env"));
+        assert!(line.sources.place().expect_err("refused").starts_with("--label env"));
     }
 }

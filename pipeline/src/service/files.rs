@@ -8,7 +8,7 @@ use crate::tail::{PathSet, Tail};
 /// The set of files at `patterns` that hold `dataset`.
 ///
 /// # Errors
-/// Names `setting` if there is no such dataset.
+/// Names `setting` if there is no such dataset, or if a path that is no pattern cannot be read.
 pub fn path_set(
     setting: &str,
     dataset: &str,
@@ -20,6 +20,7 @@ pub fn path_set(
         let names = names.join(", ");
         return Err(format!("{setting}: no dataset {dataset}; there are {names}"));
     };
+    patterns.iter().try_for_each(|path| readable(setting, path))?;
     let declared = found.declared().map_err(|error| error.to_string())?;
     Ok(PathSet {
         patterns,
@@ -50,4 +51,18 @@ pub fn plan_files(name: &str, sets: Vec<PathSet>, place: &Place) -> Result<Plann
         topics,
         open: Box::new(move || Ok(Box::new(open(&sets, &place)?))),
     })
+}
+
+/// A file that is not there yet may come; one that is there must be readable.
+fn readable(setting: &str, path: &str) -> Result<(), String> {
+    let opened = std::fs::File::open(path).and_then(|file| file.metadata());
+    match opened {
+        Ok(metadata) if metadata.is_dir() => Err(format!(
+            "{setting} {path}: is a folder; name a file, or a pattern like {path}/*.log"
+        )),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(format!("{setting} {path}: {error}; let this user read it, or leave it out"))
+        }
+        _ => Ok(()),
+    }
 }

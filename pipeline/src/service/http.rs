@@ -15,7 +15,7 @@ use axum::routing::get;
 pub trait Health: Send + Sync + 'static {
     /// Appends metrics in Prometheus' text format.
     fn metrics(&self, out: &mut String);
-    /// Why it is not ready, if it is not.
+    /// Why it is not ready, if it is not. May block while it asks what it depends on.
     fn not_ready(&self) -> Option<String>;
 }
 
@@ -42,11 +42,15 @@ pub fn serve(address: SocketAddr, health: Arc<dyn Health>) -> Result<(), String>
         .route(
             "/readyz",
             get(move || {
-                let answer = match ready.not_ready() {
-                    None => (StatusCode::OK, "ready\n".to_owned()),
-                    Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
-                };
-                async move { answer }
+                let ready = Arc::clone(&ready);
+                async move {
+                    // It may have to ask a server first.
+                    let why = tokio::task::spawn_blocking(move || ready.not_ready()).await;
+                    match why.unwrap_or_else(|defect| Some(defect.to_string())) {
+                        None => (StatusCode::OK, "ready\n".to_owned()),
+                        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
+                    }
+                }
             }),
         );
     tokio::spawn(async move {
@@ -58,7 +62,13 @@ pub fn serve(address: SocketAddr, health: Arc<dyn Health>) -> Result<(), String>
 }
 
 /// Appends one metric with its type and help.
-pub fn metric(out: &mut String, name: &str, kind: &str, help: &str, values: &[(String, u64)]) {
+pub fn metric<V: std::fmt::Display>(
+    out: &mut String,
+    name: &str,
+    kind: &str,
+    help: &str,
+    values: &[(String, V)],
+) {
     let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     for (labels, value) in values {
         let _ = writeln!(out, "{name}{{{labels}}} {value}");
@@ -75,7 +85,7 @@ pub fn probe(url: &str) -> Result<(), String> {
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let io = |error: std::io::Error| fail(error.to_string());
     let mut stream = TcpStream::connect(host).map_err(io)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(io)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(io)?;
     write!(stream, "GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")
         .map_err(io)?;
     let mut answer = String::new();

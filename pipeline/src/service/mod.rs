@@ -1,26 +1,38 @@
 //! The one shape in which every producer starts, runs and stops.
 
 mod args;
+mod checks;
 mod files;
+mod health;
 mod http;
+mod main;
+mod process;
 mod supervise;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use clap::{ArgMatches, Command};
 use tahoe_seams::{Source, SourceError};
 
-pub use args::{Logging, Place, ServiceArgs, init_logging};
+pub use args::{Place, SourceArgs};
+pub use checks::{Check, run_checks};
 pub use files::{path_set, plan_files};
+pub use health::{Readiness, not_running, source_metrics};
 pub use http::{Health, metric, probe, serve};
+pub use main::{Service, producer_command, run_producer, run_service, service_command};
+pub use process::{Logging, Process, ProcessArgs};
 pub use supervise::{Running, start, stop_on_signals};
 
 use crate::telemetry::ProducerCounts;
 
 /// A data source, as its crate declares it: settings, and what to read with them.
 pub trait Producer: Sync {
-    /// `laravel`: names its binary (`tahoe-laravel`) and its positions.
+    /// Name of its binary: `tahoe-laravel`.
     fn name(&self) -> &'static str;
+    /// What it does, in a sentence for `--help`.
+    fn about(&self) -> &'static str;
+    /// A command line that works.
+    fn example(&self) -> &'static str;
     /// Adds its settings to a command: its own binary's, or `tahoe up`.
     fn arguments(&self, command: Command) -> Command;
     /// What the settings ask for; nothing, if they ask for nothing.
@@ -52,4 +64,6 @@ pub struct Metered {
     pub name: String,
     /// Its half of the law.
     pub counts: Arc<ProducerCounts>,
+    /// Why it was started again last.
+    pub failure: Arc<Mutex<Option<String>>>,
 }

@@ -1,6 +1,6 @@
 //! Threads of sources, started again after a pause when that may help.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
 use tahoe_seams::Log;
@@ -52,10 +52,11 @@ pub fn start(
     for plan in planned {
         let counts = Arc::new(ProducerCounts::default());
         let name = plan.name.clone();
-        running.metered.push(Metered { name: name.clone(), counts: Arc::clone(&counts) });
+        let metered = Metered { name: name.clone(), counts, failure: Arc::default() };
+        running.metered.push(metered.clone());
         let settings = ProduceSettings { owner: format!("{host}/{name}"), ..settings.clone() };
         let (log, stop) = (Arc::clone(log), stop.clone());
-        let body = move || keep_producing(plan, log.as_ref(), &settings, &stop, &counts);
+        let body = move || keep_producing(plan, log.as_ref(), &settings, &stop, &metered);
         let thread = std::thread::Builder::new().name(name.clone()).spawn(body);
         running.threads.push((name, thread.expect("the system gives a thread")));
     }
@@ -67,8 +68,9 @@ fn keep_producing(
     log: &dyn Log,
     settings: &ProduceSettings,
     stop: &Stop,
-    counts: &Arc<ProducerCounts>,
+    metered: &Metered,
 ) -> Result<(), String> {
+    let counts = &metered.counts;
     let mut backoff = Backoff::usual();
     loop {
         let opened = (plan.open)().map_err(ProduceError::from);
@@ -82,6 +84,8 @@ fn keep_producing(
             }
             Err(ProduceError::Again(text)) => {
                 tracing::warn!(source = plan.name, text, "source starts again");
+                let mut failure = metered.failure.lock().unwrap_or_else(PoisonError::into_inner);
+                *failure = Some(text);
             }
         }
         if stop.is_asked_within(backoff.pause()) {

@@ -15,7 +15,6 @@ mod file;
 pub(crate) mod framers;
 mod glob;
 mod identity;
-mod lag;
 mod read;
 mod resume;
 mod scan;
@@ -31,10 +30,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tahoe_seams::{Batch, BatchEnd, Known, Origin, Record, Source, SourceError, SourceId, Stream};
+use tahoe_seams::{
+    Batch, BatchEnd, Known, Lag, Origin, Record, Source, SourceError, SourceId, Stream,
+};
 
 pub use clock::{Clock, SystemClock};
-pub use lag::{FileLag, TailLag};
 pub use settings::{PathSet, StartAt, TailArgs, TailSettings};
 
 use file::{Place, Tracked};
@@ -69,7 +69,7 @@ pub struct Tail {
     problems: BTreeMap<PathBuf, String>,
     /// Files that may be copies in progress: their size, and since when they have it.
     undecided: HashMap<PathBuf, (u64, Duration)>,
-    lag: TailLag,
+    lag: Vec<Lag>,
     carried: Vec<u8>,
 }
 
@@ -126,7 +126,7 @@ impl Tail {
             scan_wanted: false,
             problems: BTreeMap::new(),
             undecided: HashMap::new(),
-            lag: TailLag::default(),
+            lag: Vec::new(),
             carried: Vec::new(),
         })
     }
@@ -154,11 +154,6 @@ impl Tail {
             }
         }
         lines
-    }
-
-    /// Lag of every file, shared with other threads.
-    pub fn lag(&self) -> TailLag {
-        self.lag.clone()
     }
 
     /// Everything that was there has been read. With [`TailSettings::once`] the caller stops then.
@@ -273,5 +268,9 @@ impl Source for Tail {
     /// Nothing to acknowledge: a file keeps its bytes.
     fn release(&mut self, _through: BatchEnd) -> Result<(), SourceError> {
         Ok(())
+    }
+
+    fn lag(&self) -> Vec<Lag> {
+        self.lag.clone()
     }
 }

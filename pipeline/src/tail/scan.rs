@@ -5,14 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tahoe_seams::SourceId;
+use tahoe_seams::{Lag, SourceId};
 
 use super::file::{Place, Tracked};
 use super::glob::{self, Found};
 use super::identity::{
     Fingerprint, HEAD_BYTES_MAX, Likeness, Stat, draw_source, is_sibling_copy, read_at_most,
 };
-use super::{FileLag, StartAt, Tail, unreadable_text};
+use super::{StartAt, Tail, unreadable_text};
 
 /// What a new file is.
 enum Kind {
@@ -259,15 +259,15 @@ impl Tail {
         });
     }
 
-    fn report_lag(&self, now: Duration) {
+    fn report_lag(&mut self, now: Duration) {
         let followed = self.files.iter().filter(|file| !file.is_gone());
         let lag = followed.map(|file| {
             let bytes = file.stat.size.saturating_sub(file.position);
             let behind = now.saturating_sub(file.caught_up_at).as_secs_f64();
             let seconds = if bytes == 0 { 0.0 } else { behind };
-            FileLag { path: file.path.display().to_string(), bytes, seconds }
+            Lag { of: file.path.display().to_string(), bytes, seconds }
         });
-        self.lag.set(lag.collect());
+        self.lag = lag.collect();
     }
 }
 

@@ -17,7 +17,15 @@ struct FileArgs {
 
 impl Producer for File {
     fn name(&self) -> &'static str {
-        "file"
+        "tahoe-file"
+    }
+
+    fn about(&self) -> &'static str {
+        "Tails files of any dataset into Kafka"
+    }
+
+    fn example(&self) -> &'static str {
+        "tahoe-file --kafka 127.0.0.1:9092 --file nginx.access=/var/log/nginx/access.log"
     }
 
     fn arguments(&self, command: Command) -> Command {

@@ -17,7 +17,15 @@ struct LaravelArgs {
 
 impl Producer for Laravel {
     fn name(&self) -> &'static str {
-        "laravel"
+        "tahoe-laravel"
+    }
+
+    fn about(&self) -> &'static str {
+        "Tails Laravel log files into Kafka"
+    }
+
+    fn example(&self) -> &'static str {
+        "tahoe-laravel --kafka 127.0.0.1:9092 --laravel storage/logs/laravel.log"
     }
 
     fn arguments(&self, command: Command) -> Command {

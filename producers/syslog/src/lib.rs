@@ -33,7 +33,15 @@ struct SyslogArgs {
 
 impl Producer for Syslog {
     fn name(&self) -> &'static str {
-        "syslog"
+        "tahoe-syslog"
+    }
+
+    fn about(&self) -> &'static str {
+        "Takes syslog from sockets, from files and from the journal into Kafka"
+    }
+
+    fn example(&self) -> &'static str {
+        "tahoe-syslog --kafka 127.0.0.1:9092 --syslog 127.0.0.1:5514"
     }
 
     fn arguments(&self, command: Command) -> Command {

@@ -22,6 +22,14 @@ use connection::Connection;
 pub use settings::{Address, ElasticsearchArgs};
 pub use template::{Kind, Template};
 
+/// The index templates that the datasets declare.
+pub fn dataset_templates() -> Vec<Template> {
+    tahoe_schemas::templates::index_templates()
+        .into_iter()
+        .map(|(name, body)| Template { kind: Kind::Index, name, body })
+        .collect()
+}
+
 /// A client of one cluster. Cheap to share; every method may be called from several tasks at once.
 #[derive(Debug)]
 pub struct Elasticsearch {

@@ -1,13 +1,14 @@
 //! What `tahoe setup` leaves on the server: our templates, never older than they were.
 //!
-//! Data streams are not created here: the first event of a company and dataset does that, from the
-//! template, and nobody knows the companies before.
+//! The first event of a company and dataset creates its data stream, from the template, since
+//! nobody knows all companies before; those that are known can be created beforehand, so that
+//! Kibana has something to show from the start.
 
 use bytes::Bytes;
 use elasticsearch::http::Method;
 use serde_json::Value;
 use tahoe_seams::SinkError;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{Elasticsearch, Kind, Template};
 
@@ -30,9 +31,33 @@ impl Elasticsearch {
                 );
                 return Err(SinkError::Refused(text, None));
             }
-            self.put_template(template).await?;
+            self.put_template(template, there).await?;
             if template.kind == Kind::Index && there.is_some_and(|v| v < template.version()) {
                 self.roll_over(template).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates the data streams `names` that are missing, where the server can: one without the
+    /// commercial modules leaves it to the first event.
+    ///
+    /// # Errors
+    /// What the server refused, with the setting that mends it.
+    pub async fn create_data_streams(&self, names: &[String]) -> Result<(), SinkError> {
+        for name in names {
+            let path = format!("_data_stream/{name}");
+            let answer = self.connection.send(Method::Put, &path, None).await?;
+            let reason = answer.reason();
+            if answer.is_success() {
+                info!(data_stream = name, "data stream created");
+            } else if answer.status == 400 && reason.contains("no handler found")
+                || answer.status == 405
+            {
+                warn!("this server creates data streams with their first event only");
+                break;
+            } else if !reason.contains("already_exists") && !reason.contains("already exists") {
+                return Err(self.connection.refusal("creating data streams", &answer));
             }
         }
         Ok(())
@@ -55,7 +80,8 @@ impl Elasticsearch {
         Ok(found.is_object().then(|| found["version"].as_u64().unwrap_or(0)))
     }
 
-    async fn put_template(&self, template: &Template) -> Result<(), SinkError> {
+    /// The same version is written again, since what the server lacked it may have now.
+    async fn put_template(&self, template: &Template, there: Option<u64>) -> Result<(), SinkError> {
         let mut body = template.body.clone();
         let mut weakened = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
@@ -63,10 +89,12 @@ impl Elasticsearch {
             let answer = self.connection.send(Method::Put, &template.path(), Some(bytes)).await?;
             let name = template.name.as_str();
             if answer.is_success() {
-                if weakened.is_empty() {
+                let replaced = weakened.join(", ");
+                if there == Some(template.version()) {
+                    debug!(template = name, replaced, "template written again");
+                } else if weakened.is_empty() {
                     info!(template = name, version = template.version(), "template stored");
                 } else {
-                    let replaced = weakened.join(", ");
                     warn!(
                         template = name,
                         replaced, "template stored without what the server lacks"

@@ -50,7 +50,7 @@ pub(super) fn size(record: &Outgoing<'_>) -> usize {
 }
 
 fn length_u32(length: usize) -> u32 {
-    u32::try_from(length).expect("append refuses records over --record-bytes-max")
+    u32::try_from(length).expect("append refuses records over --kafka-record-bytes-max")
 }
 
 /// Starts a block whose records are still to be added.

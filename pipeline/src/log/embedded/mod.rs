@@ -48,7 +48,7 @@ pub struct EmbeddedSettings {
         value_name = "DAYS"
     )]
     pub retention_days: u32,
-    /// Largest record in bytes; the caller sets it from `--record-bytes-max`.
+    /// Largest record in bytes; the caller sets it from `--kafka-record-bytes-max`.
     #[arg(skip = RECORD_BYTES_MAX)]
     pub record_bytes_max: usize,
 }
@@ -229,6 +229,11 @@ impl Log for EmbeddedLog {
         *claims += 1;
         let (shared, owner) = (Arc::clone(&self.shared), owner.to_owned());
         Ok(Box::new(Claim { shared, owner, claim: *claims }))
+    }
+
+    fn check(&self, topics: &[String]) -> Result<String, LogError> {
+        topics.iter().try_for_each(|topic| self.partitions(topic).map(drop))?;
+        Ok(format!("embedded log, {} topics", topics.len()))
     }
 
     fn reader(&self, group: &str, topics: &[String]) -> Result<Box<dyn LogReader>, LogError> {

@@ -131,7 +131,7 @@ impl Admin {
     /// One line per topic; a line that warns says which setting to change.
     pub fn check(&self, topics: &[String], record_bytes_max: usize) -> Result<String, LogError> {
         let deadline = Instant::now() + 2 * REQUEST;
-        let mut lines = vec![format!("{} has {} brokers", self.brokers, self.brokers()?)];
+        let mut lines = vec![format!("{} broker(s) at {}", self.brokers()?, self.brokers)];
         for topic in topics {
             if Instant::now() > deadline {
                 let text = format!("{} is too slow to check {topic} now", self.brokers);
@@ -140,7 +140,7 @@ impl Admin {
             let found = self.find(topic)?;
             let settings = self.settings(topic)?;
             let Found { partitions, replicas, brokers } = found;
-            lines.push(format!("topic {topic}: {partitions} partitions, {replicas} replicas"));
+            lines.push(format!("topic {topic}: {partitions} partition(s), {replicas} replica(s)"));
             if brokers >= 3 && replicas < 3 {
                 lines.push(format!(
                     "warning: topic {topic} has {replicas} replicas on {brokers} brokers: \
@@ -156,7 +156,7 @@ impl Admin {
             if settings.bytes_max < record_bytes_max {
                 lines.push(format!(
                     "warning: topic {topic} has max.message.bytes {}: raise it, or set \
-                     RECORD_BYTES_MAX to that",
+                     KAFKA_RECORD_BYTES_MAX to that",
                     settings.bytes_max
                 ));
             }

@@ -71,15 +71,6 @@ impl KafkaLog {
         })
     }
 
-    /// Connects, changes nothing, and says within 10 s what it found of `topics` and what is wrong
-    /// with them; a warning is a line that begins with `warning:`.
-    ///
-    /// # Errors
-    /// What stands in the way, with the setting that mends it.
-    pub fn check(&self, topics: &[String]) -> Result<String, LogError> {
-        self.admin.check(topics, self.args.record_bytes_max)
-    }
-
     /// The producer, made anew when a broker has lost its state; what was on its way then is told
     /// to those who wait for it.
     fn producer(&self) -> Result<Arc<Producer>, LogError> {
@@ -209,6 +200,12 @@ impl Log for KafkaLog {
         let config = self.group(&format!("tahoe.{owner}"))?;
         let claim = ownership::Claim::take(config, topic, owner, &self.brokers, &self.faults)?;
         Ok(Box::new(claim))
+    }
+
+    fn check(&self, topics: &[String]) -> Result<String, LogError> {
+        let mut topics = topics.to_vec();
+        topics.push(self.args.kafka_positions_topic.clone());
+        self.admin.check(&topics, self.args.record_bytes_max)
     }
 
     fn reader(&self, group: &str, topics: &[String]) -> Result<Box<dyn LogReader>, LogError> {

@@ -110,7 +110,7 @@ impl Deliveries {
                 LogError::Stop(
                     format!(
                         "{topic} refuses a record of {bytes} bytes: raise the topic's \
-                         max.message.bytes to --record-bytes-max"
+                         max.message.bytes to --kafka-record-bytes-max"
                     ),
                     None,
                 )

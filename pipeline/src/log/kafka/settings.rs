@@ -118,7 +118,7 @@ pub struct KafkaArgs {
     /// Largest record in bytes, key and headers included (8 MiB is the most on MSK Serverless).
     #[arg(
         id = "kafka_record_bytes_max",
-        long,
+        long = "kafka-record-bytes-max",
         env = "KAFKA_RECORD_BYTES_MAX",
         default_value_t = RECORD_BYTES_MAX,
         value_name = "BYTES"

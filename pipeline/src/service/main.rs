@@ -1,0 +1,208 @@
+//! The `main` of every service binary.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+
+use super::{
+    Check, Metered, Process, ProcessArgs, Producer, Readiness, SourceArgs, probe, run_checks,
+    serve, start,
+};
+use crate::log::kafka::{KafkaArgs, KafkaLog};
+use crate::produce::ProduceSettings;
+use crate::seams::Log;
+
+/// A process of its own: what it is called, what it checks, what it does.
+pub trait Service {
+    /// Name of its binary.
+    fn name(&self) -> &'static str;
+    /// What it does, in a sentence for `--help`.
+    fn about(&self) -> &'static str;
+    /// A command line that works.
+    fn example(&self) -> &'static str;
+    /// Adds its own settings to those of every process.
+    fn arguments(&self, command: Command) -> Command;
+    /// What `--check` looks at.
+    ///
+    /// # Errors
+    /// A sentence that names the setting to change.
+    fn checks(&self, matches: &ArgMatches) -> Result<Vec<Check>, String>;
+    /// Runs until it is asked to stop.
+    ///
+    /// # Errors
+    /// A sentence that names the setting to change.
+    fn run(&self, matches: &ArgMatches, process: &Process) -> Result<(), String>;
+}
+
+// No doc comment: clap would take it for the command's description.
+#[derive(Args)]
+struct AskArgs {
+    /// Connect to everything that is configured, change nothing, say what is wrong, and exit
+    #[arg(long)]
+    check: bool,
+    /// With --check: print one JSON object
+    #[arg(long, requires = "check")]
+    json: bool,
+    /// Ask a running service, http://127.0.0.1:9100/readyz, and exit 0 if it says 200
+    #[arg(long, value_name = "URL")]
+    probe: Option<String>,
+}
+
+/// The whole `main`: exit code 0 after a clean stop, 1 on an error, 2 for wrong usage.
+pub fn run_service(service: &dyn Service) -> ExitCode {
+    let command = service_command(service);
+    let matches = command.clone().get_matches();
+    let result = run_matches(service, &command, &matches);
+    result.unwrap_or_else(|error| {
+        eprintln!("{}: {error}", service.name());
+        ExitCode::FAILURE
+    })
+}
+
+/// The command line of a service, for its `main` and for the documentation.
+pub fn service_command(service: &dyn Service) -> Command {
+    let command = service.arguments(Command::new(service.name()));
+    // The description comes last: flattened settings bring one of their own.
+    AskArgs::augment_args(ProcessArgs::augment_args(command))
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(service.about())
+        .after_help(format!("Example: {}", service.example()))
+}
+
+fn run_matches(
+    service: &dyn Service,
+    command: &Command,
+    matches: &ArgMatches,
+) -> Result<ExitCode, String> {
+    let ask = AskArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+    if let Some(url) = &ask.probe {
+        return probe(url).map(|()| ExitCode::SUCCESS);
+    }
+    if ask.check {
+        return Ok(run_checks(service.checks(matches)?, ask.json));
+    }
+    let args = ProcessArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+    let process = args.begin(command, matches)?;
+    service.run(matches, &process)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A producer's own binary: from its sources into Kafka.
+pub fn run_producer(producer: &'static dyn Producer) -> ExitCode {
+    run_service(&ProducerService(producer))
+}
+
+/// The command line of a producer's own binary.
+pub fn producer_command(producer: &'static dyn Producer) -> Command {
+    service_command(&ProducerService(producer))
+}
+
+struct ProducerService(&'static dyn Producer);
+
+#[derive(Args)]
+struct ProducerArgs {
+    #[command(flatten)]
+    sources: SourceArgs,
+    #[command(flatten)]
+    kafka: KafkaArgs,
+}
+
+impl Service for ProducerService {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn about(&self) -> &'static str {
+        self.0.about()
+    }
+
+    fn example(&self) -> &'static str {
+        self.0.example()
+    }
+
+    fn arguments(&self, command: Command) -> Command {
+        ProducerArgs::augment_args(self.0.arguments(command))
+    }
+
+    fn checks(&self, matches: &ArgMatches) -> Result<Vec<Check>, String> {
+        let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let planned = self.plan(&args, matches)?;
+        let mut topics: Vec<_> = planned.iter().flat_map(|plan| plan.topics.clone()).collect();
+        topics.sort();
+        topics.dedup();
+        let log = connect(&args.kafka, self.0.name())?;
+        let kafka = move || log.check(&topics).map_err(|error| error.to_string());
+        let sources = planned.into_iter().map(|mut plan| {
+            Check::new(plan.name.clone(), move || {
+                (plan.open)().map_err(|error| error.to_string())?;
+                Ok(plan.notes.join("\n"))
+            })
+        });
+        Ok(std::iter::once(Check::new("kafka", kafka)).chain(sources).collect())
+    }
+
+    fn run(&self, matches: &ArgMatches, process: &Process) -> Result<(), String> {
+        let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let place = args.sources.place()?;
+        let planned = self.plan(&args, matches)?;
+        for plan in &planned {
+            plan.notes.iter().for_each(|note| tracing::info!(source = plan.name, "{note}"));
+        }
+        let mut topics: Vec<_> = planned.iter().flat_map(|plan| plan.topics.clone()).collect();
+        topics.dedup();
+        let log = connect(&args.kafka, self.0.name())?;
+        let settings = ProduceSettings {
+            owner: String::new(),
+            grace: process.grace,
+            pack_bytes: args.sources.pack_bytes,
+        };
+        let running = start(planned, &log, &place.host, &settings, &process.stop);
+        if let Some(address) = process.metrics {
+            let check = Arc::clone(&log);
+            let ready = Readiness::new(move || {
+                check.check(&topics).map(drop).map_err(|error| error.to_string())
+            });
+            let health = ProducerHealth { sources: running.metered.clone(), ready };
+            process.runtime.block_on(async { serve(address, Arc::new(health)) })?;
+        }
+        running.join()
+    }
+}
+
+impl ProducerService {
+    fn plan(
+        &self,
+        args: &ProducerArgs,
+        matches: &ArgMatches,
+    ) -> Result<Vec<super::Planned>, String> {
+        let planned = self.0.plan(matches, &args.sources.place()?)?;
+        match planned.is_empty() {
+            true => Err(format!("nothing to read; for example: {}", self.0.example())),
+            false => Ok(planned),
+        }
+    }
+}
+
+fn connect(kafka: &KafkaArgs, client_id: &str) -> Result<Arc<dyn Log>, String> {
+    if kafka.kafka.as_deref().is_none_or(str::is_empty) {
+        return Err("--kafka (KAFKA_BOOTSTRAP_SERVERS) is not set".to_owned());
+    }
+    let log = KafkaLog::connect(kafka, client_id).map_err(|error| error.to_string())?;
+    Ok(Arc::new(log))
+}
+
+struct ProducerHealth {
+    sources: Vec<Metered>,
+    ready: Readiness,
+}
+
+impl super::Health for ProducerHealth {
+    fn metrics(&self, out: &mut String) {
+        super::source_metrics(&self.sources, out);
+    }
+
+    fn not_ready(&self) -> Option<String> {
+        super::not_running(&self.sources).or_else(|| self.ready.failure())
+    }
+}

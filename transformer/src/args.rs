@@ -1,0 +1,69 @@
+//! Settings of the loop, the same for the service and for `tahoe up`.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::{TransformSettings, record_topics};
+
+/// How records are consumed and what their events keep.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Transformer")]
+pub struct TransformArgs {
+    /// Consumer group; processes of one group share the partitions
+    #[arg(long, env = "KAFKA_GROUP", default_value = "tahoe-transformer", value_name = "GROUP")]
+    pub group: String,
+    /// Topics to consume [default: those of all datasets, and KAFKA_TOPIC's]
+    #[arg(long, env = "TAHOE_TOPICS", value_name = "TOPIC", value_delimiter = ',')]
+    pub topics: Vec<String>,
+    /// Keep each record's bytes in its event, as event.original; the topic has them anyway
+    #[arg(long, env = "TAHOE_KEEP_ORIGINAL")]
+    pub keep_original: bool,
+    /// Milliseconds that a bulk request which is not full waits for more events
+    #[arg(long, env = "TAHOE_LINGER_MS", default_value_t = 200, value_name = "MS")]
+    pub linger_ms: u64,
+}
+
+impl TransformArgs {
+    /// The loop's settings; `more` are topics beside those of the datasets.
+    pub fn settings(&self, more: &[String], grace: Duration) -> TransformSettings {
+        let mut topics: Vec<_> = self.topics.iter().filter(|t| !t.is_empty()).cloned().collect();
+        if topics.is_empty() {
+            topics = record_topics();
+            topics.extend(more.iter().filter(|topic| !topic.is_empty()).cloned());
+        }
+        topics.sort();
+        topics.dedup();
+        TransformSettings {
+            group: self.group.clone(),
+            topics,
+            linger: Duration::from_millis(self.linger_ms),
+            keep_original: self.keep_original,
+            grace,
+            drain: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: TransformArgs,
+    }
+
+    #[test]
+    fn without_topics_those_of_the_datasets_and_of_the_producers_are_consumed() {
+        let grace = Duration::from_secs(1);
+        let topics =
+            |line: &[&str]| Line::parse_from(line).args.settings(&["mine".into()], grace).topics;
+        assert!(topics(&["x"]).contains(&"laravel_logs".to_owned()));
+        assert!(topics(&["x"]).contains(&"mine".to_owned()));
+        assert_eq!(topics(&["x", "--topics", "a,b"]), ["a", "b"]);
+    }
+}
