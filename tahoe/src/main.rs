@@ -6,6 +6,8 @@ mod parse;
 mod registry;
 mod sample;
 mod search;
+#[cfg(test)]
+mod settings;
 mod setup;
 mod time;
 mod up;
@@ -14,6 +16,7 @@ mod view;
 use std::process::ExitCode;
 
 use clap::{Args as _, Command, FromArgMatches as _};
+use tahoe_pipeline::service::without_empty_variables;
 
 fn command() -> Command {
     let parse = parse::ParseArgs::augment_args(Command::new("parse"));
@@ -29,7 +32,7 @@ fn command() -> Command {
 }
 
 fn main() -> ExitCode {
-    let matches = command().get_matches();
+    let matches = without_empty_variables(command()).get_matches();
     let result = match matches.subcommand() {
         Some(("up", matches)) => up::run(matches),
         Some(("check", matches)) => check::run(matches),

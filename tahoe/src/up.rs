@@ -95,7 +95,8 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let transformer_stop = Stop::default();
     let transformer = Transformer { log, sink, settings: transform, counts: Arc::clone(&counts) };
     let thread = transformer.spawn(&transformer_stop, runtime.handle())?;
-    watch(&running, &thread, stop, args.duration, &pipeline);
+    let mut view = View::new();
+    watch(&mut view, &running, &thread, stop, args.duration, &pipeline);
 
     // Producers first, so that what they still send is read before the transformer stops.
     stop.ask();
@@ -105,6 +106,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     transformer_stop.ask();
     let transformed = thread.join().map_err(|_| anyhow!("the transformer stopped by a defect"))?;
+    view.finish(&pipeline);
     if args.json {
         println!("{}", summary(&counts));
     }
@@ -185,6 +187,7 @@ impl Transformer {
 
 /// Shows what goes on until it is time to stop.
 fn watch(
+    view: &mut View,
     running: &Running,
     transformer: &Thread,
     stop: &Stop,
@@ -192,7 +195,6 @@ fn watch(
     pipeline: &Pipeline,
 ) {
     let deadline = duration.map(|duration| Instant::now() + duration);
-    let mut view = View::new();
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let step = Duration::from_secs(1).min(left.unwrap_or(Duration::MAX));
@@ -202,7 +204,6 @@ fn watch(
         }
         view.show(pipeline);
     }
-    view.finish(pipeline);
 }
 
 fn summary(counts: &TransformerCounts) -> serde_json::Value {

@@ -2,12 +2,14 @@
 //! terminal, and plain lines elsewhere.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use tahoe_pipeline::service::{Health, Metered, Readiness, not_running, source_metrics};
+use tahoe_pipeline::service::{
+    Health, Metered, Readiness, log_through, not_running, source_metrics,
+};
 use tahoe_transformer::TransformerCounts;
 
 /// Between two plain lines.
@@ -106,7 +108,15 @@ pub struct View {
 impl View {
     /// For this process's stderr.
     pub fn new() -> Self {
-        let bars = std::io::stderr().is_terminal().then(|| (MultiProgress::new(), Vec::new()));
+        let bars = std::io::stderr().is_terminal().then(|| {
+            let multi = MultiProgress::new();
+            let view = multi.clone();
+            log_through(move |line| {
+                // A line of the log that cannot be written is no reason to stop.
+                let _ = view.suspend(|| std::io::stderr().write_all(line));
+            });
+            (multi, Vec::new())
+        });
         Self { bars, plain_at: None }
     }
 

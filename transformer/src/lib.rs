@@ -8,11 +8,13 @@ mod counts;
 mod dead_letter;
 mod delivery;
 mod intake;
+mod service;
 mod transform;
 
 pub use args::TransformArgs;
 pub use counts::{DatasetCounts, Latency, TransformerCounts};
 pub use dead_letter::topic as dead_letter_topic;
+pub use service::Transformer;
 pub use transform::{TransformError, TransformSettings, keep_transforming, transform};
 
 /// The topics that the datasets declare.

@@ -74,6 +74,12 @@ impl SourceArgs {
             Some(host) => host.clone(),
             None => rustix::system::uname().nodename().to_string_lossy().into_owned(),
         };
+        if !tahoe_schemas::zone_is_known(&self.time_zone) {
+            return Err(format!(
+                "--tz {}: neither an IANA zone name nor an offset",
+                self.time_zone
+            ));
+        }
         let time_zone =
             if self.time_zone == "UTC" { String::new() } else { self.time_zone.clone() };
         Ok(Place {
@@ -101,9 +107,11 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_that_is_no_data_stream_name_is_refused_by_its_setting() {
+    fn what_cannot_be_is_refused_by_the_name_of_its_setting() {
         let line = Line::parse_from(["x", "--namespace", "Acme Corp"]);
         assert!(line.sources.place().expect_err("refused").starts_with("--namespace Acme Corp"));
+        let line = Line::parse_from(["x", "--tz", "Mars/Base"]);
+        assert!(line.sources.place().expect_err("refused").starts_with("--tz Mars/Base"));
         let line = Line::parse_from(["x", "--label", "env"]);
         assert!(line.sources.place().expect_err("refused").starts_with("--label env"));
     }

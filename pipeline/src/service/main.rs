@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
 use super::{
     Check, Metered, Process, ProcessArgs, Producer, Readiness, SourceArgs, probe, run_checks,
-    serve, start,
+    serve, start, without_empty_variables,
 };
 use crate::log::kafka::{KafkaArgs, KafkaLog};
 use crate::produce::ProduceSettings;
@@ -52,7 +52,7 @@ struct AskArgs {
 /// The whole `main`: exit code 0 after a clean stop, 1 on an error, 2 for wrong usage.
 pub fn run_service(service: &dyn Service) -> ExitCode {
     let command = service_command(service);
-    let matches = command.clone().get_matches();
+    let matches = without_empty_variables(command.clone()).get_matches();
     let result = run_matches(service, &command, &matches);
     result.unwrap_or_else(|error| {
         eprintln!("{}: {error}", service.name());

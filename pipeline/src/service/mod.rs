@@ -20,7 +20,7 @@ pub use files::{path_set, plan_files};
 pub use health::{Readiness, not_running, source_metrics};
 pub use http::{Health, metric, probe, serve};
 pub use main::{Service, producer_command, run_producer, run_service, service_command};
-pub use process::{Logging, Process, ProcessArgs};
+pub use process::{Logging, Process, ProcessArgs, log_through, without_empty_variables};
 pub use supervise::{Running, start, stop_on_signals};
 
 use crate::telemetry::ProducerCounts;

@@ -1,7 +1,8 @@
 //! What every process has, whatever it does: a log on stderr, metrics, and a way to stop.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, ValueEnum};
@@ -71,6 +72,45 @@ impl ProcessArgs {
     }
 }
 
+/// A command that takes a variable which is set and empty for one that is not set, as compose files
+/// pass them on.
+pub fn without_empty_variables(command: Command) -> Command {
+    let command = command.mut_args(|argument| {
+        let empty = argument
+            .get_env()
+            .is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
+        if empty { argument.env(None::<&'static str>) } else { argument }
+    });
+    command.mut_subcommands(without_empty_variables)
+}
+
+/// What lines of the log are written through, if not straight to stderr.
+type WriteThrough = Box<dyn Fn(&[u8]) + Send + Sync>;
+
+static WRITE_THROUGH: OnceLock<WriteThrough> = OnceLock::new();
+
+/// Gives every further line of the log to `write`, which keeps it and a live view apart. Only the
+/// first call in a process counts.
+pub fn log_through(write: impl Fn(&[u8]) + Send + Sync + 'static) {
+    let _ = WRITE_THROUGH.set(Box::new(write));
+}
+
+struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match WRITE_THROUGH.get() {
+            Some(write) => write(line),
+            None => io::stderr().write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 /// Starts logging to stderr. Later calls in the same process change nothing.
 fn init_logging(filter: &str, format: Logging) -> Result<(), String> {
     use tracing_subscriber::EnvFilter;
@@ -79,8 +119,8 @@ fn init_logging(filter: &str, format: Logging) -> Result<(), String> {
     let filter = EnvFilter::try_new(&filter).map_err(|error| format!("--log: {error}"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(|| LogWriter);
     let _ = match format {
         Logging::Text => builder.with_target(false).try_init(),
         Logging::Json => builder.json().try_init(),
@@ -122,6 +162,17 @@ mod tests {
     use clap::Arg;
 
     use super::*;
+
+    #[test]
+    fn an_empty_variable_is_an_unset_one() {
+        // Cargo sets this one for every test, to nothing, unless the package names its authors.
+        let name = "CARGO_PKG_AUTHORS";
+        assert_eq!(std::env::var(name).as_deref(), Ok(""));
+        let argument = Arg::new("n").long("n").env(name).value_parser(clap::value_parser!(u16));
+        let command = Command::new("x").subcommand(Command::new("y").arg(argument));
+        assert!(command.clone().try_get_matches_from(["x", "y"]).is_err());
+        assert!(without_empty_variables(command).try_get_matches_from(["x", "y"]).is_ok());
+    }
 
     #[test]
     fn the_start_up_line_shows_settings_and_hides_secrets() {

@@ -25,12 +25,16 @@ const FRESH: Duration = Duration::from_secs(15);
 impl Faults {
     /// Remembers an error that was raised in the background.
     pub fn note(&self, error: &KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka");
         if let Some(code) = error.rdkafka_error_code() {
             let fault = Fault { code, reason: reason.to_owned(), at: Instant::now() };
             let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             // That all brokers are down says less than why the last of them is.
-            let known = latest.as_ref().is_some_and(|known| known.at.elapsed() < FRESH);
+            let fresh = latest.as_ref().filter(|known| known.at.elapsed() < FRESH);
+            let known = fresh.is_some();
+            // Every client of the log says the same.
+            if fresh.is_none_or(|known| known.code != code) {
+                tracing::warn!(%error, reason, "kafka");
+            }
             if code != RDKafkaErrorCode::AllBrokersDown || !known {
                 *latest = Some(fault);
             }

@@ -1,0 +1,111 @@
+//! The table of settings in README.md, made from the commands themselves: a setting is declared once.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clap::Command;
+use tahoe_pipeline::service::{producer_command, service_command};
+
+use crate::registry::PRODUCERS;
+
+const BEGIN: &str = "<!-- settings: `UPDATE_DOCS=1 cargo test -p tahoe settings` writes this -->\n";
+const END: &str = "<!-- end of settings -->\n";
+
+/// A setting as one of the commands declares it, and which of them do.
+struct Setting {
+    variable: String,
+    default: String,
+    help: String,
+    commands: Vec<String>,
+}
+
+fn commands() -> Vec<Command> {
+    let mut all: Vec<Command> = PRODUCERS.iter().map(|p| producer_command(*p)).collect();
+    all.push(service_command(&tahoe_transformer::Transformer));
+    for part in crate::command().get_subcommands() {
+        let name: &'static str = match part.get_name() {
+            "up" => "tahoe up",
+            "check" => "tahoe check",
+            "setup" => "tahoe setup",
+            "search" => "tahoe search",
+            "parse" => "tahoe parse",
+            other => panic!("name {other} here"),
+        };
+        all.push(part.clone().name(name));
+    }
+    all
+}
+
+/// Settings by heading, in the order of their names.
+fn settings() -> BTreeMap<String, BTreeMap<String, Setting>> {
+    let mut by_heading: BTreeMap<String, BTreeMap<String, Setting>> = BTreeMap::new();
+    for command in commands() {
+        for argument in command.get_arguments() {
+            let Some(long) =
+                argument.get_long().filter(|long| !matches!(*long, "help" | "version"))
+            else {
+                continue;
+            };
+            let values =
+                argument.get_value_names().filter(|_| argument.get_action().takes_values());
+            let value = values.map_or(String::new(), |names| format!(" {}", names.join(" ")));
+            let heading = argument.get_help_heading().unwrap_or("The command's own");
+            let setting = by_heading
+                .entry(heading.to_owned())
+                .or_default()
+                .entry(format!("--{long}{value}"))
+                .or_insert_with(|| Setting {
+                    variable: argument
+                        .get_env()
+                        .map_or(String::new(), |name| format!("`{}`", name.to_string_lossy())),
+                    default: defaults(argument),
+                    help: argument.get_help().map_or(String::new(), ToString::to_string),
+                    commands: Vec::new(),
+                });
+            setting.commands.push(command.get_name().to_owned());
+        }
+    }
+    by_heading
+}
+
+fn defaults(argument: &clap::Arg) -> String {
+    let shown = argument.get_action().takes_values();
+    let values = argument.get_default_values().iter().filter(|_| shown);
+    values.map(|value| format!("`{}`", value.to_string_lossy())).collect::<Vec<_>>().join(", ")
+}
+
+fn table() -> String {
+    let mut out = String::new();
+    let every = commands().len();
+    for (heading, settings) in settings() {
+        let _ = write!(out, "\n**{heading}**\n\n");
+        out.push_str("| flag | variable | default | what | of |\n|---|---|---|---|---|\n");
+        for (flag, setting) in settings {
+            let of = match setting.commands.len() {
+                many if many > every / 2 => "most".to_owned(),
+                _ => setting.commands.join(", "),
+            };
+            let Setting { variable, default, help, .. } = setting;
+            let help = help.replace('|', "\\|").replace('\n', " ");
+            let _ = writeln!(out, "| `{flag}` | {variable} | {default} | {help} | {of} |");
+        }
+    }
+    out.push('\n');
+    out
+}
+
+#[test]
+fn the_settings_in_the_readme_are_those_of_the_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(&path).expect("there is a README");
+    let (before, rest) = readme.split_once(BEGIN).expect("README.md marks where settings begin");
+    let (found, after) = rest.split_once(END).expect("README.md marks where settings end");
+    let wanted = table();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let text = format!("{before}{BEGIN}{wanted}{END}{after}");
+        std::fs::write(&path, text).expect("README.md can be written");
+        return;
+    }
+    assert_eq!(found, wanted, "write it anew: UPDATE_DOCS=1 cargo test -p tahoe settings");
+}

@@ -1,0 +1,128 @@
+//! The transformer as a service: what it is connected to, what it checks, what it shows.
+
+use std::sync::Arc;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
+use tahoe_pipeline::seams::{Log, Sink};
+use tahoe_pipeline::service::{Check, Health, Process, Readiness, Service, serve};
+use tahoe_sink_elasticsearch::{Elasticsearch, ElasticsearchArgs, dataset_templates};
+use tokio::runtime::Handle;
+
+use crate::{TransformArgs, TransformerCounts, keep_transforming};
+
+/// The transformer as a process of its own.
+pub struct Transformer;
+
+#[derive(Args)]
+struct TransformerArgs {
+    #[command(flatten)]
+    transform: TransformArgs,
+    /// Topic that the producers were given in place of their datasets' own
+    #[arg(long, env = "KAFKA_TOPIC", value_name = "TOPIC")]
+    topic: Option<String>,
+    #[command(flatten)]
+    kafka: KafkaArgs,
+    #[command(flatten)]
+    elasticsearch: ElasticsearchArgs,
+}
+
+/// What the service is connected to.
+struct Connected {
+    log: Arc<dyn Log>,
+    sink: Arc<dyn Sink>,
+    topics: Vec<String>,
+}
+
+impl TransformerArgs {
+    fn connect(&self) -> Result<Connected, String> {
+        if self.kafka.kafka.as_deref().is_none_or(str::is_empty) {
+            return Err("--kafka (KAFKA_BOOTSTRAP_SERVERS) is not set".to_owned());
+        }
+        if !self.elasticsearch.is_set() {
+            return Err("--elasticsearch (ELASTICSEARCH_URL) is not set".to_owned());
+        }
+        let log = KafkaLog::connect(&self.kafka, "tahoe-transformer");
+        let sink = Elasticsearch::new(&self.elasticsearch, dataset_templates());
+        Ok(Connected {
+            log: Arc::new(log.map_err(|error| error.to_string())?),
+            sink: Arc::new(sink.map_err(|error| error.to_string())?),
+            topics: self
+                .transform
+                .settings(self.topic.as_slice(), std::time::Duration::ZERO)
+                .topics,
+        })
+    }
+}
+
+impl Service for Transformer {
+    fn name(&self) -> &'static str {
+        "tahoe-transformer"
+    }
+
+    fn about(&self) -> &'static str {
+        "Normalises what is in Kafka into ECS and loads it into Elasticsearch"
+    }
+
+    fn example(&self) -> &'static str {
+        "tahoe-transformer --kafka 127.0.0.1:9092 --elasticsearch http://127.0.0.1:9200"
+    }
+
+    fn arguments(&self, command: Command) -> Command {
+        TransformerArgs::augment_args(command)
+    }
+
+    fn checks(&self, matches: &ArgMatches) -> Result<Vec<Check>, String> {
+        let args = TransformerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let Connected { log, sink, topics } = args.connect()?;
+        let kafka = move || log.check(&topics).map_err(|error| error.to_string());
+        let elasticsearch = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| error.to_string())?;
+            runtime.block_on(sink.check()).map_err(|error| error.to_string())
+        };
+        Ok(vec![Check::new("kafka", kafka), Check::new("elasticsearch", elasticsearch)])
+    }
+
+    fn run(&self, matches: &ArgMatches, process: &Process) -> Result<(), String> {
+        let args = TransformerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let Connected { log, sink, topics } = args.connect()?;
+        let settings = args.transform.settings(args.topic.as_slice(), process.grace);
+        let counts = Arc::new(TransformerCounts::default());
+        let runtime = process.runtime.handle();
+        if let Some(address) = process.metrics {
+            let ready = readiness(&log, &sink, topics, runtime);
+            let health = TransformerHealth { counts: Arc::clone(&counts), ready };
+            process.runtime.block_on(async { serve(address, Arc::new(health)) })?;
+        }
+        keep_transforming(log.as_ref(), &sink, &settings, &process.stop, &counts, runtime)
+    }
+}
+
+fn readiness(
+    log: &Arc<dyn Log>,
+    sink: &Arc<dyn Sink>,
+    topics: Vec<String>,
+    runtime: &Handle,
+) -> Readiness {
+    let (log, sink, runtime) = (Arc::clone(log), Arc::clone(sink), runtime.clone());
+    Readiness::new(move || {
+        log.check(&topics).map_err(|error| error.to_string())?;
+        runtime.block_on(sink.check()).map(drop).map_err(|error| error.to_string())
+    })
+}
+
+struct TransformerHealth {
+    counts: Arc<TransformerCounts>,
+    ready: Readiness,
+}
+
+impl Health for TransformerHealth {
+    fn metrics(&self, out: &mut String) {
+        self.counts.metrics(out);
+    }
+
+    fn not_ready(&self) -> Option<String> {
+        self.ready.failure()
+    }
+}
