@@ -34,6 +34,12 @@ pub trait Source: Send {
     fn lag(&self) -> Vec<Lag> {
         Vec::new()
     }
+    /// Called once, when a stop is asked for: take nothing more in. What was taken in and cannot be
+    /// had again is given still: the loop reads on until a read adds nothing, for at most half of
+    /// its grace period. What can be had again is left, so that a stop waits for no backlog.
+    fn close(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
 }
 
 /// Where one dataset's records begin and end. Pure: the same bytes give the same boundaries.

@@ -106,6 +106,7 @@ pub struct Journal {
     backoff: Backoff,
     restart_at: Option<Instant>,
     deaths: u32,
+    closed: bool,
 }
 
 impl Journal {
@@ -126,6 +127,7 @@ impl Journal {
             backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
             restart_at: None,
             deaths: 0,
+            closed: false,
         }
     }
 
@@ -296,7 +298,7 @@ impl Source for Journal {
     }
 
     fn read(&mut self, batch: &mut Batch, mut wait: Duration) -> Result<(), SourceError> {
-        while !batch.is_full() {
+        while !self.closed && !batch.is_full() {
             let rest = &self.inbox[self.at..];
             let Some(entry) = export::entry(rest) else {
                 if !self.fill(wait)? {
@@ -323,6 +325,13 @@ impl Source for Journal {
     }
 
     fn release(&mut self, _through: BatchEnd) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    /// The journal gives the rest again after the next start.
+    fn close(&mut self) -> Result<(), SourceError> {
+        self.closed = true;
+        self.child = None;
         Ok(())
     }
 }

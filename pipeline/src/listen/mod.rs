@@ -8,8 +8,11 @@
 //!
 //! One small runtime serves every socket and hands chunks of records to the loop through one queue
 //! that is bounded by bytes. When the log is slow the queue fills, TCP and RELP senders wait, and
-//! the kernel drops datagrams and counts them for us.
+//! the kernel drops datagrams and counts them for us. A stop first closes what takes in and then
+//! reads what was taken: `closing` says in which order.
 
+mod closing;
+mod door;
 mod framing;
 mod inbox;
 mod lane;
@@ -36,16 +39,18 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 pub use settings::{ClientCertificate, ListenArgs};
 
+use closing::Leases;
+use door::{Door, Protocol};
 use lane::{Lane, Lanes};
 use queue::{Chunk, Queue};
 use udp::Drops;
 
 /// How often the kernel is asked for dropped datagrams.
 const DROPS_EVERY: Duration = Duration::from_secs(1);
-/// A client that has not finished its TLS handshake by then is turned away.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Connections that the kernel completes before we accept them.
 const BACKLOG: i32 = 1024;
+/// Answers that are due when the source is dropped have this long to leave.
+const LAST_ANSWERS_TIME: Duration = Duration::from_millis(200);
 
 /// What every socket shares.
 struct Shared {
@@ -98,12 +103,6 @@ fn now_ms() -> i64 {
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Protocol {
-    Syslog,
-    Relp,
-}
-
 enum Bound {
     Udp(tokio::net::UdpSocket),
     Stream(TcpListener, Protocol, Option<TlsAcceptor>),
@@ -127,6 +126,9 @@ pub struct Listen {
     unreleased: VecDeque<(BatchEnd, Arc<Lane>, u64)>,
     /// Lanes whose identity the loop has.
     identified: HashMap<SourceId, ()>,
+    leases: Leases,
+    /// The kernel's drops up to the close of the sockets that they were counted on.
+    dropped_at_close: u64,
     runtime: Runtime,
 }
 
@@ -166,6 +168,8 @@ impl Listen {
             rest: None,
             unreleased: VecDeque::new(),
             identified: HashMap::new(),
+            leases: Leases::new(),
+            dropped_at_close: 0,
             runtime,
         };
         listen.bind_all(args)?;
@@ -302,11 +306,31 @@ impl Listen {
             return;
         }
         self.drops_asked = Instant::now();
-        let tables = udp::kernel_tables();
-        let dropped = self.drops.iter_mut().map(|drops| drops.since_last(&tables)).sum();
+        let dropped = self.drops_now();
         if dropped > 0 {
             tracing::warn!(dropped, "the kernel dropped datagrams: the log is slower than senders");
             batch.count_dropped(dropped);
+        }
+    }
+
+    fn drops_now(&mut self) -> u64 {
+        let tables = udp::kernel_tables();
+        self.drops.iter_mut().map(|drops| drops.since_last(&tables)).sum()
+    }
+
+    /// The next chunk, waiting at most `wait` for it; after [`Source::close`] as long as one may
+    /// come, unless it is asked not to wait at all.
+    fn next(&mut self, wait: Duration) -> Option<Rest> {
+        if let Some(rest) = self.rest.take() {
+            return Some(rest);
+        }
+        loop {
+            // Asked first: what the last task added is in the queue before its lease is gone.
+            let more_may_come = self.leases.is_closed() && !self.leases.is_fed();
+            let chunk = self.shared.queue.pop(wait);
+            if chunk.is_some() || wait.is_zero() || !more_may_come {
+                return chunk.map(|chunk| Rest { chunk, at: 0 });
+            }
         }
     }
 }
@@ -320,11 +344,13 @@ impl Source for Listen {
                 .restore(position, |path, peer, source| shared.stream(source, path, peer, true));
         }
         for (bound, path) in self.bound.drain(..) {
+            let Some(lease) = self.leases.lease() else { break };
             let shared = Arc::clone(&self.shared);
             match bound {
-                Bound::Udp(socket) => self.runtime.spawn(udp::receive(socket, path, shared)),
+                Bound::Udp(socket) => self.runtime.spawn(udp::receive(socket, path, shared, lease)),
                 Bound::Stream(listener, protocol, acceptor) => {
-                    self.runtime.spawn(accept(listener, protocol, acceptor, path, shared))
+                    let door = Door { protocol, acceptor, path: path.into(), shared };
+                    self.runtime.spawn(door.keep(listener, lease))
                 }
             };
         }
@@ -338,12 +364,10 @@ impl Source for Listen {
     }
 
     fn read(&mut self, batch: &mut Batch, mut wait: Duration) -> Result<(), SourceError> {
+        batch.count_dropped(std::mem::take(&mut self.dropped_at_close));
         self.count_drops(batch);
         while !batch.is_full() {
-            let next = self.rest.take();
-            let next =
-                next.or_else(|| self.shared.queue.pop(wait).map(|chunk| Rest { chunk, at: 0 }));
-            let Some(mut rest) = next else { break };
+            let Some(mut rest) = self.next(wait) else { break };
             wait = Duration::ZERO;
             if !self.add(batch, &mut rest) {
                 self.rest = Some(rest);
@@ -364,6 +388,24 @@ impl Source for Listen {
             lane.release(end);
         }
         Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), SourceError> {
+        self.dropped_at_close = self.drops_now();
+        self.drops.clear();
+        self.bound.clear();
+        self.leases.close();
+        Ok(())
+    }
+}
+
+impl Drop for Listen {
+    fn drop(&mut self) {
+        if self.leases.is_closed() {
+            let ended = self.leases.ended();
+            let in_time = async { tokio::time::timeout(LAST_ANSWERS_TIME, ended).await };
+            let _ = self.runtime.block_on(in_time);
+        }
     }
 }
 
@@ -402,63 +444,4 @@ fn open(address: SocketAddr, kind: socket2::Type) -> std::io::Result<socket2::So
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
-}
-
-/// Takes connections while there are slots for them.
-async fn accept(
-    listener: TcpListener,
-    protocol: Protocol,
-    acceptor: Option<TlsAcceptor>,
-    path: String,
-    shared: Arc<Shared>,
-) {
-    let path: Arc<str> = path.into();
-    loop {
-        if shared.slots.available_permits() == 0 {
-            tracing::warn!(%path, "connections wait: --syslog-connections-max is reached");
-        }
-        let slot = Arc::clone(&shared.slots).acquire_owned().await;
-        let slot = slot.expect("the slots' semaphore is never closed");
-        let (socket, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, mostly: it passes when connections end.
-                tracing::warn!(%path, %error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60));
-        let _ = socket2::SockRef::from(&socket).set_tcp_keepalive(&keepalive);
-        let peer = peer.ip().to_canonical();
-        let (path, shared, acceptor) = (Arc::clone(&path), Arc::clone(&shared), acceptor.clone());
-        tokio::spawn(async move {
-            let _slot = slot;
-            let Some(acceptor) = acceptor else {
-                return serve(socket, protocol, &path, peer, &shared).await;
-            };
-            match tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(socket)).await {
-                Ok(Ok(socket)) => serve(socket, protocol, &path, peer, &shared).await,
-                Ok(Err(error)) => tracing::warn!(%path, %peer, %error, "TLS handshake failed"),
-                Err(_) => tracing::warn!(%path, %peer, "TLS handshake took too long"),
-            }
-        });
-    }
-}
-
-async fn serve(
-    socket: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-    protocol: Protocol,
-    path: &str,
-    peer: IpAddr,
-    shared: &Shared,
-) {
-    match protocol {
-        Protocol::Syslog => stream::receive(socket, path, peer, shared).await,
-        Protocol::Relp => {
-            if let Err(error) = session::converse(socket, path, peer, shared).await {
-                tracing::warn!(path, %peer, %error, "relp connection ended");
-            }
-        }
-    }
 }

@@ -77,6 +77,11 @@ pub(super) fn refuse(out: &mut Vec<u8>, transaction: u32) {
     respond(out, transaction, "500 command not offered");
 }
 
+/// Tells the client that no further frame will be taken.
+pub(super) fn leave(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"0 serverclose 0\n");
+}
+
 fn respond(out: &mut Vec<u8>, transaction: u32, data: &str) {
     out.extend_from_slice(format!("{transaction} rsp {} {data}\n", data.len()).as_bytes());
 }

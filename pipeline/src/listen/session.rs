@@ -11,6 +11,7 @@ use tahoe_seams::Part;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::Shared;
+use super::closing::Lease;
 use super::framing::strip;
 use super::inbox::Inbox;
 use super::lane::{self, Alignment, Lane};
@@ -58,6 +59,9 @@ struct Session<'a> {
     chunk: Chunk,
     held_bytes: usize,
     closing: bool,
+    lease: Lease,
+    /// Nothing more is taken in; what is given already is still answered.
+    stopping: bool,
 }
 
 impl Drop for Session<'_> {
@@ -77,6 +81,7 @@ pub(super) async fn converse(
     path: &str,
     peer: IpAddr,
     shared: &Shared,
+    lease: Lease,
 ) -> io::Result<()> {
     let mut session = Session {
         path,
@@ -91,6 +96,8 @@ pub(super) async fn converse(
         chunk: Chunk::default(),
         held_bytes: 0,
         closing: false,
+        lease,
+        stopping: false,
     };
     loop {
         let understood = session.take_frames();
@@ -102,6 +109,11 @@ pub(super) async fn converse(
             if let Phase::Settled { lane, .. } = &session.phase {
                 lane.settle();
             }
+            return socket.shutdown().await;
+        }
+        if session.stopping && session.due.is_empty() {
+            relp::leave(&mut session.answers);
+            session.answer(&mut socket).await?;
             return socket.shutdown().await;
         }
         if session.wait(&mut socket).await? == Wake::Ended {
@@ -130,11 +142,24 @@ impl Session<'_> {
         };
         let aligning = matches!(self.phase, Phase::Aligning(..));
         let pause = if aligning { QUIET } else { self.shared.idle_time };
+        if self.stopping {
+            if lane.is_none() {
+                return Ok(Wake::Ended);
+            }
+            released.await;
+            return Ok(Wake::Ready);
+        }
         tokio::select! {
             read = self.inbox.fill(socket) => {
                 return Ok(if read? == 0 { Wake::Ended } else { Wake::Ready });
             }
             () = released => return Ok(Wake::Ready),
+            () = self.lease.asked() => {
+                // The sender keeps what has no answer, so nothing more needs to be taken in.
+                self.lease.feeds_no_more();
+                self.stopping = true;
+                return Ok(Wake::Ready);
+            }
             () = tokio::time::sleep(pause) => {}
         }
         if aligning {
@@ -182,7 +207,7 @@ impl Session<'_> {
     }
 
     fn take_frames(&mut self) -> Result<(), String> {
-        while !self.closing {
+        while !self.closing && !self.stopping {
             if let Some((transaction, left, parts)) = self.frame {
                 if !self.take_data(transaction, left, parts)? {
                     return Ok(());

@@ -3,11 +3,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tahoe_seams::Stream;
 use tokio::io::AsyncRead;
 
 use super::Shared;
+use super::closing::{CLOSING_TIME, LAST_BYTES_TIME, Lease};
 use super::framing::{Decoder, Step};
 use super::inbox::Inbox;
 use super::queue::Chunk;
@@ -15,26 +17,41 @@ use super::queue::Chunk;
 /// Records are handed over when this many bytes are together, or when nothing more is there.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// Reads one connection to its end. What it leaves unfinished is a record too.
+/// Reads one connection to its end, or to the end of what it has sent when it is time to stop.
+/// What it leaves unfinished is a record too.
 pub(super) async fn receive(
     mut socket: impl AsyncRead + Unpin,
     path: &str,
     peer: IpAddr,
     shared: &Shared,
+    mut lease: Lease,
 ) {
     let stream = shared.connection_stream(path, peer);
     let mut inbox = Inbox::new(Arc::clone(&shared.growth));
     let mut decoder = Decoder::default();
     let mut next = 0;
+    let mut closing: Option<Instant> = None;
     loop {
-        let ended = match tokio::time::timeout(shared.idle_time, inbox.fill(&mut socket)).await {
+        let pause = closing.map_or(shared.idle_time, |until| {
+            until.saturating_duration_since(Instant::now()).min(LAST_BYTES_TIME)
+        });
+        let filled = tokio::select! {
+            filled = tokio::time::timeout(pause, inbox.fill(&mut socket)) => filled,
+            () = lease.asked(), if closing.is_none() => {
+                closing = Some(Instant::now() + CLOSING_TIME);
+                continue;
+            }
+        };
+        let ended = match filled {
             Ok(Ok(read)) => read == 0,
             Ok(Err(error)) => {
                 tracing::debug!(path, %peer, %error, "connection broke");
                 true
             }
             Err(_) => {
-                tracing::info!(path, %peer, "connection closed: silent for --syslog-idle-time");
+                if closing.is_none() {
+                    tracing::info!(path, %peer, "connection closed: silent for --syslog-idle-time");
+                }
                 true
             }
         };

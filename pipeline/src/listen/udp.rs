@@ -6,11 +6,13 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tahoe_seams::{Part, Stream};
 use tokio::net::UdpSocket;
 
 use super::Shared;
+use super::closing::{CLOSING_TIME, Lease};
 use super::framing::strip;
 use super::queue::Chunk;
 
@@ -33,38 +35,62 @@ struct Peers {
     tick: u64,
 }
 
-/// Reads datagrams until the listener is dropped.
-pub(super) async fn receive(socket: UdpSocket, path: String, shared: Arc<Shared>) {
+/// Reads datagrams until it is time to stop, and then those that the kernel holds already.
+pub(super) async fn receive(
+    socket: UdpSocket,
+    path: String,
+    shared: Arc<Shared>,
+    mut lease: Lease,
+) {
     let mut peers = Peers { path, by_address: HashMap::new(), tick: 0 };
-    let mut buffer = Vec::with_capacity(DATAGRAM_BYTES_MAX);
+    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
-        if let Err(error) = socket.readable().await {
+        let readable = tokio::select! {
+            readable = socket.readable() => readable,
+            () = lease.asked() => break,
+        };
+        if let Err(error) = readable {
             tracing::warn!(%error, "udp socket failed");
             return;
         }
-        let chunk = peers.gather(&socket, &mut buffer, &shared);
+        let chunk = peers.gather(&mut buffer, &shared, |buffer| socket.try_recv_from(buffer));
         if !chunk.is_empty() {
             shared.queue.push(chunk).await;
         }
+    }
+    // Without the runtime between, which may not know yet of what came last.
+    let Ok(socket) = socket.into_std() else { return };
+    let until = Instant::now() + CLOSING_TIME;
+    while Instant::now() < until {
+        let chunk = peers.gather(&mut buffer, &shared, |buffer| socket.recv_from(buffer));
+        if chunk.is_empty() {
+            break;
+        }
+        shared.queue.push(chunk).await;
     }
 }
 
 impl Peers {
     /// Takes what is there now, up to the size of a chunk.
-    fn gather(&mut self, socket: &UdpSocket, buffer: &mut Vec<u8>, shared: &Shared) -> Chunk {
+    fn gather(
+        &mut self,
+        buffer: &mut [u8],
+        shared: &Shared,
+        receive: impl Fn(&mut [u8]) -> io::Result<(usize, SocketAddr)>,
+    ) -> Chunk {
         self.tick += 1;
         let mut chunk = Chunk { read_at_ms: super::now_ms(), ..Chunk::default() };
         let mut indices: HashMap<IpAddr, u32> = HashMap::new();
         let mut last: Option<(IpAddr, u32)> = None;
         while chunk.bytes.len() < CHUNK_BYTES {
-            buffer.clear();
-            let sender: SocketAddr = match socket.try_recv_buf_from(buffer) {
-                Ok((_, sender)) => sender,
+            let (length, sender) = match receive(buffer) {
+                Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // An ICMP answer to nothing that we sent; the next datagram is not affected.
                 Err(_) => continue,
             };
-            let text = &buffer[..strip(buffer)];
+            let datagram = &buffer[..length];
+            let text = &datagram[..strip(datagram)];
             if text.is_empty() {
                 continue;
             }

@@ -145,30 +145,67 @@ impl Producer<'_> {
     fn run(&mut self, stop: &Stop, ownership: &dyn Ownership) -> Result<(), ProduceError> {
         let mut batch = Batch::new(BATCH_BYTES);
         while !stop.is_asked() {
-            if let Some(lost) = ownership.lost() {
-                return Err(lost.into());
-            }
-            self.collect(Duration::ZERO)?;
-            self.store_if_idle()?;
-            self.report_lag();
-            // With something in flight its acknowledgement is the next event, in milliseconds.
-            let wait = if self.flights.is_empty() { 100 } else { 5 };
-            let read = self.source.read(&mut batch, Duration::from_millis(wait));
-            if !batch.is_empty() {
-                self.send(&batch)?;
-                batch.next();
-            }
-            read?;
+            self.turn(&mut batch, ownership)?;
             while self.flights.len() >= FLIGHTS_MAX && !stop.is_urgent() {
                 self.collect(Duration::from_millis(100))?;
             }
         }
-        self.finish(stop)
+        let deadline = Instant::now() + self.settings.grace;
+        let drained = self.drain(&mut batch, stop, ownership);
+        if let Some(lost) = ownership.lost() {
+            return Err(lost.into());
+        }
+        // An error of the source concerns what it did not give, not what is in flight.
+        self.finish(deadline, stop)?;
+        drained
     }
 
-    /// Waits for what is in flight, within the grace period, and stores where to resume.
-    fn finish(&mut self, stop: &Stop) -> Result<(), ProduceError> {
-        let deadline = Instant::now() + self.settings.grace;
+    /// Reads once and sends what came; true if anything did.
+    fn turn(&mut self, batch: &mut Batch, ownership: &dyn Ownership) -> Result<bool, ProduceError> {
+        if let Some(lost) = ownership.lost() {
+            return Err(lost.into());
+        }
+        self.collect(Duration::ZERO)?;
+        self.store_if_idle()?;
+        self.report_lag();
+        // With something in flight its acknowledgement is the next event, in milliseconds.
+        let wait = if self.flights.is_empty() { 100 } else { 5 };
+        let read = self.source.read(batch, Duration::from_millis(wait));
+        let came = !batch.is_empty();
+        if came {
+            self.send(batch)?;
+            batch.next();
+        }
+        read?;
+        Ok(came)
+    }
+
+    /// Closes the source and reads what it still holds. Half of the grace period is left for the
+    /// acknowledgements.
+    fn drain(
+        &mut self,
+        batch: &mut Batch,
+        stop: &Stop,
+        ownership: &dyn Ownership,
+    ) -> Result<(), ProduceError> {
+        let deadline = Instant::now() + self.settings.grace / 2;
+        let in_time = || Instant::now() < deadline && !stop.is_urgent();
+        self.source.close()?;
+        while in_time() {
+            if self.flights.len() >= FLIGHTS_MAX {
+                self.collect(Duration::from_millis(50))?;
+            } else if !self.turn(batch, ownership)? {
+                return Ok(());
+            }
+        }
+        tracing::warn!(
+            "stopped before everything that was taken in was read: raise --grace-seconds"
+        );
+        Ok(())
+    }
+
+    /// Waits until `deadline` for what is in flight, and stores where to resume.
+    fn finish(&mut self, deadline: Instant, stop: &Stop) -> Result<(), ProduceError> {
         while !self.flights.is_empty() && Instant::now() < deadline && !stop.is_urgent() {
             self.collect(Duration::from_millis(50))?;
         }

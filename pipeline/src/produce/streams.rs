@@ -217,9 +217,12 @@ impl Streams {
     ) -> Result<(), LogError> {
         let mut changes: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
         for source in forgotten {
-            self.states.remove(source);
-            self.recovered.remove(source);
-            changes.push((key(&self.owner, *source), None));
+            let state = self.states.remove(source);
+            let recovered = self.recovered.remove(source);
+            // Of a stream that cannot be resumed nothing was stored, so there is nothing to remove.
+            if recovered.is_some() || state.is_some_and(|state| state.stream.resumable) {
+                changes.push((key(&self.owner, *source), None));
+            }
         }
         let resumable = self.states.values_mut().filter(|state| state.stream.resumable);
         for state in resumable.filter(|state| state.unstored || (clean && !state.position.clean)) {

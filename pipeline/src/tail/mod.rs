@@ -71,6 +71,7 @@ pub struct Tail {
     undecided: HashMap<PathBuf, (u64, Duration)>,
     lag: Vec<Lag>,
     carried: Vec<u8>,
+    closed: bool,
 }
 
 struct Set {
@@ -128,6 +129,7 @@ impl Tail {
             undecided: HashMap::new(),
             lag: Vec::new(),
             carried: Vec::new(),
+            closed: false,
         })
     }
 
@@ -254,7 +256,7 @@ impl Source for Tail {
 
     fn read(&mut self, batch: &mut Batch, wait: Duration) -> Result<(), SourceError> {
         let until = Instant::now() + wait;
-        loop {
+        while !self.closed {
             self.scan_if_due();
             self.round(batch);
             let left = until.saturating_duration_since(Instant::now());
@@ -263,6 +265,7 @@ impl Source for Tail {
             }
             self.wait(left);
         }
+        Ok(())
     }
 
     /// Nothing to acknowledge: a file keeps its bytes.
@@ -272,5 +275,11 @@ impl Source for Tail {
 
     fn lag(&self) -> Vec<Lag> {
         self.lag.clone()
+    }
+
+    /// The rest of a file can be read after the next start.
+    fn close(&mut self) -> Result<(), SourceError> {
+        self.closed = true;
+        Ok(())
     }
 }
