@@ -1,10 +1,12 @@
 //! A line that begins with a space or tab belongs to the record before it, so a record ends only
-//! where the next line's first byte is known; until then it is open.
+//! where the next line's first byte is known; until then it is open. An entry of the systemd
+//! journal says itself where it ends.
 
 use memchr::memchr;
 use tahoe_seams::{Cut, Framer};
 
 use super::envelope;
+use super::journal::{self, Extent};
 
 /// Lines, each with the indented ones after it. Carries the text of the last stamp.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +19,15 @@ impl Framer for SyslogFramer {
             [b'\r', b'\n', ..] => return Cut::Blank { end: 2 },
             [b'\r'] if ended => return Cut::Blank { end: 1 },
             _ => {}
+        }
+        match journal::extent(bytes) {
+            Extent::Whole { text, end } => return Cut::Record { text, end, orphan: false },
+            Extent::Open if !ended => return Cut::Partial,
+            Extent::Open => {
+                let text = bytes.strip_suffix(b"\n").unwrap_or(bytes).len();
+                return Cut::Record { text, end: bytes.len(), orphan: false };
+            }
+            Extent::None => {}
         }
         // The last byte seen may be a line end whose next line was not there yet.
         let mut at = scanned.saturating_sub(1);
@@ -53,7 +64,7 @@ impl Framer for SyslogFramer {
 /// The length without a carriage return, and whether the record has no time of its own.
 fn record(bytes: &[u8]) -> (usize, bool) {
     let text = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    (text.len(), envelope::head(text, 0).stamp.is_none())
+    (text.len(), envelope::head(text, 0).stamp.is_none() && !journal::is_entry(text))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Syslog of any program: RFC 5424 and RFC 3164, from files and sockets. Records about logins and
+//! Syslog of any program: RFC 5424 and RFC 3164, from files and sockets, and entries of the systemd
+//! journal. Records about logins and
 //! rights go to `system.auth`, the kernel's to `system.kern`.
 //!
 //! <https://www.rfc-editor.org/rfc/rfc5424>, <https://www.rfc-editor.org/rfc/rfc3164>, and the
@@ -6,6 +7,7 @@
 
 mod envelope;
 mod framer;
+mod journal;
 mod parser;
 mod structured;
 

@@ -3,6 +3,7 @@
 use tahoe_seams::{Record, Rejection};
 
 use super::envelope::{self, Envelope};
+use super::journal;
 use crate::datasets::{system_auth, system_kern};
 use crate::time::Stamp;
 use crate::{Event, Parser, Value, fields};
@@ -46,8 +47,11 @@ const AUTHPRIV: u8 = 10;
 
 impl Parser for SyslogLine {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
-        let text = event.text(record.bytes);
-        let envelope = Envelope::parse(text, record.read_at_ms, event)?;
+        let entry = journal::entry(record, event)?;
+        let envelope = match &entry {
+            Some(entry) => entry.envelope,
+            None => Envelope::parse(event.text(record.bytes), record.read_at_ms, event)?,
+        };
         match envelope.stamp {
             Some(stamp) => event.time(stamp),
             None => event.time_assumed(self.stamp(record.context, record.read_at_ms)),
@@ -57,6 +61,9 @@ impl Parser for SyslogLine {
             Family::Any => family_of(&envelope, name),
             configured => configured,
         };
+        if let Some(entry) = &entry {
+            entry.finish(family, event);
+        }
         match family {
             Family::Auth => {
                 if self.family == Family::Any {
@@ -86,14 +93,8 @@ impl Parser for SyslogLine {
 /// Sets what does not depend on the message. Gives the program's name.
 fn common<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) -> &'a str {
     if let Some(priority) = envelope.priority {
-        let (facility, severity) = (priority >> 3, priority & 7);
-        let (severity_name, level) = SEVERITIES[usize::from(severity)];
         event.set(fields::log::syslog::PRIORITY, priority);
-        event.set(fields::log::syslog::facility::CODE, facility);
-        event.set(fields::log::syslog::facility::NAME, FACILITIES[usize::from(facility)]);
-        event.set(fields::log::syslog::severity::CODE, severity);
-        event.set(fields::log::syslog::severity::NAME, severity_name);
-        event.set(fields::log::LEVEL, level);
+        codes(Some(priority >> 3), Some(priority & 7), event);
     } else if let Some(level) = envelope.level {
         event.set(fields::log::LEVEL, event.lower_case(level));
     }
@@ -127,6 +128,20 @@ fn common<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) -> &'a str {
         event.set(fields::MESSAGE, envelope.message);
     }
     name
+}
+
+/// Sets facility (0 to 23) and severity (0 to 7), as far as they are known, by code and name.
+pub(super) fn codes(facility: Option<u8>, severity: Option<u8>, event: &mut Event<'_>) {
+    if let Some(facility) = facility {
+        event.set(fields::log::syslog::facility::CODE, facility);
+        event.set(fields::log::syslog::facility::NAME, FACILITIES[usize::from(facility)]);
+    }
+    if let Some(severity) = severity {
+        let (name, level) = SEVERITIES[usize::from(severity)];
+        event.set(fields::log::syslog::severity::CODE, severity);
+        event.set(fields::log::syslog::severity::NAME, name);
+        event.set(fields::log::LEVEL, level);
+    }
 }
 
 /// The header's parts by their own names.
