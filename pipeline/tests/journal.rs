@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use tahoe_pipeline::journal::{Journal, JournalArgs};
-use tahoe_pipeline::seams::{Batch, Known, Origin, Source, Stream};
+use tahoe_pipeline::seams::{
+    Batch, Conditions, Events, Known, Origin, Record, RecordId, Source, Stream,
+};
 
 const REMOTE: &str = "/lib/systemd/systemd-journal-remote";
 
@@ -146,6 +148,36 @@ fn a_vacuumed_cursor_stops_with_the_setting_or_is_skipped() {
     let mut skipping = journal(&[&flags[..], &["--journal-lost-cursor", "skip"]].concat());
     skipping.resume(vec![known]).expect("it resumes");
     assert!(read(&mut skipping, 2).texts[0].windows(8).any(|bytes| bytes == b"entry 10"));
+}
+
+#[test]
+fn an_entry_that_was_read_becomes_an_event_of_the_dataset_of_syslog() {
+    let (_folder, file) = place();
+    if !write_entries(&file, 0, 1) {
+        return;
+    }
+    let flag = file.display().to_string();
+    let mut journal = journal(&["--journal-file", &flag, "--journal-start-at", "beginning"]);
+    journal.resume(Vec::new()).expect("nothing to resume");
+    let entry = read(&mut journal, 1);
+    let origin = Origin { host: "h".into(), path: "journal:".into(), ..Origin::default() };
+    let record = Record {
+        bytes: &entry.texts[0],
+        id: RecordId::default(),
+        origin: &origin,
+        start: entry.spans[0].0,
+        read_at_ms: 0,
+        context: &[],
+        part: None,
+    };
+    let dataset = tahoe_schemas::datasets::find("system.syslog").expect("it is there");
+    let mut events = Events::default();
+    let done = dataset.normalizer.normalize(&record, &Conditions::default(), &mut events);
+    done.expect("it is an entry");
+    let event = events.documents().next().expect("one event");
+    let event: serde_json::Value = serde_json::from_slice(event).expect("JSON");
+    assert_eq!(event["@timestamp"], "2023-11-14T22:13:20.000000Z");
+    assert_eq!(event["message"], "entry 0\n\nwith \u{1} lines");
 }
 
 #[test]

@@ -35,7 +35,7 @@ const DEATHS_QUIET: u32 = 3;
 /// Whether and how the systemd journal is read.
 #[derive(Clone, Debug, clap::Args)]
 pub struct JournalArgs {
-    /// Read the systemd journal
+    /// Read the systemd journal (which naming files or a folder of it does as well)
     #[arg(long, env = "TAHOE_JOURNAL")]
     pub journal: bool,
 
@@ -68,6 +68,28 @@ pub struct JournalArgs {
         default_value = "journalctl"
     )]
     pub journal_command: PathBuf,
+}
+
+impl JournalArgs {
+    /// True if a journal is to be read.
+    pub fn is_asked_for(&self) -> bool {
+        self.journal || !self.is_own()
+    }
+
+    /// True if it is the machine's own.
+    pub fn is_own(&self) -> bool {
+        self.journal_file.is_empty() && self.journal_directory.is_none()
+    }
+
+    /// `journal:` and what is read: a folder, the first file, nothing for the machine's own.
+    pub fn path(&self) -> String {
+        let named = match (&self.journal_directory, self.journal_file.first()) {
+            (Some(folder), _) => folder.display().to_string(),
+            (None, Some(file)) => file.display().to_string(),
+            (None, None) => String::new(),
+        };
+        format!("journal:{named}")
+    }
 }
 
 /// Where reading begins if the journal was never read.
@@ -131,21 +153,11 @@ impl Journal {
         }
     }
 
-    /// `journal:` and what is read.
-    fn path(&self) -> String {
-        let named = match (&self.args.journal_directory, self.args.journal_file.first()) {
-            (Some(folder), _) => folder.display().to_string(),
-            (None, Some(file)) => file.display().to_string(),
-            (None, None) => String::new(),
-        };
-        format!("journal:{named}")
-    }
-
     fn stream(&mut self, source: SourceId) -> (Arc<Stream>, u64) {
         if let Some((stream, next)) = self.streams.get(&source) {
             return (Arc::clone(stream), *next);
         }
-        let path = self.path();
+        let path = self.args.path();
         let stream = Arc::new(Stream {
             key: format!("{} {path}", self.template.origin.host).into_bytes(),
             origin: Origin { source, path, ..self.template.origin.clone() },
@@ -271,7 +283,7 @@ impl Journal {
 
 impl Source for Journal {
     fn resume(&mut self, known: Vec<Known>) -> Result<(), SourceError> {
-        let path = self.path();
+        let path = self.args.path();
         for position in known {
             if position.identity.get("journal").and_then(|path| path.as_str()) != Some(&path) {
                 continue;

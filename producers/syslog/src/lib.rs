@@ -1,8 +1,9 @@
-//! Syslog: the machine's own log files, and what other machines send.
+//! Syslog: the machine's own log files or journal, and what other machines send.
 
 use std::fs::File;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use tahoe_pipeline::journal::{Journal, JournalArgs};
 use tahoe_pipeline::listen::{Listen, ListenArgs};
 use tahoe_pipeline::seams::{Origin, Stream};
 use tahoe_pipeline::service::{Place, Planned, Producer, path_set, plan_files};
@@ -26,6 +27,8 @@ const SYSTEM_FILES: [(&str, [&str; 2]); 3] = [
 struct SyslogArgs {
     #[command(flatten)]
     listen: ListenArgs,
+    #[command(flatten)]
+    journal: JournalArgs,
     /// Leave this machine's own logs alone and open no socket unless asked
     #[arg(long, env = "TAHOE_NO_SYSTEM")]
     no_system: bool,
@@ -52,11 +55,18 @@ impl Producer for Syslog {
         let mut args = SyslogArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
         args.listen.syslog.retain(|address| !address.is_empty());
         let mut planned = Vec::new();
+        // What rsyslog writes to the machine's files is in its journal already.
+        let own_journal = args.journal.is_asked_for() && args.journal.is_own();
         if !args.no_system {
-            planned.extend(system_files(place)?);
+            if !own_journal {
+                planned.extend(system_files(place)?);
+            }
             if !args.listen.is_asked_for() {
                 args.listen.syslog.push(ADDRESS.to_owned());
             }
+        }
+        if args.journal.is_asked_for() {
+            planned.push(journal(args.journal, place));
         }
         if args.listen.is_asked_for() {
             planned.push(listener(args.listen, place));
@@ -92,33 +102,40 @@ fn system_files(place: &Place) -> Result<Option<Planned>, String> {
     Ok(Some(planned))
 }
 
-fn listener(args: ListenArgs, place: &Place) -> Planned {
-    let topic = place.topic.clone().unwrap_or_else(|| "syslog_logs".to_owned());
-    let template = Stream {
-        origin: Origin {
-            dataset: "system.syslog".to_owned(),
-            namespace: place.namespace.clone(),
-            host: place.host.clone(),
-            time_zone: place.time_zone.clone(),
-            labels: place.labels.clone(),
-            tags: place.tags.clone(),
-            ..Origin::default()
-        },
-        topic: topic.clone(),
-        key: Vec::new(),
-        resumable: false,
+/// What every stream that is not a file has in common.
+fn template(place: &Place) -> Stream {
+    let origin = Origin {
+        dataset: "system.syslog".to_owned(),
+        namespace: place.namespace.clone(),
+        host: place.host.clone(),
+        time_zone: place.time_zone.clone(),
+        labels: place.labels.clone(),
+        tags: place.tags.clone(),
+        ..Origin::default()
     };
+    let topic = place.topic.clone().unwrap_or_else(|| "syslog_logs".to_owned());
+    Stream { origin, topic, key: Vec::new(), resumable: false }
+}
+
+fn journal(args: JournalArgs, place: &Place) -> Planned {
+    let place = place.clone();
+    let instead = if args.is_own() { ", in place of the files that repeat it" } else { "" };
+    Planned {
+        name: "journal".to_owned(),
+        notes: vec![format!("reading {}{instead}", args.path())],
+        topics: vec![template(&place).topic],
+        open: Box::new(move || Ok(Box::new(Journal::new(&args, template(&place))))),
+    }
+}
+
+fn listener(args: ListenArgs, place: &Place) -> Planned {
+    let place = place.clone();
     let all = [&args.syslog, &args.syslog_tls, &args.syslog_relp, &args.syslog_relp_tls];
     let addresses: Vec<_> = all.into_iter().flatten().map(String::as_str).collect();
     Planned {
         name: "syslog".to_owned(),
         notes: vec![format!("listening for syslog on {}", addresses.join(", "))],
-        topics: vec![topic],
-        open: Box::new(move || {
-            let origin = template.origin.clone();
-            let (topic, key) = (template.topic.clone(), Vec::new());
-            let template = Stream { origin, topic, key, resumable: false };
-            Ok(Box::new(Listen::bind(&args, template)?))
-        }),
+        topics: vec![template(&place).topic],
+        open: Box::new(move || Ok(Box::new(Listen::bind(&args, template(&place))?))),
     }
 }
