@@ -20,16 +20,17 @@ const EMBEDDED_PARTITIONS: u32 = 1;
 
 /// Where records and events are kept.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Embedded log and store")]
 pub struct BackendArgs {
     /// Folder of the embedded log and store, and of the samples
     #[arg(long, env = "TAHOE_DATA", default_value = "./tahoe-data", value_name = "PATH")]
     pub data: PathBuf,
-    /// Kafka, instead of the embedded log.
-    #[command(flatten)]
-    pub kafka: KafkaArgs,
     /// The embedded log.
     #[command(flatten)]
     pub embedded: EmbeddedSettings,
+    /// Kafka, instead of the embedded log.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
     /// Elasticsearch, instead of the embedded store.
     #[command(flatten)]
     pub elasticsearch: ElasticsearchArgs,

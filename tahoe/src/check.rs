@@ -15,13 +15,13 @@ use crate::up;
 /// Settings of the command beside those of the producers.
 #[derive(Args)]
 struct CheckArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     sources: SourceArgs,
     #[command(flatten)]
     backends: BackendArgs,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 /// The command with every producer's settings.

@@ -20,15 +20,15 @@ use crate::backends::BackendArgs;
 /// Example: tahoe setup --kafka 127.0.0.1:9092 --elasticsearch http://127.0.0.1:9200
 #[derive(Args)]
 pub struct SetupArgs {
+    /// Print one JSON object: {"topics": […], "data_streams": […]}
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     sources: SourceArgs,
     #[command(flatten)]
     backends: BackendArgs,
     #[command(flatten)]
     process: ProcessArgs,
-    /// Print one JSON object: {"topics": […], "data_streams": […]}
-    #[arg(long)]
-    json: bool,
 }
 
 /// Runs the command.

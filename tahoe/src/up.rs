@@ -25,14 +25,6 @@ use crate::view::{Pipeline, View};
 /// Settings of the command beside those of the producers.
 #[derive(Args)]
 pub struct UpArgs {
-    #[command(flatten)]
-    sources: SourceArgs,
-    #[command(flatten)]
-    backends: BackendArgs,
-    #[command(flatten)]
-    transform: TransformArgs,
-    #[command(flatten)]
-    process: ProcessArgs,
     /// Add a live feed of sample lines, so that a bare machine shows something too
     #[arg(long)]
     sample: bool,
@@ -42,6 +34,14 @@ pub struct UpArgs {
     /// Print a summary as the last line of stdout
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    sources: SourceArgs,
+    #[command(flatten)]
+    backends: BackendArgs,
+    #[command(flatten)]
+    transform: TransformArgs,
+    #[command(flatten)]
+    process: ProcessArgs,
 }
 
 /// The command with every producer's settings.
