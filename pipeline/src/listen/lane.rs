@@ -12,11 +12,17 @@
 //! its position, and `recover` adds those of records found beyond it. A record that a dead run's
 //! socket still delivers later has the same sequence, bytes and segment as its repetition, and so
 //! the same id.
+//!
+//! A lane that had no connection for `--syslog-relp-forget-after` is forgotten, and its position
+//! with it; until then a sender may come back and repeat what it has no answer for. When it had its
+//! last connection is kept with its position, to a tenth of that time, so a restart does not begin
+//! the time anew.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tahoe_seams::{Known, SourceId, Stream};
 use tokio::sync::Notify;
@@ -24,6 +30,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes of one hash in the carried context (little endian).
 const HASH_BYTES: usize = 8;
+/// Lanes that are kept: with the default window of 1,024 records, 64 MiB of hashes at most.
+const LANES_MAX: usize = 8192;
 
 /// The hash that stands for a record when it comes again.
 pub(super) fn hash(record: &[u8]) -> u64 {
@@ -40,12 +48,14 @@ pub(super) fn carry(record: &[u8], context: &mut Vec<u8>, window: usize) {
 /// One conversation with one sender.
 pub(super) struct Lane {
     pub(super) stream: Arc<Stream>,
-    pub(super) identity: serde_json::Value,
     tail: Mutex<Tail>,
     released: AtomicU64,
     changed: Notify,
     busy: AtomicBool,
     used: AtomicU64,
+    /// Milliseconds since the epoch at which it had a connection last, and what was told of that.
+    seen_ms: AtomicI64,
+    told_ms: AtomicI64,
 }
 
 #[derive(Default)]
@@ -57,6 +67,26 @@ struct Tail {
 }
 
 impl Lane {
+    fn new(stream: Arc<Stream>, tail: Tail, seen_ms: i64) -> Self {
+        Self {
+            stream,
+            released: AtomicU64::new(tail.next),
+            tail: Mutex::new(tail),
+            changed: Notify::new(),
+            busy: AtomicBool::new(false),
+            used: AtomicU64::new(0),
+            seen_ms: AtomicI64::new(seen_ms),
+            told_ms: AtomicI64::new(seen_ms),
+        }
+    }
+
+    /// What is kept with its position.
+    pub(super) fn identity(&self) -> serde_json::Value {
+        let origin = &self.stream.origin;
+        let seen_ms = self.seen_ms.load(Ordering::Acquire);
+        serde_json::json!({ "relp": origin.path, "peer": origin.peer, "seen_ms": seen_ms })
+    }
+
     /// Takes the next sequence number for a record with this hash.
     pub(super) fn append(&self, hash: u64, window: usize) -> u64 {
         let mut tail = self.tail();
@@ -103,13 +133,19 @@ impl Lane {
     }
 
     /// Lets the next connection of this sender go on here.
-    pub(super) fn free(&self) {
+    pub(super) fn free(&self, now_ms: i64) {
+        self.seen_ms.store(now_ms, Ordering::Release);
         self.busy.store(false, Ordering::Release);
     }
 
     fn take(&self, tick: u64) -> bool {
         self.used.store(tick, Ordering::Release);
         !self.busy.swap(true, Ordering::AcqRel)
+    }
+
+    /// Takes it for good, if no connection has it and all of it is durable.
+    fn retire(&self) -> bool {
+        self.released() >= self.next() && !self.busy.swap(true, Ordering::AcqRel)
     }
 
     fn tail(&self) -> MutexGuard<'_, Tail> {
@@ -165,17 +201,64 @@ type ByPeer = HashMap<(String, IpAddr), Vec<Arc<Lane>>>;
 pub(super) struct Lanes {
     by_peer: Mutex<ByPeer>,
     tick: AtomicU64,
+    forget_after_ms: i64,
+}
+
+/// What became of lanes with time.
+#[derive(Default)]
+pub(super) struct Swept {
+    /// They had a connection since their identity was told last.
+    pub(super) seen: Vec<Arc<Lane>>,
+    /// They are gone.
+    pub(super) forgotten: Vec<SourceId>,
 }
 
 impl Lanes {
-    pub(super) fn new() -> Self {
-        Self { by_peer: Mutex::default(), tick: AtomicU64::new(1) }
+    pub(super) fn new(forget_after: Duration) -> Self {
+        let forget_after_ms = i64::try_from(forget_after.as_millis()).unwrap_or(i64::MAX);
+        Self { by_peer: Mutex::default(), tick: AtomicU64::new(1), forget_after_ms }
+    }
+
+    /// Forgets lanes that had no connection for too long, and those seen longest ago if there are
+    /// too many.
+    pub(super) fn sweep(&self, now_ms: i64) -> Swept {
+        let mut swept = Swept::default();
+        let mut by_peer = self.lock();
+        let mut oldest_ms = now_ms.saturating_sub(self.forget_after_ms);
+        let mut seen: Vec<i64> = Vec::new();
+        for lane in by_peer.values().flatten() {
+            if lane.busy.load(Ordering::Acquire) {
+                lane.seen_ms.store(now_ms, Ordering::Release);
+            }
+            seen.push(lane.seen_ms.load(Ordering::Acquire));
+        }
+        if let Some(over) = seen.len().checked_sub(LANES_MAX).filter(|over| *over > 0) {
+            tracing::warn!(over, "too many relp senders to remember: those seen longest ago go");
+            oldest_ms = oldest_ms.max(*seen.select_nth_unstable(over - 1).1);
+        }
+        by_peer.retain(|_, lanes| {
+            lanes.retain(|lane| {
+                let seen_ms = lane.seen_ms.load(Ordering::Acquire);
+                if seen_ms <= oldest_ms && lane.retire() {
+                    swept.forgotten.push(lane.stream.origin.source);
+                    return false;
+                }
+                if seen_ms - lane.told_ms.load(Ordering::Acquire) >= self.forget_after_ms / 10 {
+                    lane.told_ms.store(seen_ms, Ordering::Release);
+                    swept.seen.push(Arc::clone(lane));
+                }
+                true
+            });
+            !lanes.is_empty()
+        });
+        swept
     }
 
     /// Puts back a lane of an earlier run. `stream` makes its stream from path and peer.
     pub(super) fn restore(
         &self,
         known: &Known,
+        now_ms: i64,
         stream: impl FnOnce(&str, IpAddr, SourceId) -> Arc<Stream>,
     ) {
         let text = |name: &str| known.identity.get(name).and_then(|value| value.as_str());
@@ -184,15 +267,10 @@ impl Lanes {
         let hashes = known.context.chunks_exact(HASH_BYTES);
         let hashes = hashes
             .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("chunks of just this length")));
-        let lane = Lane {
-            stream: stream(path, peer, known.source),
-            identity: known.identity.clone(),
-            tail: Mutex::new(Tail { next: known.next, hashes: hashes.collect() }),
-            released: AtomicU64::new(known.next),
-            changed: Notify::new(),
-            busy: AtomicBool::new(false),
-            used: AtomicU64::new(0),
-        };
+        let tail = Tail { next: known.next, hashes: hashes.collect() };
+        let seen_ms = known.identity.get("seen_ms").and_then(serde_json::Value::as_i64);
+        let stream = stream(path, peer, known.source);
+        let lane = Lane::new(stream, tail, seen_ms.unwrap_or(now_ms));
         self.lock().entry((path.to_owned(), peer)).or_default().push(Arc::new(lane));
     }
 
@@ -222,6 +300,7 @@ impl Lanes {
         &self,
         path: &str,
         peer: IpAddr,
+        now_ms: i64,
         stream: impl FnOnce() -> Arc<Stream>,
     ) -> Arc<Lane> {
         let tick = self.tick.fetch_add(1, Ordering::Relaxed);
@@ -232,18 +311,8 @@ impl Lanes {
         if let Some(lane) = by_use.into_iter().find(|lane| lane.take(tick)) {
             return Arc::clone(lane);
         }
-        let identity = serde_json::json!({
-            "relp": path, "peer": peer.to_string(), "lane": known.len(),
-        });
-        let lane = Arc::new(Lane {
-            stream: stream(),
-            identity,
-            tail: Mutex::default(),
-            released: AtomicU64::new(0),
-            changed: Notify::new(),
-            busy: AtomicBool::new(true),
-            used: AtomicU64::new(tick),
-        });
+        let lane = Arc::new(Lane::new(stream(), Tail::default(), now_ms));
+        lane.take(tick);
         known.push(Arc::clone(&lane));
         lane
     }
@@ -259,14 +328,18 @@ mod tests {
 
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
+    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR_MS: i64 = 3_600_000;
+
     fn lanes_holding(records: &[u64]) -> Lanes {
-        let lanes = Lanes::new();
+        let lanes = Lanes::new(HOUR);
         let context: Vec<u8> = records.iter().flat_map(|hash| hash.to_le_bytes()).collect();
-        let identity = serde_json::json!({"relp": "relp://a", "peer": PEER.to_string(), "lane": 0});
+        let identity =
+            serde_json::json!({"relp": "relp://a", "peer": PEER.to_string(), "seen_ms": 0});
         let source = SourceId([1; 16]);
         let next = 100 + records.len() as u64;
         let known = Known { source, generation: 0, next, context, identity };
-        lanes.restore(&known, |_, _, _| stream());
+        lanes.restore(&known, 0, |_, _, _| stream());
         lanes
     }
 
@@ -302,12 +375,62 @@ mod tests {
     #[test]
     fn a_lane_goes_on_for_the_next_connection_and_a_second_one_gets_its_own() {
         let lanes = lanes_holding(&[1]);
-        let first = lanes.take("relp://a", PEER, stream);
+        let first = lanes.take("relp://a", PEER, 0, stream);
         assert_eq!((first.append(9, 2), first.append(8, 2)), (101, 102));
         assert_eq!(first.carried(102), 9u64.to_le_bytes());
-        let second = lanes.take("relp://a", PEER, stream);
+        let second = lanes.take("relp://a", PEER, 0, stream);
         assert_eq!(second.next(), 0);
-        first.free();
-        assert_eq!(lanes.take("relp://a", PEER, stream).next(), 103);
+        first.free(0);
+        assert_eq!(lanes.take("relp://a", PEER, 0, stream).next(), 103);
+    }
+
+    #[test]
+    fn a_lane_is_forgotten_when_it_had_no_connection_for_long_and_all_of_it_is_durable() {
+        let lanes = lanes_holding(&[1]);
+        assert!(lanes.sweep(HOUR_MS - 1).forgotten.is_empty());
+        let lane = lanes.take("relp://a", PEER, HOUR_MS, stream);
+        let end = lane.append(2, 8) + 1;
+        assert!(lanes.sweep(5 * HOUR_MS).forgotten.is_empty(), "it has a connection");
+        lane.free(5 * HOUR_MS);
+        assert!(lanes.sweep(7 * HOUR_MS).forgotten.is_empty(), "it is not durable");
+        lane.release(end);
+        assert_eq!(lanes.sweep(7 * HOUR_MS).forgotten, [lane.stream.origin.source]);
+        assert_eq!(lanes.take("relp://a", PEER, 7 * HOUR_MS, stream).next(), 0);
+    }
+
+    #[test]
+    fn a_lane_tells_when_it_was_seen_and_begins_there_after_a_restart() {
+        let lanes = lanes_holding(&[1]);
+        let lane = lanes.take("relp://a", PEER, 0, stream);
+        assert!(lanes.sweep(HOUR_MS / 20).seen.is_empty());
+        let seen = lanes.sweep(HOUR_MS / 2).seen;
+        assert_eq!(seen.len(), 1);
+        assert!(lanes.sweep(HOUR_MS / 2 + 1).seen.is_empty());
+        lane.free(HOUR_MS / 2);
+        let restarted = Lanes::new(HOUR);
+        let known = Known {
+            source: SourceId([1; 16]),
+            generation: 0,
+            next: 1,
+            context: Vec::new(),
+            identity: serde_json::json!({
+                "relp": "relp://a", "peer": PEER.to_string(),
+                "seen_ms": seen[0].identity()["seen_ms"],
+            }),
+        };
+        restarted.restore(&known, HOUR_MS, |_, _, _| stream());
+        assert!(restarted.sweep(HOUR_MS).forgotten.is_empty());
+        assert_eq!(restarted.sweep(HOUR_MS + HOUR_MS / 2).forgotten.len(), 1);
+    }
+
+    #[test]
+    fn the_senders_seen_longest_ago_go_when_there_are_too_many() {
+        let lanes = Lanes::new(HOUR);
+        for number in 0..LANES_MAX + 10 {
+            let peer = IpAddr::from((number as u128).to_be_bytes());
+            lanes.take("relp://a", peer, 0, stream).free(number as i64);
+        }
+        assert_eq!(lanes.sweep(HOUR_MS / 2).forgotten.len(), 10);
+        assert!(lanes.sweep(HOUR_MS / 2).forgotten.is_empty());
     }
 }

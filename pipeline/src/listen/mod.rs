@@ -24,7 +24,7 @@ mod stream;
 mod tls;
 mod udp;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +49,8 @@ use udp::Drops;
 const DROPS_EVERY: Duration = Duration::from_secs(1);
 /// Connections that the kernel completes before we accept them.
 const BACKLOG: i32 = 1024;
+/// How often lanes are looked at, at most: a tenth of the time after which they are forgotten.
+const SWEEP_EVERY_MAX: Duration = Duration::from_secs(60);
 /// Answers that are due when the source is dropped have this long to leave.
 const LAST_ANSWERS_TIME: Duration = Duration::from_millis(200);
 
@@ -121,11 +123,13 @@ pub struct Listen {
     addresses: Vec<String>,
     drops: Vec<Drops>,
     drops_asked: Instant,
+    sweep_every: Duration,
+    swept: Instant,
     rest: Option<Rest>,
     /// RELP records that were given in a batch and are not yet durable: lane and end.
     unreleased: VecDeque<(BatchEnd, Arc<Lane>, u64)>,
     /// Lanes whose identity the loop has.
-    identified: HashMap<SourceId, ()>,
+    identified: HashSet<SourceId>,
     leases: Leases,
     /// The kernel's drops up to the close of the sockets that they were counted on.
     dropped_at_close: u64,
@@ -149,7 +153,7 @@ impl Listen {
         let queue_bytes_max = args.syslog_queue_bytes_max as usize;
         let shared = Shared {
             queue: Queue::new(queue_bytes_max),
-            lanes: Lanes::new(),
+            lanes: Lanes::new(args.syslog_relp_forget_after),
             template,
             instance: draw(),
             connections: AtomicU64::new(0),
@@ -165,9 +169,11 @@ impl Listen {
             addresses: Vec::new(),
             drops: Vec::new(),
             drops_asked: Instant::now(),
+            sweep_every: SWEEP_EVERY_MAX.min(args.syslog_relp_forget_after / 10),
+            swept: Instant::now(),
             rest: None,
             unreleased: VecDeque::new(),
-            identified: HashMap::new(),
+            identified: HashSet::new(),
             leases: Leases::new(),
             dropped_at_close: 0,
             runtime,
@@ -291,8 +297,8 @@ impl Listen {
         }
         if let (Some(lane), true) = (&chunk.lane, until > first) {
             let source = lane.stream.origin.source;
-            if self.identified.insert(source, ()).is_none() {
-                batch.identify(source, lane.identity.clone());
+            if self.identified.insert(source) {
+                batch.identify(source, lane.identity());
             }
             let sequence = chunk.entries[until - 1].sequence + 1;
             self.unreleased.push_back((batch.end(), Arc::clone(lane), sequence));
@@ -310,6 +316,22 @@ impl Listen {
         if dropped > 0 {
             tracing::warn!(dropped, "the kernel dropped datagrams: the log is slower than senders");
             batch.count_dropped(dropped);
+        }
+    }
+
+    /// Tells the loop when senders were seen last, and which of them to forget.
+    fn sweep(&mut self, batch: &mut Batch) {
+        if self.swept.elapsed() < self.sweep_every {
+            return;
+        }
+        self.swept = Instant::now();
+        let swept = self.shared.lanes.sweep(now_ms());
+        for lane in swept.seen {
+            batch.identify(lane.stream.origin.source, lane.identity());
+        }
+        for source in swept.forgotten {
+            self.identified.remove(&source);
+            batch.forget(source);
         }
     }
 
@@ -339,9 +361,9 @@ impl Source for Listen {
     fn resume(&mut self, known: Vec<Known>) -> Result<(), SourceError> {
         for position in &known {
             let shared = &self.shared;
-            shared
-                .lanes
-                .restore(position, |path, peer, source| shared.stream(source, path, peer, true));
+            shared.lanes.restore(position, now_ms(), |path, peer, source| {
+                shared.stream(source, path, peer, true)
+            });
         }
         for (bound, path) in self.bound.drain(..) {
             let Some(lease) = self.leases.lease() else { break };
@@ -366,6 +388,7 @@ impl Source for Listen {
     fn read(&mut self, batch: &mut Batch, mut wait: Duration) -> Result<(), SourceError> {
         batch.count_dropped(std::mem::take(&mut self.dropped_at_close));
         self.count_drops(batch);
+        self.sweep(batch);
         while !batch.is_full() {
             let Some(mut rest) = self.next(wait) else { break };
             wait = Duration::ZERO;

@@ -67,7 +67,7 @@ struct Session<'a> {
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         if let Phase::Settled { lane, .. } = &self.phase {
-            lane.free();
+            lane.free(super::now_ms());
         }
     }
 }
@@ -309,7 +309,7 @@ impl Session<'_> {
         let shared = self.shared;
         let (lane, repeated) = shared.lanes.settle(&alignment).unwrap_or_else(|| {
             let stream = || shared.lane_stream(self.path, self.peer);
-            (shared.lanes.take(self.path, self.peer, stream), 0)
+            (shared.lanes.take(self.path, self.peer, super::now_ms(), stream), 0)
         });
         let offset = lane.next() - repeated as u64;
         self.chunk = Chunk { lane: Some(Arc::clone(&lane)), ..Chunk::of(&lane.stream) };

@@ -107,6 +107,18 @@ pub struct ListenArgs {
         value_parser = clap::value_parser!(u32).range(1..=65_536)
     )]
     pub syslog_relp_window: u32,
+
+    /// A RELP sender that was not connected for this long is forgotten: what it repeats later is
+    /// taken as new. A week, because a machine may be down over holidays and must not come back to
+    /// duplicates
+    #[arg(
+        long,
+        env = "TAHOE_SYSLOG_RELP_FORGET_AFTER",
+        value_name = "TIME",
+        default_value = "168h",
+        value_parser = duration
+    )]
+    pub syslog_relp_forget_after: Duration,
 }
 
 /// Whether TLS clients must show a certificate, where `--syslog-tls-ca-file` says who may sign it.

@@ -12,8 +12,9 @@ struct Flags {
     listen: ListenArgs,
 }
 
-pub fn args(flags: &[&str]) -> ListenArgs {
-    Flags::parse_from([&["test"], flags].concat()).listen
+pub fn args<S: AsRef<str>>(flags: &[S]) -> ListenArgs {
+    let flags = flags.iter().map(|flag| flag.as_ref());
+    Flags::parse_from(std::iter::once("test").chain(flags)).listen
 }
 
 pub fn template() -> Stream {
@@ -21,11 +22,11 @@ pub fn template() -> Stream {
     Stream { origin, topic: "syslog_logs".into(), key: Vec::new(), resumable: false }
 }
 
-pub fn bind(flags: &[&str]) -> Listen {
+pub fn bind<S: AsRef<str>>(flags: &[S]) -> Listen {
     Listen::bind(&args(flags), template()).expect("it can listen")
 }
 
-pub fn started(flags: &[&str]) -> Listen {
+pub fn started<S: AsRef<str>>(flags: &[S]) -> Listen {
     let mut listen = bind(flags);
     listen.resume(Vec::new()).expect("nothing to resume");
     listen

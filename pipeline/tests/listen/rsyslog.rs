@@ -1,16 +1,16 @@
 //! The listener against real rsyslog, which sends the lines of a file by every way it knows.
 
-mod listen_support;
-
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use listen_support::{address, args, started, template};
 use tahoe_pipeline::listen::Listen;
 use tahoe_pipeline::seams::{Batch, Known, Record, RecordId, Source, SourceId};
+
+use crate::certificates::Certificates;
+use crate::listen_support::{address, args, started, template};
 
 struct Rsyslog(Child);
 
@@ -101,26 +101,9 @@ fn rsyslog_forwards_by_tcp_in_lines_and_by_count() {
 
 #[test]
 fn rsyslog_forwards_by_tls_with_a_certificate_of_its_own() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let write = |name: &str, text: String| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).expect("write");
-        path.display().to_string()
-    };
-    let ca_key = rcgen::KeyPair::generate().expect("a key");
-    let mut ca_params = rcgen::CertificateParams::new(Vec::new()).expect("no names");
-    ca_params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    ca_params.distinguished_name.push(rcgen::DnType::CommonName, "test authority");
-    let ca_cert = ca_params.self_signed(&ca_key).expect("signed");
-    let issuer = rcgen::Issuer::new(ca_params, ca_key);
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let params = rcgen::CertificateParams::new(vec!["localhost".into()]).expect("a name");
-    let cert = params.signed_by(&key, &issuer).expect("signed");
-    let (ca, cert, key) =
-        (write("ca", ca_cert.pem()), write("cert", cert.pem()), write("key", key.serialize_pem()));
-    let flags = ["--syslog-tls", "127.0.0.1:0", "--syslog-tls-cert", &cert];
-    let listen =
-        started(&[&flags[..], &["--syslog-tls-key", &key, "--syslog-tls-ca-file", &ca]].concat());
+    let certificates = Certificates::new();
+    let listen = started(&certificates.listen("--syslog-tls", &["--syslog-tls-ca-file"]));
+    let (ca, cert, key) = certificates.client();
     let globals = format!(
         "defaultNetstreamDriver=\"ossl\" defaultNetstreamDriverCAFile=\"{ca}\" \
          defaultNetstreamDriverCertFile=\"{cert}\" defaultNetstreamDriverKeyFile=\"{key}\""
@@ -131,6 +114,18 @@ fn rsyslog_forwards_by_tls_with_a_certificate_of_its_own() {
         "action(type=\"omfwd\" TARGET protocol=\"tcp\" StreamDriver=\"ossl\" \
          StreamDriverMode=\"1\" StreamDriverAuthMode=\"x509/certvalid\")",
     );
+}
+
+#[test]
+fn rsyslog_forwards_by_relp_over_tls_with_a_certificate_of_its_own() {
+    let certificates = Certificates::new();
+    let listen = started(&certificates.listen("--syslog-relp-tls", &["--syslog-tls-ca-file"]));
+    let (ca, cert, key) = certificates.client();
+    let action = format!(
+        "action(type=\"omrelp\" TARGET tls=\"on\" tls.caCert=\"{ca}\" tls.myCert=\"{cert}\" \
+         tls.myPrivKey=\"{key}\" tls.authMode=\"certvalid\")"
+    );
+    all_arrive(listen, "", &action);
 }
 
 /// What the producer loop keeps: the log, and positions that may be older than it.
@@ -192,18 +187,23 @@ impl Kept {
 #[test]
 fn relp_lines_are_there_once_after_the_listener_died_twenty_times() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let flags = ["--syslog-relp", "127.0.0.1:22611"];
-    let path = "relp://127.0.0.1:22611";
-    let action = "action(type=\"omrelp\" target=\"127.0.0.1\" port=\"22611\" \
-                  action.resumeInterval=\"1\" action.resumeRetryCount=\"-1\")";
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (at, port) = free.local_addr().map(|at| (at.to_string(), at.port())).expect("bound");
+    drop(free);
+    let flags = ["--syslog-relp", at.as_str()];
+    let path = format!("relp://{at}");
+    let action = format!(
+        "action(type=\"omrelp\" target=\"127.0.0.1\" port=\"{port}\" \
+         action.resumeInterval=\"1\" action.resumeRetryCount=\"-1\")"
+    );
     let mut kept = Kept::default();
     let mut written = 0;
     let mut daemon = None;
     for round in 0..=20u64 {
         let mut listen = Listen::bind(&args(&flags), template()).expect("it can listen");
-        kept.resume(&mut listen, path);
+        kept.resume(&mut listen, &path);
         if daemon.is_none() {
-            daemon = rsyslog(folder.path(), "", action);
+            daemon = rsyslog(folder.path(), "", &action);
             if daemon.is_none() {
                 return;
             }
