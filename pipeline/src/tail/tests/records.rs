@@ -1,0 +1,63 @@
+//! Where records end: whole lines, open records, very long ones.
+
+use super::*;
+use crate::tail::framers::{Brackets, Lines};
+
+#[test]
+fn whole_lines_are_read_and_a_partial_one_waits_for_its_end() {
+    let mut bench = Bench::new(&["x.log"], &Lines);
+    bench.append("x.log", "a\r\n\nb\0\nhal");
+    assert_eq!(bench.read_after(LONG), ["a", "b\0"]);
+    bench.append("x.log", "f\n");
+    assert_eq!(bench.read(), ["half"]);
+    append(&bench.path("x.log"), b"\xff\xfe\n");
+    bench.read();
+    assert_eq!(bench.log.last().expect("a record").span, (12, 15));
+}
+
+#[test]
+fn a_record_of_many_lines_is_closed_by_quiet_and_for_ever() {
+    let mut bench = Bench::new(&["x.log"], &Brackets);
+    bench.append("x.log", "[1\n at a\n");
+    assert!(bench.read().is_empty());
+    assert_eq!(bench.read_after(QUIET), ["[1\n at a"]);
+    bench.append("x.log", " at b\n[2\n");
+    assert_eq!(bench.read(), [" at b"]);
+    bench.append("x.log", " at c\n");
+    bench.restart();
+    assert!(bench.read().is_empty());
+    assert_eq!(bench.read_after(QUIET), ["[2\n at c"]);
+}
+
+#[test]
+fn a_very_long_line_is_split_and_its_parts_go_on_after_a_restart() {
+    let mut bench = Bench::new(&["x.log"], &Lines);
+    bench.settings.record_bytes_max = 100_000;
+    bench.restart();
+    let line: String = (0..3_000_000u32).map(|n| char::from(b'a' + (n % 23) as u8)).collect();
+    bench.append("x.log", &line);
+    bench.batch = Batch::new(250_000);
+    bench.read_once();
+    bench.restart();
+    bench.read();
+    bench.append("x.log", "!\nnext\n");
+    bench.restart();
+    assert_eq!(bench.read().last().map(String::as_str), Some("next"));
+    let parts: Vec<_> = bench.log.iter().filter_map(|seen| seen.part).collect();
+    let indices = parts.iter().map(|part| part.index);
+    assert!(indices.eq(0..u32::try_from(parts.len()).expect("few")));
+    assert_eq!(parts.iter().filter(|part| part.last).count(), 1);
+    let joined: String = bench.log.iter().filter(|s| s.part.is_some()).map(|s| &*s.text).collect();
+    assert!(joined == line + "!");
+}
+
+#[test]
+fn drained_means_that_everything_was_read_the_open_end_too() {
+    let mut bench = Bench::new(&["x.log"], &Brackets);
+    bench.settings.once = true;
+    bench.append("x.log", "[1\n[2\n at a");
+    bench.restart();
+    assert!(!bench.tail.is_drained());
+    assert_eq!(bench.read(), ["[1", "[2\n at a"]);
+    assert!(bench.tail.is_drained());
+}
