@@ -1,4 +1,11 @@
-//! Tests against real servers, and the contracts that every implementation of a seam has to keep.
+//! What the tests share: the contracts that every log and every store keeps, and what an
+//! end-to-end test is made of: programs of this workspace, real servers, input that goes on being
+//! written, and the judgement "every line exactly once".
 
+pub mod documents;
+pub mod feed;
 pub mod log_contract;
+pub mod program;
+pub mod servers;
 pub mod sink_contract;
+pub mod wait;

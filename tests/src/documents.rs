@@ -1,0 +1,191 @@
+//! What a store holds in the end, asked from outside: by `tahoe search`, or of Elasticsearch itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::program::run;
+use crate::wait::until;
+
+/// One page of Elasticsearch is all that a test looks at.
+const PAGE: usize = 10_000;
+
+/// One document.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Its id.
+    pub id: String,
+    /// The data stream or backing index that it is in.
+    pub index: String,
+    /// Itself.
+    pub source: Value,
+}
+
+impl Document {
+    /// The text at a JSON pointer; empty where there is none.
+    pub fn text(&self, pointer: &str) -> &str {
+        self.source.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The number that [`crate::feed::line`] put into the message.
+    ///
+    /// # Panics
+    /// When the message has none.
+    pub fn number(&self) -> u64 {
+        let message = self.text("/message");
+        number(message).unwrap_or_else(|| panic!("no number in {}", self.source))
+    }
+
+    fn parse(line: Value) -> Self {
+        let text = |name: &str| line[name].as_str().expect("a hit has it").to_owned();
+        Self { id: text("_id"), index: text("_index"), source: line["_source"].clone() }
+    }
+}
+
+/// The number behind `n=` in a text.
+pub fn number(text: &str) -> Option<u64> {
+    let (_, rest) = text.split_once("n=")?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..digits].parse().ok()
+}
+
+/// Where events are found again.
+pub trait Documents {
+    /// All that match a query, as far as the store shows them now.
+    fn find(&self, query: &str) -> Vec<Document>;
+    /// How many match.
+    fn count(&self, query: &str) -> usize;
+
+    /// Waits until at least so many match.
+    ///
+    /// # Panics
+    /// When they do not come.
+    fn wait_for(&self, query: &str, count: usize) {
+        until(&format!("{count} of {query}"), || match self.count(query) {
+            found if found >= count => Ok(()),
+            found => Err(format!("{found} are there")),
+        });
+    }
+}
+
+/// The embedded store in the data folder of a `tahoe up`, which may be running.
+pub struct Embedded<'a>(pub &'a Path);
+
+impl Embedded<'_> {
+    fn search(&self, arguments: &[&str]) -> Vec<Value> {
+        let data = self.0.to_str().expect("a temporary folder is UTF-8");
+        let ended = run("tahoe", &[&["search", "--data", data, "--json"], arguments].concat());
+        if !ended.status.success() && ended.stderr.contains("no store") {
+            return Vec::new();
+        }
+        assert!(ended.status.success(), "{}", ended.stderr);
+        let parse = |line| serde_json::from_str(line).expect("a line is JSON");
+        ended.stdout.lines().map(parse).collect()
+    }
+}
+
+impl Documents for Embedded<'_> {
+    fn find(&self, query: &str) -> Vec<Document> {
+        let hits = self.search(&[query, "--limit", "all"]);
+        hits.into_iter().map(Document::parse).collect()
+    }
+
+    fn count(&self, query: &str) -> usize {
+        let rows = self.search(&[query, "--by", "event.module", "--limit", "all"]);
+        let rows = rows.iter().map(|row| row["count"].as_u64().expect("a count"));
+        usize::try_from(rows.sum::<u64>()).expect("few")
+    }
+}
+
+/// The data streams of one namespace in Elasticsearch.
+pub struct InElasticsearch {
+    /// Where it is, without a login.
+    pub url: String,
+    /// A namespace that this test alone uses.
+    pub namespace: String,
+}
+
+impl InElasticsearch {
+    /// Asks the server; an error is what it answered instead, or that it did not.
+    ///
+    /// # Errors
+    /// With the answer's text.
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> Result<Value, String> {
+        let answer = Command::new("curl")
+            .args(["--silent", "--show-error", "--fail-with-body", "--max-time", "30"])
+            .args(["--request", method, "--header", "content-type: application/json"])
+            .args(["--data-binary", body, &format!("{}{path}", self.url)])
+            .output()
+            .expect("curl is installed");
+        let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+        if !answer.status.success() {
+            return Err(text + &String::from_utf8_lossy(&answer.stderr));
+        }
+        serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
+    }
+
+    fn pattern(&self) -> String {
+        format!("/logs-*-{}", self.namespace)
+    }
+
+    fn hits(&self, query: &str, size: usize) -> Result<(usize, Vec<Document>), String> {
+        let quiet = "?allow_no_indices=true&ignore_unavailable=true";
+        // What was written is found at once, so that nothing has to be waited for.
+        self.ask("POST", &format!("{}/_refresh{quiet}", self.pattern()), "")?;
+        let body = serde_json::json!({
+            "query": {"query_string": {"query": query}},
+            "size": size,
+            "sort": ["_doc"],
+            "track_total_hits": true,
+        });
+        let found =
+            self.ask("POST", &format!("{}/_search{quiet}", self.pattern()), &body.to_string())?;
+        let failed = found["_shards"]["failed"].as_u64();
+        if failed != Some(0) {
+            return Err(format!("shards failed: {found}"));
+        }
+        let total = found["hits"]["total"]["value"].as_u64().expect("a total");
+        let hits = found["hits"]["hits"].as_array().expect("hits").clone();
+        let total = usize::try_from(total).expect("few");
+        Ok((total, hits.into_iter().map(Document::parse).collect()))
+    }
+}
+
+impl Documents for InElasticsearch {
+    fn find(&self, query: &str) -> Vec<Document> {
+        let (total, hits) = until("Elasticsearch answers", || self.hits(query, PAGE));
+        assert_eq!(total, hits.len(), "more than a page: let the test write less");
+        hits
+    }
+
+    fn count(&self, query: &str) -> usize {
+        // The server may be down for a while, as tests have it.
+        self.hits(query, 0).map_or(0, |(total, _)| total)
+    }
+}
+
+/// Every one of `expected` is among `found` exactly once, and nothing else is.
+///
+/// # Panics
+/// With the first few that are missing, doubled or strange.
+pub fn each_once<T: Ord + std::fmt::Debug>(
+    found: impl IntoIterator<Item = T>,
+    expected: impl IntoIterator<Item = T>,
+) {
+    let mut counts = BTreeMap::new();
+    for one in found {
+        *counts.entry(one).or_insert(0) += 1;
+    }
+    let expected: BTreeSet<T> = expected.into_iter().collect();
+    let some = |what: &mut dyn Iterator<Item = &T>| format!("{:?}", what.take(5).collect::<Vec<_>>());
+    let missing = some(&mut expected.iter().filter(|one| !counts.contains_key(one)));
+    let doubled = some(&mut counts.iter().filter(|(_, n)| **n > 1).map(|(one, _)| one));
+    let strange = some(&mut counts.keys().filter(|one| !expected.contains(one)));
+    assert!(
+        [&missing, &doubled, &strange].iter().all(|some| *some == "[]"),
+        "of {}: missing {missing}, doubled {doubled}, strange {strange}",
+        expected.len()
+    );
+}

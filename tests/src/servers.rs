@@ -1,0 +1,45 @@
+//! The real servers that tests share, and names that no other test uses, so that tests can run side
+//! by side and again on the same data.
+
+use std::net::{TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Below the range that the kernel gives to clients, above those of tests/all.
+const PORTS: std::ops::Range<u16> = 26_000..32_000;
+
+/// A setting that tests/all makes; without it a test is skipped, unless all are to run.
+///
+/// # Panics
+/// When `TAHOE_TEST_REQUIRED` is 1 and it is not there.
+pub fn setting(name: &str) -> Option<String> {
+    let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+    if value.is_none() {
+        let required = std::env::var("TAHOE_TEST_REQUIRED").is_ok_and(|value| value == "1");
+        assert!(!required, "{name} is not set, and TAHOE_TEST_REQUIRED=1 asks for it");
+        eprintln!("skipped: {name} is not set (tests/all sets it)");
+    }
+    value
+}
+
+/// A name for topics, groups and namespaces that neither another test nor an earlier run uses.
+pub fn unique(test: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    format!("e2e_{test}_{}", now.as_nanos())
+}
+
+/// A port on 127.0.0.1 that is free for UDP and TCP.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Tests in other processes begin elsewhere.
+    let count = PORTS.end - PORTS.start;
+    let first = u16::try_from(std::process::id() * 37 % u32::from(count)).expect("below count");
+    loop {
+        let port = PORTS.start + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok()
+            && UdpSocket::bind(("127.0.0.1", port)).is_ok()
+        {
+            return port;
+        }
+    }
+}
