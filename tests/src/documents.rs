@@ -179,7 +179,8 @@ pub fn each_once<T: Ord + std::fmt::Debug>(
         *counts.entry(one).or_insert(0) += 1;
     }
     let expected: BTreeSet<T> = expected.into_iter().collect();
-    let some = |what: &mut dyn Iterator<Item = &T>| format!("{:?}", what.take(5).collect::<Vec<_>>());
+    let some =
+        |what: &mut dyn Iterator<Item = &T>| format!("{:?}", what.take(5).collect::<Vec<_>>());
     let missing = some(&mut expected.iter().filter(|one| !counts.contains_key(one)));
     let doubled = some(&mut counts.iter().filter(|(_, n)| **n > 1).map(|(one, _)| one));
     let strange = some(&mut counts.keys().filter(|one| !expected.contains(one)));
