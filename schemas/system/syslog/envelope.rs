@@ -96,6 +96,9 @@ pub fn stamp(bytes: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
     if let Some(found) = time::parse_rfc3164(bytes, read_at_ms) {
         return Some(found);
     }
+    if let Some(found) = of_other_month_name(bytes, read_at_ms) {
+        return Some(found);
+    }
     // `Oct 1 22:14:15`: the day is not padded.
     let head = bytes.first_chunk::<14>()?;
     if head[5] != b' ' {
@@ -105,6 +108,44 @@ pub fn stamp(bytes: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
     padded[..4].copy_from_slice(&head[..4]);
     padded[5..].copy_from_slice(&head[4..]);
     time::parse_rfc3164(&padded, read_at_ms).map(|(stamp, _)| (stamp, 14))
+}
+
+/// The months as strftime's `%b` writes them in French, German, Spanish, Italian and Portuguese
+/// locales, where they differ from the English ones; no name means two months.
+const OTHER_MONTHS: [(&str, &[u8; 3]); 28] = [
+    ("janv", b"Jan"), ("ene", b"Jan"), ("gen", b"Jan"),
+    ("févr", b"Feb"), ("fev", b"Feb"),
+    ("mars", b"Mar"), ("mär", b"Mar"), ("märz", b"Mar"),
+    ("avril", b"Apr"), ("avr", b"Apr"), ("abr", b"Apr"),
+    ("mai", b"May"), ("mag", b"May"),
+    ("juin", b"Jun"), ("giu", b"Jun"),
+    ("juil", b"Jul"), ("lug", b"Jul"),
+    ("août", b"Aug"), ("ago", b"Aug"),
+    ("sept", b"Sep"), ("set", b"Sep"),
+    ("okt", b"Oct"), ("ott", b"Oct"), ("out", b"Oct"),
+    ("dez", b"Dec"), ("déc", b"Dec"), ("dic", b"Dec"), ("juli", b"Jul"),
+];
+
+/// The most bytes of such a name with its full stop.
+const MONTH_BYTES_MAX: usize = 6;
+
+/// `août 19 11:08:37`: RFC 3164's stamp from a system of another language.
+fn of_other_month_name(bytes: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
+    let window = &bytes[..bytes.len().min(MONTH_BYTES_MAX + 1)];
+    let space = memchr::memchr(b' ', window)?;
+    let name = std::str::from_utf8(&bytes[..space]).ok()?;
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let (_, english) = OTHER_MONTHS.iter().find(|(other, _)| other.eq_ignore_ascii_case(name))?;
+    let rest = &bytes[space..];
+    // The day is one digit, two, or one after a second space.
+    let padded = rest.get(2) == Some(&b' ');
+    let used = if padded { 11 } else { 12 };
+    let mut text = [b' '; 15];
+    text[..3].copy_from_slice(*english);
+    text[15 - used..].copy_from_slice(rest.get(..used)?);
+    text[3] = b' ';
+    let (stamp, _) = time::parse_rfc3164(&text, read_at_ms)?;
+    Some((stamp, space + used))
 }
 
 /// `<PRI>` and its length, which is 0 if there is none.
@@ -281,4 +322,29 @@ fn looks_like_5424(rest: &str) -> bool {
     let procid = procid == "-" || procid.bytes().all(|byte| byte.is_ascii_digit());
     let data = data == "-" || data.starts_with("- ") || data.starts_with('[');
     procid && data && !app.ends_with(':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_are_read_in_the_languages_that_systems_are_set_to() {
+        let read_at_ms = 1_700_000_000_000;
+        let english = |text: &str| stamp(text.as_bytes(), read_at_ms);
+        for (other, text) in [
+            ("août 19 11:08:37 h", "Aug 19 11:08:37 h"),
+            ("janv.  3 01:02:03", "Jan  3 01:02:03"),
+            ("févr. 28 01:02:03", "Feb 28 01:02:03"),
+            ("Okt 01 23:59:59", "Oct 01 23:59:59"),
+            ("dic 7 10:00:00 x", "Dec  7 10:00:00 x"),
+        ] {
+            let (stamp, used) = english(other).expect("a stamp");
+            assert_eq!(Some(stamp), english(text).map(|(stamp, _)| stamp), "{other}");
+            assert!(other[..used].ends_with(&text[13..15]), "{other}: {used} bytes");
+        }
+        for none in ["août", "août 19", "août 32 11:08:37", "mais 19 11:08:37", "août 19 11:08"] {
+            assert!(english(none).is_none(), "{none}");
+        }
+    }
 }
