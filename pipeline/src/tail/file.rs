@@ -17,6 +17,9 @@ use super::identity::{
 /// Generations whose late copies are recognised: a copy appears with the truncation, not days later.
 const PAST_MAX: usize = 4;
 
+/// The identity of a file that is read is told this often at most: it costs a stored position.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
 /// Where the bytes come from.
 #[derive(Debug)]
 pub(super) enum Place {
@@ -61,6 +64,8 @@ pub(super) struct Tracked {
     pub(super) begun: bool,
     /// The identity changed since the loop was told.
     pub(super) changed: bool,
+    /// The position that the loop was told an identity for, and when.
+    pub(super) told: (u64, Duration),
     /// Furthest byte seen, and when there was one more.
     pub(super) furthest: u64,
     pub(super) grown_at: Duration,
@@ -104,6 +109,7 @@ impl Tracked {
             past: Vec::new(),
             begun: false,
             changed: true,
+            told: (start, now),
             furthest: start,
             grown_at: now,
             caught_up_at: now,
@@ -147,7 +153,7 @@ impl Tracked {
 
     /// Tells the loop what it does not know yet. False: the batch holds another generation of this
     /// file, and the two must not meet in one.
-    pub(super) fn announce(&mut self, batch: &mut Batch) -> bool {
+    pub(super) fn announce(&mut self, batch: &mut Batch, now: Duration) -> bool {
         if !self.begun {
             let other = |stream: &Arc<Stream>| {
                 stream.origin.source == self.source && stream.origin.generation != self.generation
@@ -160,10 +166,14 @@ impl Tracked {
             self.begun = true;
             self.changed = true;
         }
+        let (position, at) = self.told;
+        // The bytes before the position are what a copy elsewhere is known by after a restart.
+        self.changed |= position != self.position && now.saturating_sub(at) >= TELL_EVERY;
         if self.changed {
             batch.stream(&self.stream);
             batch.identify(self.source, self.identity());
             self.changed = false;
+            self.told = (self.position, now);
         }
         true
     }
@@ -237,6 +247,10 @@ impl Tracked {
         self.fingerprint = Fingerprint::default();
         self.place = Place::Live;
         (self.begun, self.at_end) = (false, false);
+    }
+
+    pub(super) fn is_copy_of(&self, original: SourceId) -> bool {
+        matches!(self.place, Place::CopyOf(source) if source == original)
     }
 
     pub(super) fn is_gone(&self) -> bool {

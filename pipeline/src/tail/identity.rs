@@ -63,6 +63,21 @@ impl Fingerprint {
             && (size < self.guard.end || self.guard.len == 0 || matches(file, &self.guard)?);
         Ok(if same { Likeness::Same } else { Likeness::Other })
     }
+
+    /// Has `file`, whose whole head hashes to `head`, all that was read? In another folder equal
+    /// names say little, so only a whole head and a whole guard are proof.
+    pub(super) fn is_held_by(&self, file: &File, head: u64) -> io::Result<bool> {
+        let whole =
+            self.head.len as usize == HEAD_BYTES_MAX && self.guard.len as usize == GUARD_BYTES_MAX;
+        Ok(whole && self.head.xxh3 == head && matches(file, &self.guard)?)
+    }
+}
+
+/// The hash of a file's head, if it has a whole one.
+pub(super) fn whole_head(file: &File) -> io::Result<Option<u64>> {
+    let mut head = [0; HEAD_BYTES_MAX];
+    let there = read_at_most(file, &mut head, 0)?;
+    Ok((there == HEAD_BYTES_MAX).then(|| xxh3_64(&head)))
 }
 
 fn print(bytes: &[u8], end: u64) -> Print {

@@ -3,7 +3,9 @@
 //! - A file is followed by what it is (inode, birth, leading bytes), not by its name: renamed, it is
 //!   read to its end, under the path that it was opened by.
 //! - Truncated, it begins a new generation; what was not read before is read from the copy, if
-//!   copytruncate made one.
+//!   copytruncate made one. A copy in another folder that the settings also name (logrotate's
+//!   `olddir`, another file system) is known by a whole head and the bytes before the position; a
+//!   shorter file there is taken for a file of its own, and what is compressed is never read.
 //! - Boundaries depend on the bytes alone, except that a quiet time closes an open record. A
 //!   boundary once given stands: reading goes on behind it, also after a restart. A record that is
 //!   open at shutdown is not given, and is read again.
@@ -211,13 +213,20 @@ impl Tail {
         }
     }
 
+    /// Time until the first open record is closed by quiet. Bytes that quiet did not close, such as
+    /// half a line, are not waited for.
+    fn quiet_in(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        let open = self.files.iter().filter(|file| file.at_end && file.furthest > file.position);
+        let ends = open.map(|file| file.grown_at + self.settings.quiet_time);
+        ends.filter(|end| *end > now).min().map(|end| end - now)
+    }
+
     /// Waits for a hint, the next scan or the next quiet time; takes the hint.
     fn wait(&mut self, left: Duration) {
         let next_scan =
             if self.scan_wanted { HINTED_SCAN_INTERVAL } else { self.settings.scan_interval };
-        // An open record must be closed in time: its quiet time is looked at ten times.
-        let pause =
-            left.min(next_scan).min((self.settings.quiet_time / 10).max(HINTED_READ_INTERVAL));
+        let pause = left.min(next_scan).min(self.quiet_in().unwrap_or(Duration::MAX));
         match &self.watch {
             None => std::thread::sleep(pause),
             Some(watch) => {

@@ -78,7 +78,7 @@ impl Tail {
         if matches!(self.files[index].place, Place::Live) && self.must_wait(index) {
             return Ok(Turn::AtEnd);
         }
-        if !self.files[index].announce(batch) {
+        if !self.files[index].announce(batch, now) {
             return Ok(Turn::AtEnd);
         }
         if matches!(self.files[index].place, Place::CopyOf(_) | Place::Gone(_)) {
@@ -157,13 +157,13 @@ impl Tail {
         let file = &self.files[index];
         let print = file.fingerprint();
         let mut found: Option<(std::time::SystemTime, File)> = None;
-        for path in glob::siblings(&file.real) {
+        let copies = self.files.iter().filter(|other| other.is_copy_of(file.source));
+        let copies: Vec<_> = copies.map(|copy| copy.real.clone()).collect();
+        for path in glob::siblings(&file.real).into_iter().chain(copies) {
             let tracked = Stat::of_path(&path)
                 .ok()
                 .and_then(|stat| self.files.iter().find(|other| other.handle_or_stat_is(&stat)));
-            let foreign = tracked.is_some_and(
-                |other| !matches!(other.place, Place::CopyOf(source) if source == file.source),
-            );
+            let foreign = tracked.is_some_and(|other| !other.is_copy_of(file.source));
             if foreign || !is_sibling_copy(&file.real, &path) {
                 continue;
             }
@@ -211,7 +211,7 @@ impl Tail {
     /// What is written to a copy from now on is its own.
     fn release_copies(&mut self, original: tahoe_seams::SourceId) {
         for file in &mut self.files {
-            if matches!(file.place, Place::CopyOf(source) if source == original) {
+            if file.is_copy_of(original) {
                 let size = Stat::of_path(&file.real).map_or(file.stat.size, |stat| stat.size);
                 (file.start, file.position, file.furthest) = (size, size, size);
                 file.place = Place::Live;

@@ -11,8 +11,12 @@ use super::file::{Place, Tracked};
 use super::glob::{self, Found};
 use super::identity::{
     Fingerprint, HEAD_BYTES_MAX, Likeness, Stat, draw_source, is_sibling_copy, read_at_most,
+    whole_head,
 };
 use super::{StartAt, Tail, unreadable_text};
+
+/// A copy that does not grow for this long is whole: `cp` pauses for a busy disk at most.
+const COPY_TIME: Duration = Duration::from_secs(1);
 
 /// What a new file is.
 enum Kind {
@@ -97,7 +101,7 @@ impl Tail {
         let stat = Stat::of_file(&file)?;
         let real = std::fs::canonicalize(path)?;
         self.problems.remove(path);
-        let kind = match self.kind(path, &real, &file)? {
+        let kind = match self.kind(path, &real, set, &file)? {
             Kind::Undecided if !self.is_settled(path, stat.size, now) => return Ok(false),
             Kind::Undecided => Kind::New,
             kind => kind,
@@ -142,12 +146,17 @@ impl Tail {
         }
     }
 
-    fn kind(&self, path: &Path, real: &Path, file: &File) -> io::Result<Kind> {
+    fn kind(&self, path: &Path, real: &Path, set: usize, file: &File) -> io::Result<Kind> {
         let mut kind = Kind::New;
-        for other in &self.files {
+        let head = whole_head(file)?;
+        for other in self.files.iter().filter(|other| is_sibling_copy(&other.path, path)) {
             let near = other.real.parent() == real.parent() || other.path.parent() == path.parent();
-            if !near || !is_sibling_copy(&other.path, path) {
-                continue;
+            if !near {
+                match head.filter(|_| other.set == set).map(|head| elsewhere(file, other, head)) {
+                    Some(Ok(Some(kind))) => return Ok(kind),
+                    Some(Err(error)) => return Err(error),
+                    Some(Ok(None)) | None => continue,
+                }
             }
             match likeness(file, other, &other.fingerprint())? {
                 Likeness::Same if other.is_gone() || other.path == path => {
@@ -168,13 +177,13 @@ impl Tail {
         Ok(kind)
     }
 
-    /// A copy grows without a pause; what is still too short after the quiet time is none.
+    /// A copy grows without a pause; what is still too short after a while is none.
     fn is_settled(&mut self, path: &Path, size: u64, now: Duration) -> bool {
         let since = self.undecided.entry(path.to_owned()).or_insert((size, now));
         if since.0 != size {
             *since = (size, now);
         }
-        now.saturating_sub(since.1) >= self.settings.quiet_time
+        now.saturating_sub(since.1) >= COPY_TIME
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that is known of a new file")]
@@ -269,6 +278,23 @@ impl Tail {
         });
         self.lag = lag.collect();
     }
+}
+
+/// What a file in another folder is of `other`, if it holds what was read of it: a rotation's
+/// folder for old files, on another file system perhaps.
+fn elsewhere(file: &File, other: &Tracked, head: u64) -> io::Result<Option<Kind>> {
+    if other.fingerprint().is_held_by(file, head)? {
+        return Ok(Some(match other.place {
+            Place::Gone(_) | Place::Lost => Kind::Continues(other.position),
+            _ => Kind::CopyOf(other.source),
+        }));
+    }
+    for past in &other.past {
+        if past.fingerprint.is_held_by(file, head)? {
+            return Ok(Some(Kind::Continues(past.read)));
+        }
+    }
+    Ok(None)
 }
 
 /// As [`Fingerprint::compare`]; a short file is told apart by the head that is in memory.

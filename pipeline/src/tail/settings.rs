@@ -25,8 +25,9 @@ pub struct TailArgs {
     /// does not tell (NFS, EFS)
     #[arg(long, env = "TAHOE_SCAN_INTERVAL", value_parser = seconds, default_value = "1")]
     pub scan_interval: Duration,
-    /// Seconds without a new byte after which a record of many lines is complete
-    #[arg(long, env = "TAHOE_QUIET_TIME", value_parser = seconds, default_value = "1")]
+    /// Seconds without a new byte after which a record that may have further lines is complete, for
+    /// ever: raise it for a program that pauses between the lines of one record
+    #[arg(long, env = "TAHOE_QUIET_TIME", value_parser = seconds, default_value = "0.25")]
     pub quiet_time: Duration,
     /// Largest record in bytes; longer ones are split into parts
     #[arg(long, env = "TAHOE_RECORD_BYTES_MAX", default_value_t = 1 << 20)]
@@ -45,7 +46,8 @@ pub struct TailSettings {
     pub start_at: StartAt,
     /// Between scans.
     pub scan_interval: Duration,
-    /// After which an open record is complete.
+    /// After which an open record is complete. It is the latency of the last record that was
+    /// written, and too short a time would split a record for ever.
     pub quiet_time: Duration,
     /// How long a renamed or deleted file is kept open at its end for late lines.
     pub rotated_wait: Duration,
@@ -66,7 +68,10 @@ impl Default for TailSettings {
         Self {
             start_at: StartAt::End,
             scan_interval: Duration::from_secs(1),
-            quiet_time: Duration::from_secs(1),
+            // Loggers write a record with one call, or with several that follow each other within
+            // microseconds (PHP before 7.4: one per 8 KiB). A quarter of a second is a hundred
+            // times a scheduler's delay and less than a reader notices.
+            quiet_time: Duration::from_millis(250),
             // logrotate signals the writer within a second or two of the rename.
             rotated_wait: Duration::from_secs(10),
             record_bytes_max: 1 << 20,

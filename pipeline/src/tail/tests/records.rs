@@ -61,3 +61,24 @@ fn drained_means_that_everything_was_read_the_open_end_too() {
     assert_eq!(bench.read(), ["[1", "[2\n at a"]);
     assert!(bench.tail.is_drained());
 }
+
+#[test]
+fn the_last_record_is_given_a_quiet_time_after_it_was_written_and_no_later() {
+    let mut bench = Bench::new(&["x.log"], &Brackets);
+    bench.settings.inotify = true;
+    bench.settings.scan_interval = Duration::from_secs(3600);
+    let set = bench.tail.sets[0].paths.clone();
+    let mut tail = Tail::new("host", vec![set], bench.settings.clone()).expect("valid");
+    bench.append("x.log", "[1\n");
+    let mut batch = Batch::new(1 << 20);
+    let began = Instant::now();
+    // As the producer loop reads: a tenth of a second at a time.
+    while batch.records().is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(10), "it is never given");
+        tail.read(&mut batch, Duration::from_millis(100)).expect("read");
+    }
+    let took = began.elapsed();
+    println!("given after {took:?}");
+    let quiet = bench.settings.quiet_time;
+    assert!(took >= quiet && took < quiet + Duration::from_secs(5), "{took:?}");
+}

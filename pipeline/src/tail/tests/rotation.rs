@@ -104,3 +104,68 @@ fn a_link_is_followed_and_followed_again_when_it_points_elsewhere() {
     std::os::unix::fs::symlink(bench.path("1.txt"), bench.path("current.log")).expect("link");
     assert_eq!(bench.read(), ["2", "3"]);
 }
+
+/// More than a head, so that a file is known by its bytes wherever it is.
+fn long_lines(from: u32) -> (String, Vec<String>) {
+    let lines: Vec<String> = (from..from + 40).map(|n| format!("{n:060}")).collect();
+    (lines.join("\n") + "\n", lines)
+}
+
+#[test]
+fn a_file_moved_to_another_folder_as_a_copy_is_read_on_and_not_again() {
+    for restart in [false, true] {
+        for truncate in [false, true] {
+            let mut bench = Bench::new(&["x.log", "old/*"], &Lines);
+            fs::create_dir(bench.path("old")).expect("folder");
+            let (text, lines) = long_lines(0);
+            bench.append("x.log", &text);
+            assert_eq!(bench.read(), lines);
+            bench.read_after(LONG);
+            bench.append("x.log", "unread\n");
+            fs::copy(bench.path("x.log"), bench.path("old/x.log-20260101")).expect("copy");
+            if truncate {
+                bench.truncate("x.log");
+            } else {
+                fs::remove_file(bench.path("x.log")).expect("remove");
+            }
+            if restart {
+                bench.restart();
+            }
+            bench.append("x.log", "new\n");
+            let mut found = bench.read_after(LONG);
+            found.sort();
+            assert_eq!(found, ["new", "unread"], "restart {restart}, truncate {truncate}");
+            bench.restart();
+            assert!(bench.read_after(LONG).is_empty(), "restart {restart}, truncate {truncate}");
+        }
+    }
+}
+
+#[test]
+fn a_file_renamed_into_another_folder_while_nothing_ran_is_read_on() {
+    let mut bench = Bench::new(&["x.log", "old/*"], &Lines);
+    fs::create_dir(bench.path("old")).expect("folder");
+    bench.append("x.log", "1\n");
+    assert_eq!(bench.read(), ["1"]);
+    bench.append("x.log", "2\n");
+    bench.rename("x.log", "old/x.log.1");
+    bench.append("x.log", "3\n");
+    bench.restart();
+    let mut found = bench.read_after(LONG);
+    found.sort();
+    assert_eq!(found, ["2", "3"]);
+}
+
+#[test]
+fn files_of_one_name_in_two_folders_are_two_files_until_a_whole_head_is_the_same() {
+    let mut bench = Bench::new(&["*/app.log"], &Lines);
+    for folder in ["a", "b"] {
+        fs::create_dir(bench.path(folder)).expect("folder");
+        bench.append(&format!("{folder}/app.log"), "started\n");
+        bench.read();
+    }
+    assert_eq!(bench.log.len(), 2);
+    bench.append("a/app.log", "one\n");
+    bench.append("b/app.log", "two\n");
+    assert_eq!(bench.read(), ["one", "two"]);
+}
