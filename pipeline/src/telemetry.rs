@@ -22,8 +22,8 @@ impl Count {
     }
 }
 
-/// The producer's half of the law: read = appended + dropped + in flight, in records. What an
-/// earlier run appended beyond its stored position is counted beside it.
+/// The producer's half of the law: read = appended + dropped + undone + in flight, in records. What
+/// was found in the log at a start, beyond the stored positions, is counted beside it.
 #[derive(Debug, Default)]
 pub struct ProducerCounts {
     /// Read from the source in this run.
@@ -32,8 +32,11 @@ pub struct ProducerCounts {
     pub appended: Count,
     /// Found in the log at the start, beyond the stored position.
     pub already_there: Count,
-    /// Lost before they could be read, or in flight when a source without positions stopped.
+    /// Lost before they could be read, or while they were in flight, and their source cannot give
+    /// them again.
     pub dropped: Count,
+    /// In flight when the loop ended early: found in the log or read again by the next one.
+    pub undone: Count,
     /// Read, by the dataset that the source was configured with.
     by_dataset: Mutex<BTreeMap<String, u64>>,
     /// Per stream, as of a second ago.

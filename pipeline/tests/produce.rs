@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use listen_support::{address, bind, started};
 use produce_support::{Loop, TOPIC, Watched};
 use tahoe_pipeline::listen::Listen;
+use tahoe_pipeline::produce::ProduceError;
 use tahoe_pipeline::seams::{
     Batch, BatchEnd, Known, Origin, Source, SourceError, SourceId, Stream,
 };
@@ -74,12 +75,41 @@ fn a_closed_listener_frees_its_addresses_even_if_nobody_ever_spoke() {
     drop(silent);
 }
 
-/// Gives what it holds, one record a read; endlessly if it is told to.
+#[test]
+fn what_a_listener_held_when_the_log_failed_is_counted_as_dropped() {
+    let (log, running, target) = held_up("udp");
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.send_to(b"<13>0", target).expect("send");
+    log.wait_until_held();
+    for n in 1..500 {
+        socket.send_to(format!("<13>{n}").as_bytes(), target).expect("send");
+    }
+    log.fill();
+    log.let_go();
+    let counts = Arc::clone(&running.counts);
+    let error = running.join().expect_err("the log failed");
+    assert!(matches!(error, ProduceError::Again(_)), "{error}");
+    assert_eq!((counts.read.get(), counts.dropped.get(), counts.undone.get()), (500, 500, 0));
+}
+
+#[test]
+fn what_is_read_again_after_the_log_failed_is_counted_as_undone() {
+    let log = Watched::new();
+    log.fill();
+    let source = Scripted { at_once: true, ..Scripted::new(1, true) };
+    let running = Loop::start(&log, source);
+    let counts = Arc::clone(&running.counts);
+    running.join().expect_err("the log failed");
+    assert_eq!((counts.read.get(), counts.dropped.get(), counts.undone.get()), (1, 0, 1));
+}
+
+/// Gives what it holds, one record a read, when it is closed or at once.
 struct Scripted {
     stream: Arc<Stream>,
     left: u64,
     next: u64,
     closed: bool,
+    at_once: bool,
     forgets: bool,
 }
 
@@ -88,7 +118,14 @@ impl Scripted {
         let source = SourceId([7; 16]);
         let origin = Origin { source, dataset: "system.syslog".into(), ..Origin::default() };
         let stream = Stream { origin, topic: TOPIC.into(), key: b"k".to_vec(), resumable };
-        Self { stream: Arc::new(stream), left, next: 0, closed: false, forgets: false }
+        Self {
+            stream: Arc::new(stream),
+            left,
+            next: 0,
+            closed: false,
+            at_once: false,
+            forgets: false,
+        }
     }
 }
 
@@ -98,7 +135,7 @@ impl Source for Scripted {
     }
 
     fn read(&mut self, batch: &mut Batch, wait: Duration) -> Result<(), SourceError> {
-        if !self.closed || self.left == 0 {
+        if !(self.closed || self.at_once) || self.left == 0 {
             std::thread::park_timeout(wait);
             return Ok(());
         }

@@ -4,6 +4,7 @@
 //! id is stored before the record is sent. Between the two lies what a crash may leave undecided,
 //! and `recover` decides it from the log itself.
 
+mod envelope;
 mod recover;
 mod streams;
 
@@ -12,14 +13,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tahoe_seams::{
-    Appended, Batch, BatchEnd, Known, Log, LogError, Outgoing, Ownership, Pending, Raw, RecordId,
-    Source, SourceError,
+    Appended, Batch, BatchEnd, Known, Log, LogError, Ownership, Pending, Raw, Source, SourceError,
 };
 
+use envelope::envelopes;
 pub use recover::each as each_record;
 use streams::{Address, Span, Streams};
 
-use crate::header;
 use crate::stop::Stop;
 use crate::telemetry::ProducerCounts;
 
@@ -34,6 +34,9 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Between two looks at how far the source is behind.
 const LAG_EVERY: Duration = Duration::from_secs(1);
+
+/// What a source still holds when the loop ends early is counted for at most this long.
+const LET_GO_TIME: Duration = Duration::from_secs(1);
 
 /// How a producer runs.
 #[derive(Clone, Debug)]
@@ -110,12 +113,12 @@ pub fn produce(
         flights: VecDeque::new(),
         idle_since: Some(Instant::now()),
         lag_at: None,
+        source_is: SourceIs::Open,
     };
     counts.set_running(true);
     let result = producer.run(stop, ownership.as_ref());
     counts.set_running(false);
-    let in_flight: u64 = producer.flights.iter().map(|flight| flight.lost_if_dropped).sum();
-    counts.dropped.add(in_flight);
+    producer.let_go(stop);
     result
 }
 
@@ -123,9 +126,24 @@ struct Flight {
     pending: Pending,
     end: BatchEnd,
     spans: Vec<Span>,
-    records: u64,
-    /// Records of streams whose source cannot give them again.
-    lost_if_dropped: u64,
+    records: Records,
+}
+
+/// Records by what becomes of them when the loop ends before the log has them.
+#[derive(Clone, Copy)]
+struct Records {
+    /// Their source gives them again.
+    again: u64,
+    /// Their source cannot.
+    lost: u64,
+}
+
+impl Records {
+    fn of(batch: &Batch) -> Self {
+        let again = |raw: &&Raw| batch.streams()[raw.stream as usize].resumable;
+        let again = batch.records().iter().filter(again).count() as u64;
+        Self { again, lost: batch.records().len() as u64 - again }
+    }
 }
 
 struct Producer<'a> {
@@ -139,6 +157,14 @@ struct Producer<'a> {
     idle_since: Option<Instant>,
     /// When the lag was asked for last.
     lag_at: Option<Instant>,
+    source_is: SourceIs,
+}
+
+#[derive(Clone, Copy)]
+enum SourceIs {
+    Open,
+    Closed,
+    Drained,
 }
 
 impl Producer<'_> {
@@ -173,8 +199,11 @@ impl Producer<'_> {
         let read = self.source.read(batch, Duration::from_millis(wait));
         let came = !batch.is_empty();
         if came {
-            self.send(batch)?;
+            self.count_read(batch);
+            let records = Records::of(batch);
+            let sent = self.send(batch, records);
             batch.next();
+            sent.inspect_err(|_| self.undo(records))?;
         }
         read?;
         Ok(came)
@@ -191,10 +220,12 @@ impl Producer<'_> {
         let deadline = Instant::now() + self.settings.grace / 2;
         let in_time = || Instant::now() < deadline && !stop.is_urgent();
         self.source.close()?;
+        self.source_is = SourceIs::Closed;
         while in_time() {
             if self.flights.len() >= FLIGHTS_MAX {
                 self.collect(Duration::from_millis(50))?;
             } else if !self.turn(batch, ownership)? {
+                self.source_is = SourceIs::Drained;
                 return Ok(());
             }
         }
@@ -213,9 +244,53 @@ impl Producer<'_> {
         Ok(self.streams.store(self.log, &[], clean, now_ms())?)
     }
 
-    fn send(&mut self, batch: &Batch) -> Result<(), ProduceError> {
+    fn count_read(&self, batch: &Batch) {
         self.counts.dropped.add(batch.dropped());
         self.counts.read.add(batch.dropped());
+        for (dataset, records) in records_by_dataset(batch) {
+            self.counts.add_read(dataset, records);
+        }
+    }
+
+    fn undo(&self, records: Records) {
+        self.counts.undone.add(records.again);
+        self.counts.dropped.add(records.lost);
+    }
+
+    /// Counts what ends with this loop: what is in flight, and what the source has taken in, cannot
+    /// give again and was not asked for.
+    fn let_go(&mut self, stop: &Stop) {
+        while let Some(flight) = self.flights.pop_front() {
+            self.undo(flight.records);
+        }
+        let closed = match self.source_is {
+            SourceIs::Open => self.source.close().is_ok(),
+            SourceIs::Closed => true,
+            SourceIs::Drained => return,
+        };
+        if stop.is_urgent() || !closed {
+            return;
+        }
+        let deadline = Instant::now() + LET_GO_TIME;
+        let mut batch = Batch::new(BATCH_BYTES);
+        let mut lost = 0;
+        while Instant::now() < deadline {
+            let read = self.source.read(&mut batch, Duration::from_millis(5));
+            if read.is_err() || batch.is_empty() {
+                break;
+            }
+            self.count_read(&batch);
+            let records = Records::of(&batch);
+            self.undo(records);
+            lost += records.lost;
+            batch.next();
+        }
+        if lost > 0 {
+            tracing::warn!(lost, "records that were taken in and not sent are lost");
+        }
+    }
+
+    fn send(&mut self, batch: &Batch, records: Records) -> Result<(), ProduceError> {
         if self.streams.changes_generation(batch) {
             while !self.flights.is_empty() {
                 self.collect(Duration::from_millis(100))?;
@@ -229,9 +304,6 @@ impl Producer<'_> {
         if batch.records().is_empty() {
             return Ok(());
         }
-        for (dataset, records) in records_by_dataset(batch) {
-            self.counts.add_read(dataset, records);
-        }
         let spans = spans(batch, &addresses);
         let now_ms = now_ms();
         self.streams.reserve(self.log, &spans, now_ms)?;
@@ -239,19 +311,7 @@ impl Producer<'_> {
             envelopes(batch, &addresses, &self.streams, now_ms, self.settings.pack_bytes);
         let outgoing = envelopes.outgoing(batch, &addresses);
         let pending = self.log.append(&outgoing)?;
-        let lost_if_dropped = batch
-            .records()
-            .iter()
-            .filter(|raw| !batch.streams()[raw.stream as usize].resumable)
-            .count() as u64;
-        let records = batch.records().len() as u64;
-        self.flights.push_back(Flight {
-            pending,
-            end: batch.end(),
-            spans,
-            records,
-            lost_if_dropped,
-        });
+        self.flights.push_back(Flight { pending, end: batch.end(), spans, records });
         Ok(())
     }
 
@@ -263,7 +323,7 @@ impl Producer<'_> {
             let offsets: Appended = result?;
             let flight = self.flights.pop_front().expect("it was the front one");
             self.streams.acknowledge(&flight.spans, &offsets);
-            self.counts.appended.add(flight.records);
+            self.counts.appended.add(flight.records.again + flight.records.lost);
             self.source.release(flight.end)?;
             self.idle_since = Some(Instant::now());
         }
@@ -319,136 +379,6 @@ fn spans(batch: &Batch, addresses: &[Address]) -> Vec<Span> {
         }
     }
     spans.into_iter().flatten().collect()
-}
-
-/// Headers, and packed values, of one batch: one buffer each, so that they cost two allocations.
-struct Envelopes {
-    headers: Vec<u8>,
-    packed: Vec<u8>,
-    each: Vec<Envelope>,
-}
-
-struct Envelope {
-    stream: u32,
-    header_end: usize,
-    value: Value,
-    read_at_ms: i64,
-}
-
-enum Value {
-    Record(usize),
-    Packed(usize),
-}
-
-fn envelopes(
-    batch: &Batch,
-    addresses: &[Address],
-    streams: &Streams,
-    now_ms: i64,
-    pack_bytes: usize,
-) -> Envelopes {
-    let records = batch.records();
-    let mut out = Envelopes {
-        headers: Vec::with_capacity(records.len() * 160),
-        packed: Vec::new(),
-        each: Vec::with_capacity(records.len()),
-    };
-    let mut index = 0;
-    while let Some(raw) = records.get(index) {
-        let origin = &batch.streams()[raw.stream as usize].origin;
-        let encoded = &addresses[raw.stream as usize].encoded_origin;
-        let segment_ms = streams.segment_ms(origin.source, raw.start, now_ms);
-        let lengths = pack(batch, index, pack_bytes, |start| {
-            streams.segment_ms(origin.source, start, now_ms) == segment_ms
-        });
-        if lengths.len() > 1 {
-            header::encode_pack(&mut out.headers, segment_ms, raw.start, &lengths, encoded);
-            for (ordinal, raw) in records[index..index + lengths.len()].iter().enumerate() {
-                if ordinal > 0 {
-                    out.packed.push(b'\n');
-                }
-                out.packed.extend_from_slice(batch.bytes(raw));
-            }
-        } else {
-            let bytes = batch.bytes(raw);
-            let span = (raw.start, raw.end);
-            let id = RecordId::new(segment_ms, origin.source, origin.generation, span, bytes);
-            header::encode(&mut out.headers, id, span, raw.part, batch.context(raw), encoded);
-        }
-        out.each.push(Envelope {
-            stream: raw.stream,
-            header_end: out.headers.len(),
-            value: match lengths.len() {
-                0 | 1 => Value::Record(index),
-                _ => Value::Packed(out.packed.len()),
-            },
-            read_at_ms: raw.read_at_ms,
-        });
-        index += lengths.len().max(1);
-    }
-    out
-}
-
-/// Lengths of the records from `first` on that share one Kafka record: neighbours of one stream
-/// and one segment, none with a context or a part of its own, up to `pack_bytes`.
-fn pack(
-    batch: &Batch,
-    first: usize,
-    pack_bytes: usize,
-    same_segment: impl Fn(u64) -> bool,
-) -> Vec<(u32, u32)> {
-    let mut lengths = Vec::new();
-    let mut bytes = 0;
-    let mut next = None;
-    let stream = batch.records()[first].stream;
-    for raw in &batch.records()[first..] {
-        let text = batch.bytes(raw);
-        bytes += text.len() + 1;
-        let alone = raw.stream != stream
-            || raw.part.is_some()
-            || !batch.context(raw).is_empty()
-            || next.is_some_and(|next| next != raw.start)
-            || bytes > pack_bytes
-            || !same_segment(raw.start);
-        let (Ok(text), Ok(span)) = (text.len().try_into(), (raw.end - raw.start).try_into()) else {
-            break;
-        };
-        if alone {
-            break;
-        }
-        lengths.push((text, span));
-        next = Some(raw.end);
-    }
-    lengths
-}
-
-impl Envelopes {
-    fn outgoing<'a>(&'a self, batch: &'a Batch, addresses: &[Address]) -> Vec<Outgoing<'a>> {
-        let mut out = Vec::with_capacity(self.each.len());
-        let (mut header_at, mut packed_at) = (0, 0);
-        for envelope in &self.each {
-            let stream = &batch.streams()[envelope.stream as usize];
-            let value = match envelope.value {
-                Value::Record(index) => batch.bytes(&batch.records()[index]),
-                Value::Packed(end) => {
-                    let value = &self.packed[packed_at..end];
-                    packed_at = end;
-                    value
-                }
-            };
-            out.push(Outgoing {
-                topic: &stream.topic,
-                partition: addresses[envelope.stream as usize].partition,
-                key: &stream.key,
-                value,
-                timestamp_ms: envelope.read_at_ms,
-                header: Some(&self.headers[header_at..envelope.header_end]),
-                more_headers: &[],
-            });
-            header_at = envelope.header_end;
-        }
-        out
-    }
 }
 
 /// Milliseconds since the epoch.

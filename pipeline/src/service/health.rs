@@ -58,6 +58,9 @@ pub fn source_metrics(sources: &[Metered], out: &mut String) {
     let dropped = each(|source| source.counts.dropped.get());
     let help = "Records lost before they could be appended.";
     metric(out, "tahoe_producer_records_dropped_total", "counter", help, &dropped);
+    let undone = each(|source| source.counts.undone.get());
+    let help = "Records in flight when a source began anew: found in the log or read again.";
+    metric(out, "tahoe_producer_records_undone_total", "counter", help, &undone);
     let running = each(|source| source.counts.is_running().into());
     metric(out, "tahoe_producer_source_running", "gauge", "1 while it reads.", &running);
 

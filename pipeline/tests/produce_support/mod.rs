@@ -18,6 +18,7 @@ pub const TOPIC: &str = "syslog_logs";
 #[derive(Default)]
 struct State {
     held: bool,
+    full: bool,
     waiting: bool,
     stored: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
@@ -57,6 +58,11 @@ impl Watched {
         let wait = Duration::from_secs(10);
         let waited = self.changed.wait_timeout_while(self.state(), wait, |state| !state.waiting);
         assert!(waited.expect("no panic").0.waiting, "nothing was appended");
+    }
+
+    /// From now on `append` fails, as on a full disk.
+    pub fn fill(&self) {
+        self.state().full = true;
     }
 
     /// Lets `append` go on.
@@ -100,7 +106,11 @@ impl Log for Watched {
         let mut state = self.state();
         state.waiting = state.held;
         self.changed.notify_all();
-        drop(self.changed.wait_while(state, |state| state.held).expect("no panic"));
+        let state = self.changed.wait_while(state, |state| state.held).expect("no panic");
+        if state.full {
+            return Err(LogError::Retry("the disk is full".to_owned(), None));
+        }
+        drop(state);
         self.inner.append(records)
     }
 

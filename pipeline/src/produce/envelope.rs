@@ -1,0 +1,142 @@
+//! A batch as the log takes it: every record with its header, or neighbours packed into one.
+
+use tahoe_seams::{Batch, Outgoing, RecordId};
+
+use super::streams::{Address, Streams};
+use crate::header;
+
+/// Headers, and packed values, of one batch: one buffer each, so that they cost two allocations.
+pub(super) struct Envelopes {
+    headers: Vec<u8>,
+    packed: Vec<u8>,
+    each: Vec<Envelope>,
+}
+
+struct Envelope {
+    stream: u32,
+    header_end: usize,
+    value: Value,
+    read_at_ms: i64,
+}
+
+enum Value {
+    Record(usize),
+    Packed(usize),
+}
+
+/// Writes the headers of a batch, and packs up to `pack_bytes` of neighbours into one value.
+pub(super) fn envelopes(
+    batch: &Batch,
+    addresses: &[Address],
+    streams: &Streams,
+    now_ms: i64,
+    pack_bytes: usize,
+) -> Envelopes {
+    let records = batch.records();
+    let mut out = Envelopes {
+        headers: Vec::with_capacity(records.len() * 160),
+        packed: Vec::new(),
+        each: Vec::with_capacity(records.len()),
+    };
+    let mut index = 0;
+    while let Some(raw) = records.get(index) {
+        let origin = &batch.streams()[raw.stream as usize].origin;
+        let encoded = &addresses[raw.stream as usize].encoded_origin;
+        let segment_ms = streams.segment_ms(origin.source, raw.start, now_ms);
+        let lengths = pack(batch, index, pack_bytes, |start| {
+            streams.segment_ms(origin.source, start, now_ms) == segment_ms
+        });
+        if lengths.len() > 1 {
+            header::encode_pack(&mut out.headers, segment_ms, raw.start, &lengths, encoded);
+            for (ordinal, raw) in records[index..index + lengths.len()].iter().enumerate() {
+                if ordinal > 0 {
+                    out.packed.push(b'\n');
+                }
+                out.packed.extend_from_slice(batch.bytes(raw));
+            }
+        } else {
+            let bytes = batch.bytes(raw);
+            let span = (raw.start, raw.end);
+            let id = RecordId::new(segment_ms, origin.source, origin.generation, span, bytes);
+            header::encode(&mut out.headers, id, span, raw.part, batch.context(raw), encoded);
+        }
+        out.each.push(Envelope {
+            stream: raw.stream,
+            header_end: out.headers.len(),
+            value: match lengths.len() {
+                0 | 1 => Value::Record(index),
+                _ => Value::Packed(out.packed.len()),
+            },
+            read_at_ms: raw.read_at_ms,
+        });
+        index += lengths.len().max(1);
+    }
+    out
+}
+
+/// Lengths of the records from `first` on that share one Kafka record: neighbours of one stream
+/// and one segment, none with a context or a part of its own, up to `pack_bytes`.
+fn pack(
+    batch: &Batch,
+    first: usize,
+    pack_bytes: usize,
+    same_segment: impl Fn(u64) -> bool,
+) -> Vec<(u32, u32)> {
+    let mut lengths = Vec::new();
+    let mut bytes = 0;
+    let mut next = None;
+    let stream = batch.records()[first].stream;
+    for raw in &batch.records()[first..] {
+        let text = batch.bytes(raw);
+        bytes += text.len() + 1;
+        let alone = raw.stream != stream
+            || raw.part.is_some()
+            || !batch.context(raw).is_empty()
+            || next.is_some_and(|next| next != raw.start)
+            || bytes > pack_bytes
+            || !same_segment(raw.start);
+        let (Ok(text), Ok(span)) = (text.len().try_into(), (raw.end - raw.start).try_into()) else {
+            break;
+        };
+        if alone {
+            break;
+        }
+        lengths.push((text, span));
+        next = Some(raw.end);
+    }
+    lengths
+}
+
+impl Envelopes {
+    /// The batch as the log takes it.
+    pub(super) fn outgoing<'a>(
+        &'a self,
+        batch: &'a Batch,
+        addresses: &[Address],
+    ) -> Vec<Outgoing<'a>> {
+        let mut out = Vec::with_capacity(self.each.len());
+        let (mut header_at, mut packed_at) = (0, 0);
+        for envelope in &self.each {
+            let stream = &batch.streams()[envelope.stream as usize];
+            let value = match envelope.value {
+                Value::Record(index) => batch.bytes(&batch.records()[index]),
+                Value::Packed(end) => {
+                    let value = &self.packed[packed_at..end];
+                    packed_at = end;
+                    value
+                }
+            };
+            out.push(Outgoing {
+                topic: &stream.topic,
+                partition: addresses[envelope.stream as usize].partition,
+                key: &stream.key,
+                value,
+                timestamp_ms: envelope.read_at_ms,
+                header: Some(&self.headers[header_at..envelope.header_end]),
+                more_headers: &[],
+            });
+            header_at = envelope.header_end;
+        }
+        out
+    }
+}
