@@ -229,9 +229,12 @@ impl KafkaArgs {
         Ok(())
     }
 
-    /// For the one producer of a log: every record acknowledged by all replicas in sync, sent
-    /// again for as long as it takes, never doubled or reordered by that.
-    pub(super) fn producer(&self, client_id: &str) -> Result<ClientConfig, LogError> {
+    /// librdkafka's settings for the one producer of a log: every record acknowledged by all
+    /// replicas in sync, sent again for as long as it takes, never doubled or reordered by that.
+    ///
+    /// # Errors
+    /// [`LogError::Stop`] names the setting that is missing or cannot be read.
+    pub fn producer(&self, client_id: &str) -> Result<ClientConfig, LogError> {
         let mut config = self.client(client_id)?;
         let compression = match self.kafka_compression {
             Compression::None => "none",
@@ -250,8 +253,11 @@ impl KafkaArgs {
         self.with_options(config)
     }
 
-    /// For readers, scans and claims.
-    pub(super) fn consumer(&self, client_id: &str, group: &str) -> Result<ClientConfig, LogError> {
+    /// librdkafka's settings for readers, scans and claims.
+    ///
+    /// # Errors
+    /// As [`KafkaArgs::producer`].
+    pub fn consumer(&self, client_id: &str, group: &str) -> Result<ClientConfig, LogError> {
         let mut config = self.client(client_id)?;
         config
             .set("group.id", group)
