@@ -6,8 +6,8 @@ use std::cell::RefCell;
 use tahoe_seams::{Conditions, Events, Normalizer, Record, Rejection};
 
 use crate::event::{Event, Scratch};
-use crate::time::{Stamp, Time};
-use crate::{Dataset, ECS_VERSION, Value, fields, json};
+use crate::time::Stamp;
+use crate::{Dataset, fields};
 
 /// A dataset's own part of normalising, when a record is one event.
 pub trait Parser: Send + Sync {
@@ -57,7 +57,7 @@ impl<P: Parser> Parse<P> {
         given: &Conditions,
         events: &mut Events,
     ) -> Result<(), Rejection> {
-        let mut event = Event::new(scratch, self.dataset, record);
+        let mut event = Event::new(scratch, self.dataset, record, given);
         event.begin(record, given);
         if record.part.is_some_and(|part| part.index > 0) {
             event.set(fields::MESSAGE, record.bytes);
@@ -73,59 +73,17 @@ impl<P: Parser> Parse<P> {
 }
 
 impl<'a> Event<'a> {
-    /// Sets the common fields.
+    /// Sets the common fields that differ from record to record.
     fn begin(&mut self, record: &Record<'a>, given: &Conditions) {
-        let origin = record.origin;
-        self.route(self.dataset());
-        self.set_namespace(&origin.namespace);
-        self.set(fields::data_stream::TYPE, "logs");
-        self.set(fields::ecs::VERSION, ECS_VERSION);
-        self.set(fields::event::KIND, "event");
-        self.set(fields::event::CREATED, Time::from_ms(record.read_at_ms));
-        if given.ingested_ms != 0 {
-            self.set(fields::event::INGESTED, Time::from_ms(given.ingested_ms));
-        }
         if given.keep_original {
             self.set(fields::event::ORIGINAL, record.bytes);
         }
-        if !origin.host.is_empty() {
-            self.set(fields::host::NAME, origin.host.as_str());
-        }
-        if origin.path.starts_with('/') {
-            self.set(fields::log::file::PATH, origin.path.as_str());
+        if record.origin.path.starts_with('/') {
             self.set(fields::log::OFFSET, record.start);
-        }
-        if !origin.peer.is_empty() {
-            self.set(fields::log::source::ADDRESS, origin.peer.as_str());
         }
         if let Some(part) = record.part {
             self.set(fields::tahoe::part::INDEX, part.index);
             self.set(fields::tahoe::part::LAST, part.last);
         }
-        if !origin.labels.is_empty() {
-            let labels = self.object(&origin.labels);
-            self.set(fields::LABELS, labels);
-        }
-        if !origin.tags.is_empty() {
-            let tags = origin.tags.iter().map(String::as_str);
-            let tags: &'a [&'a str] = self.arena().alloc_slice_fill_iter(tags);
-            self.set(fields::TAGS, tags);
-        }
-    }
-
-    /// A flat JSON object; of two equal keys the first counts.
-    fn object(&self, pairs: &[(String, String)]) -> Value<'a> {
-        let mut text = Vec::with_capacity(256);
-        for (index, (key, value)) in pairs.iter().enumerate() {
-            if pairs[..index].iter().any(|(earlier, _)| earlier == key) {
-                continue;
-            }
-            text.push(if text.is_empty() { b'{' } else { b',' });
-            json::write_str(key, &mut text);
-            text.push(b':');
-            json::write_str(value, &mut text);
-        }
-        text.push(b'}');
-        Value::Raw(self.alloc_bytes(&text))
     }
 }

@@ -1,20 +1,24 @@
 //! One event while it is put together. It borrows from its record and from an arena that lives as
 //! long as the record is worked on; nothing is allocated per event once the buffers have grown.
 
+use std::ops::Range;
+
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
-use tahoe_seams::Rejection;
+use tahoe_seams::{Conditions, Record, Rejection};
 
-use crate::field::{Field, LEAVES, NODES};
+use crate::field::{Field, LEAVES};
+use crate::letterhead::{Letterhead, Letterheads};
 use crate::time::{Stamp, Time};
 use crate::value::Value;
+use crate::writer::Writer;
 use crate::zone::Zones;
-use crate::{Dataset, fields, json};
+use crate::{Dataset, fields};
 
 /// Fields that an event usually has; more make its list grow.
 const FIELDS_USUAL: usize = 64;
-/// The deepest that ECS and own fields nest, with room.
-const DEPTH_MAX: usize = 16;
+/// In place of a slot: the field was taken out.
+const GONE: u16 = u16::MAX;
 
 /// Which fields an event has and where their values are. Since a set of numbers is read back in
 /// order, nothing is ever sorted.
@@ -30,14 +34,21 @@ impl Index {
         Box::new(Self { summary: 0, words: [0; 64], slots: [0; 64 * 64] })
     }
 
-    fn has(&self, id: usize) -> bool {
-        self.words[id / 64] & 1 << (id % 64) != 0
+    /// The slot of a field that was set.
+    fn slot(&self, id: usize) -> Option<usize> {
+        let known = self.words[id / 64] & 1 << (id % 64) != 0;
+        let slot = self.slots[id];
+        (known && slot != GONE).then_some(usize::from(slot))
     }
 
     fn add(&mut self, id: usize, slot: usize) {
+        self.mark(id, u16::try_from(slot).expect("an event has at most one slot per field"));
+    }
+
+    fn mark(&mut self, id: usize, slot: u16) {
         self.summary |= 1 << (id / 64);
         self.words[id / 64] |= 1 << (id % 64);
-        self.slots[id] = u16::try_from(slot).expect("an event has at most one slot per field");
+        self.slots[id] = slot;
     }
 
     fn clear(&mut self) {
@@ -53,11 +64,17 @@ pub(crate) struct Scratch {
     pub arena: Bump,
     pub index: Box<Index>,
     pub zones: Zones,
+    pub letterheads: Letterheads,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self { arena: Bump::new(), index: Index::new(), zones: Zones::default() }
+        Self {
+            arena: Bump::new(),
+            index: Index::new(),
+            zones: Zones::default(),
+            letterheads: Letterheads::default(),
+        }
     }
 }
 
@@ -66,6 +83,7 @@ pub struct Event<'a> {
     arena: &'a Bump,
     index: &'a mut Index,
     zones: &'a mut Zones,
+    letterhead: &'a Letterhead,
     values: ArenaVec<'a, Value<'a>>,
     transformations: ArenaVec<'a, &'a str>,
     dataset: &'static Dataset,
@@ -75,23 +93,26 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// An empty event. `time_zone` is that of stamps that name none.
+    /// An event with the fields that are the same for every record of its origin.
     pub(crate) fn new(
         scratch: &'a mut Scratch,
         dataset: &'static Dataset,
-        record: &tahoe_seams::Record<'a>,
+        record: &Record<'a>,
+        given: &Conditions,
     ) -> Self {
-        let Scratch { arena, index, zones } = scratch;
+        let Scratch { arena, index, zones, letterheads } = scratch;
         let arena: &'a Bump = arena;
+        let letterhead = letterheads.of(record.origin, dataset, record.read_at_ms, given);
         index.clear();
         Self {
             arena,
             index,
             zones,
+            letterhead,
             values: ArenaVec::with_capacity_in(FIELDS_USUAL, arena),
             transformations: ArenaVec::with_capacity_in(8, arena),
             dataset,
-            namespace: "default",
+            namespace: letterhead.namespace(),
             time_zone: &record.origin.time_zone,
             read_at_ms: record.read_at_ms,
         }
@@ -106,8 +127,8 @@ impl<'a> Event<'a> {
             value => value,
         };
         let id = field.id();
-        if self.index.has(id) {
-            self.values[usize::from(self.index.slots[id])] = value;
+        if let Some(slot) = self.index.slot(id) {
+            self.values[slot] = value;
         } else {
             self.index.add(id, self.values.len());
             self.values.push(value);
@@ -135,13 +156,22 @@ impl<'a> Event<'a> {
 
     /// Whether a field has a value.
     pub fn has(&self, field: Field) -> bool {
-        self.index.has(field.id())
+        let id = field.id();
+        self.index.slot(id).is_some() || (!self.is_gone(id) && self.letterhead.has(id))
+    }
+
+    fn is_gone(&self, id: usize) -> bool {
+        self.index.words[id / 64] & 1 << (id % 64) != 0 && self.index.slots[id] == GONE
     }
 
     /// The value of a field.
     pub fn get(&self, field: Field) -> Option<Value<'a>> {
         let id = field.id();
-        self.has(field).then(|| self.values[usize::from(self.index.slots[id])])
+        match self.index.slot(id) {
+            Some(slot) => Some(self.values[slot]),
+            None if self.is_gone(id) => None,
+            None => self.letterhead.get(id),
+        }
     }
 
     /// The value of a field if it is text.
@@ -154,7 +184,7 @@ impl<'a> Event<'a> {
 
     /// Takes a field out again. Nothing is recorded.
     pub fn remove(&mut self, field: Field) {
-        self.index.words[field.id() / 64] &= !(1 << (field.id() % 64));
+        self.index.mark(field.id(), GONE);
     }
 
     /// Records what was done, once, as `tahoe.transformations`.
@@ -330,36 +360,86 @@ impl<'a> Event<'a> {
             let all = std::mem::replace(&mut self.transformations, ArenaVec::new_in(self.arena));
             self.set(fields::tahoe::TRANSFORMATIONS, all.into_bump_slice());
         }
-        let mut writer = Writer { out, node: 0, comma: false };
-        writer.out.push(b'{');
-        let mut next_allowed = usize::MAX;
-        let mut container: Option<usize> = None;
-        let mut summary = self.index.summary;
+        let (index, head) = (&*self.index, self.letterhead);
+        let mut page =
+            Page { writer: Writer::begin(out), head, values: &self.values, run: 0..0, held: None };
+        let mut printed = 0;
+        let mut summary = index.summary | head.summary();
         while summary != 0 {
             let word = summary.trailing_zeros() as usize;
             summary &= summary - 1;
-            let mut bits = self.index.words[word];
+            let (own, common) = (index.words[word], head.word(word));
+            let mut bits = own | common;
             while bits != 0 {
-                let id = word * 64 + bits.trailing_zeros() as usize;
+                let bit = bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                // An object given as a whole gives way to fields inside it given one by one.
-                if let Some(held) = container.take()
-                    && id >= next_allowed
-                {
-                    writer.field(held, &self.values[usize::from(self.index.slots[held])]);
+                let id = word * 64 + bit;
+                if own & 1 << bit == 0 {
+                    page.print(id, printed);
+                } else if index.slots[id] != GONE {
+                    page.write(id, usize::from(index.slots[id]));
                 }
-                let end = usize::from(LEAVES[id].end);
-                if end > id + 1 {
-                    (container, next_allowed) = (Some(id), end);
-                } else {
-                    writer.field(id, &self.values[usize::from(self.index.slots[id])]);
-                }
+                printed += usize::from(common & 1 << bit != 0);
             }
         }
-        if let Some(held) = container {
-            writer.field(held, &self.values[usize::from(self.index.slots[held])]);
+        page.finish();
+    }
+}
+
+/// An event's own fields and those of its letterhead, which come in one order.
+struct Page<'o, 'e> {
+    writer: Writer<'o>,
+    head: &'e Letterhead,
+    values: &'e [Value<'e>],
+    /// Fields of the letterhead that follow each other and so are copied at once.
+    run: Range<usize>,
+    /// An object given as a whole, which gives way to fields inside it given one by one: its slot,
+    /// its number, and one past the last inside it.
+    held: Option<(usize, usize, usize)>,
+}
+
+impl Page<'_, '_> {
+    /// The next field is the letterhead's `number`-th.
+    fn print(&mut self, id: usize, number: usize) {
+        self.release(id);
+        if self.run.end != number {
+            self.end_run();
+            self.run.start = number;
         }
-        writer.finish();
+        self.run.end = number + 1;
+    }
+
+    /// The next field is the event's own.
+    fn write(&mut self, id: usize, slot: usize) {
+        self.end_run();
+        self.release(id);
+        let end = usize::from(LEAVES[id].end);
+        if end > id + 1 {
+            self.held = Some((slot, id, end));
+        } else {
+            self.writer.field(id, &self.values[slot]);
+        }
+    }
+
+    fn release(&mut self, next: usize) {
+        if let Some((slot, id, end)) = self.held.take()
+            && next >= end
+        {
+            self.writer.field(id, &self.values[slot]);
+        }
+    }
+
+    fn end_run(&mut self) {
+        if !self.run.is_empty() {
+            self.head.copy(self.run.clone(), &mut self.writer);
+        }
+        self.run = 0..0;
+    }
+
+    fn finish(mut self) {
+        self.end_run();
+        self.release(usize::MAX);
+        self.writer.finish();
     }
 }
 
@@ -369,100 +449,12 @@ pub fn time_of(document: &[u8]) -> Option<Time> {
     Some(stamp.at_offset(0))
 }
 
-/// Writes fields that come in order, opening and closing the objects between them.
-struct Writer<'o> {
-    out: &'o mut Vec<u8>,
-    /// The innermost open object.
-    node: u16,
-    /// Something precedes in it.
-    comma: bool,
-}
-
-impl Writer<'_> {
-    fn field(&mut self, id: usize, value: &Value<'_>) {
-        let leaf = &LEAVES[id];
-        if leaf.node != self.node {
-            self.enter(leaf.node);
-        }
-        self.key(leaf.key);
-        let wrap = leaf.array && !matches!(value, Value::List(_) | Value::Raw(_));
-        if wrap {
-            self.out.push(b'[');
-        }
-        self.value(value);
-        if wrap {
-            self.out.push(b']');
-        }
-    }
-
-    /// Keys are stored with the comma that precedes all but the first.
-    fn key(&mut self, key: &'static [u8]) {
-        self.out.extend_from_slice(if self.comma { key } else { &key[1..] });
-        self.comma = true;
-    }
-
-    fn enter(&mut self, target: u16) {
-        let mut opens = [0; DEPTH_MAX];
-        let mut count = 0;
-        let mut inner = target;
-        while self.node != inner {
-            let (open, wanted) = (&NODES[usize::from(self.node)], &NODES[usize::from(inner)]);
-            if open.depth >= wanted.depth {
-                self.out.push(b'}');
-                self.comma = true;
-                self.node = open.parent;
-            } else {
-                opens[count] = inner;
-                count += 1;
-                inner = wanted.parent;
-            }
-        }
-        for node in opens[..count].iter().rev() {
-            self.key(NODES[usize::from(*node)].key);
-            self.comma = false;
-        }
-        self.node = target;
-    }
-
-    fn value(&mut self, value: &Value<'_>) {
-        match value {
-            Value::Str(text) => json::write_str(text, self.out),
-            Value::Bytes(bytes) => json::write_str(&String::from_utf8_lossy(bytes), self.out),
-            Value::I64(number) => json::write_i64(*number, self.out),
-            Value::U64(number) => json::write_u64(*number, self.out),
-            Value::F64(number) => json::write_f64(*number, self.out),
-            Value::Bool(true) => self.out.extend_from_slice(b"true"),
-            Value::Bool(false) => self.out.extend_from_slice(b"false"),
-            Value::Time(time) => {
-                self.out.push(b'"');
-                time.write(self.out);
-                self.out.push(b'"');
-            }
-            Value::List(texts) => {
-                self.out.push(b'[');
-                for (index, text) in texts.iter().enumerate() {
-                    if index > 0 {
-                        self.out.push(b',');
-                    }
-                    json::write_str(text, self.out);
-                }
-                self.out.push(b']');
-            }
-            Value::Raw(json) => self.out.extend_from_slice(json),
-        }
-    }
-
-    fn finish(&mut self) {
-        for _ in 0..=NODES[usize::from(self.node)].depth {
-            self.out.push(b'}');
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    static BLANK: Letterhead = Letterhead::blank();
 
     fn written(fill: impl for<'a> FnOnce(&mut Event<'a>)) -> String {
         let origin = tahoe_seams::Origin::default();
@@ -476,7 +468,9 @@ mod tests {
             part: None,
         };
         let mut scratch = Scratch::default();
-        let mut event = Event::new(&mut scratch, crate::datasets::ALL[0], &record);
+        let given = Conditions::default();
+        let mut event = Event::new(&mut scratch, crate::datasets::ALL[0], &record, &given);
+        event.letterhead = &BLANK;
         fill(&mut event);
         let mut out = Vec::new();
         event.write(&mut out);

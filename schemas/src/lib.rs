@@ -11,9 +11,13 @@ mod event;
 mod field;
 mod framing;
 pub mod json;
+mod letterhead;
+mod object;
+mod scan;
 pub mod templates;
 pub mod time;
 mod value;
+mod writer;
 mod zone;
 
 pub use common::{Parse, Parser};

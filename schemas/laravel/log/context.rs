@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::exception;
-use super::object::{indexed, object, scalar};
-use super::scan::{Entry, Scan};
+use crate::object::{indexed, object, scalar};
+use crate::scan::{Entry, Scan};
 use crate::{Event, Field, fields};
 
 /// How often the text of a record may be read in search of its context, and some bytes.

@@ -3,7 +3,7 @@
 //! `[object] (Class(code: N): message at file:line)`, then `[stacktrace]` and its lines, then the
 //! same for each previous one; or as a message, `Class: message in file:line`, `Stack trace:`.
 
-use super::object::{entries, scalar};
+use crate::object::{entries, scalar};
 use crate::{Event, fields};
 
 const STACK: &str = "\n[stacktrace]\n";

@@ -5,7 +5,7 @@ use memchr::{memchr, memchr_iter, memmem, memrchr};
 use tahoe_seams::{Cut, Framer};
 
 use super::header::Header;
-use super::scan::{Flaw, Scan};
+use crate::scan::{Flaw, Scan};
 
 /// Bytes of context that are read to tell whether a header is inside of it.
 const LOOK_AHEAD_BYTES: usize = 64 << 10;

@@ -10,9 +10,7 @@ mod context;
 mod exception;
 mod framer;
 mod header;
-mod object;
 mod parser;
-mod scan;
 
 use crate::{Dataset, Parse};
 

@@ -3,8 +3,8 @@
 use tahoe_seams::{Record, Rejection};
 
 use super::header::{self, Header, LEVELS};
-use super::object::{entries, object, scalar};
-use super::scan::{Entry, Flaw, Scan};
+use crate::object::{entries, object, scalar};
+use crate::scan::{Entry, Flaw, Scan};
 use super::{context, exception};
 use crate::time::Stamp;
 use crate::{Event, Field, Parser, fields};

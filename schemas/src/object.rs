@@ -2,19 +2,19 @@
 
 use std::borrow::Cow;
 
-use super::scan::{Entry, Scan};
+use crate::scan::{Entry, Scan};
 use crate::{Event, Value};
 
 /// The keys and values of an object or list that fills `text`; a list's keys are its indices, as
 /// in PHP, where both are arrays. `None` if it is not valid.
-pub(super) fn entries<'a>(text: &'a [u8], event: &Event<'a>) -> Option<Vec<Entry<'a>>> {
+pub(crate) fn entries<'a>(text: &'a [u8], event: &Event<'a>) -> Option<Vec<Entry<'a>>> {
     let mut scan = Scan::new(text);
     let whole = matches!(text, [b'{' | b'[', ..]) && scan.run().ok()? == text.len();
     whole.then(|| indexed(text, scan.entries, event))
 }
 
 /// Gives the elements of a list their indices as keys.
-pub(super) fn indexed<'a>(
+pub(crate) fn indexed<'a>(
     text: &[u8],
     mut entries: Vec<Entry<'a>>,
     event: &Event<'a>,
@@ -28,7 +28,7 @@ pub(super) fn indexed<'a>(
 }
 
 /// An object of those entries on one line; `None` if there are none.
-pub(super) fn object<'a>(entries: &[Entry<'a>], event: &Event<'a>) -> Option<Value<'a>> {
+pub(crate) fn object<'a>(entries: &[Entry<'a>], event: &Event<'a>) -> Option<Value<'a>> {
     let (first, last) = (entries.first()?, entries.last()?);
     let distance = last.value.as_ptr_range().end as usize - first.value.as_ptr() as usize;
     let mut out = event.list::<u8>();
@@ -81,7 +81,7 @@ fn one_line(value: &[u8], out: &mut bumpalo::collections::Vec<'_, u8>) {
 
 /// A string without its quotes and escapes, or a number or truth value as it is written. `None`
 /// for `null`, objects and lists.
-pub(super) fn scalar<'a>(value: &'a [u8], event: &Event<'a>) -> Option<&'a str> {
+pub(crate) fn scalar<'a>(value: &'a [u8], event: &Event<'a>) -> Option<&'a str> {
     let text = std::str::from_utf8(value).ok()?;
     if matches!(value.first()?, b'{' | b'[' | b'n') {
         return None;

@@ -13,7 +13,7 @@ const KEYS_MAX: usize = 512;
 
 /// Why a text is no JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub(crate) enum Flaw {
     /// What is there is right, but it does not end.
     Unfinished,
     /// It is wrong at this byte.
@@ -22,13 +22,13 @@ pub(super) enum Flaw {
 
 /// A key and its value as they stand in the text; the key without its quotes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     pub key: &'a [u8],
     pub value: &'a [u8],
 }
 
 /// One pass over a text.
-pub(super) struct Scan<'a> {
+pub(crate) struct Scan<'a> {
     text: &'a [u8],
     pub at: usize,
     depth: usize,
