@@ -10,6 +10,10 @@ use memchr::memchr2;
 const DEPTH_MAX: usize = 18;
 /// Keys are compared with each other, so their number in one object has a limit.
 const KEYS_MAX: usize = 512;
+/// Keys and entries that a usual object has; more make the lists grow.
+const ENTRIES_USUAL: usize = 16;
+/// A number with fewer bytes and no exponent is in the range of a double.
+const NUMBER_BYTES_SAFE: usize = 300;
 
 /// Why a text is no JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +46,9 @@ pub(crate) struct Scan<'a> {
 impl<'a> Scan<'a> {
     /// Reads one value at the start of `text`. Afterwards `at` is its end.
     pub fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, depth: 0, keys: Vec::new(), entries: Vec::new(), repair: false }
+        let (keys, entries) =
+            (Vec::with_capacity(ENTRIES_USUAL), Vec::with_capacity(ENTRIES_USUAL));
+        Self { text, at: 0, depth: 0, keys, entries, repair: false }
     }
 
     /// Reads a whole object or list; gives its length.
@@ -85,13 +91,14 @@ impl<'a> Scan<'a> {
         self.depth += 1;
         self.at += 1;
         let base = self.keys.len();
+        let mut marks = 0;
         if self.space()? == close {
             self.at += 1;
             self.depth -= 1;
             return Ok(());
         }
         loop {
-            let key = if close == b'}' { self.key(base)? } else { &[] };
+            let key = if close == b'}' { self.key(base, &mut marks)? } else { &[] };
             self.space()?;
             let from = self.at;
             self.value()?;
@@ -111,7 +118,9 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn key(&mut self, base: usize) -> Result<&'a [u8], Flaw> {
+    /// `marks` has a bit for the length and ends of each key before it in the same object: keys of
+    /// other marks are other keys, and need not be compared.
+    fn key(&mut self, base: usize, marks: &mut u64) -> Result<&'a [u8], Flaw> {
         if self.space()? != b'"' {
             return Err(Flaw::At(self.at));
         }
@@ -119,7 +128,10 @@ impl<'a> Scan<'a> {
         let key = self.string()?;
         // Keys that are spelt with escapes could be equal without looking so.
         let keys = &self.keys[base..];
-        if !has_one_spelling(key) || keys.len() == KEYS_MAX || keys.contains(&key) {
+        let mark = mark_of(key);
+        let twice = *marks & mark != 0 && keys.contains(&key);
+        *marks |= mark;
+        if !has_one_spelling(key) || keys.len() == KEYS_MAX || twice {
             return Err(Flaw::At(from));
         }
         self.keys.push(key);
@@ -195,6 +207,12 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// One of 64 bits, from the length and both ends of a key.
+fn mark_of(key: &[u8]) -> u64 {
+    let end = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(*byte));
+    1 << ((key.len() * 7 + end(key.first()) * 3 + end(key.last())) % 64)
+}
+
 /// The code unit of a `\uXXXX` at the start of `text`.
 fn unit(text: &[u8]) -> Option<u32> {
     let digits = text.strip_prefix(b"\\u")?.first_chunk::<4>()?;
@@ -221,7 +239,8 @@ fn is_number(text: &[u8]) -> bool {
     if whole == 0 || (whole > 1 && rest[0] == b'0') {
         return false;
     }
-    if whole == rest.len() && whole < 300 {
+    let is_short = text.len() < NUMBER_BYTES_SAFE;
+    if whole == rest.len() && is_short {
         return true;
     }
     let mut rest = &rest[whole..];
@@ -231,6 +250,9 @@ fn is_number(text: &[u8]) -> bool {
             return false;
         }
         rest = &fraction[count..];
+    }
+    if rest.is_empty() && is_short {
+        return true;
     }
     if let [b'e' | b'E', exponent @ ..] = rest {
         let exponent = exponent.strip_prefix(b"+").or(exponent.strip_prefix(b"-"));

@@ -129,11 +129,14 @@ impl RecordId {
         const ALPHABET: &[u8; 64] =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let mut out = [0u8; 22];
-        let bits = u128::from_be_bytes(self.0);
-        for (i, place) in out.iter_mut().enumerate() {
-            // 128 bits are 21 groups of six and one of two, which is shifted up as base64 does.
-            let group = if i < 21 { bits >> (122 - 6 * i) } else { bits << 4 };
-            *place = ALPHABET[(group & 63) as usize];
+        // Three bytes are four characters; the sixteenth byte is left over and fills two.
+        for (bytes, places) in self.0.chunks(3).zip(out.chunks_mut(4)) {
+            let mut group = [0u8; 4];
+            group[1..=bytes.len()].copy_from_slice(bytes);
+            let group = u32::from_be_bytes(group);
+            for (place, shift) in places.iter_mut().zip([18, 12, 6, 0]) {
+                *place = ALPHABET[(group >> shift & 63) as usize];
+            }
         }
         out
     }

@@ -21,7 +21,7 @@ struct Thrown<'a> {
 
 impl<'a> Thrown<'a> {
     fn parse(text: &'a str) -> Option<Self> {
-        let head = text.split(STACK).next()?.split(PREVIOUS).next()?.trim_end();
+        let head = text.trim_end();
         let head = head.strip_prefix("[object] (")?.strip_suffix(')')?;
         let (class, rest) = head.split_once("(code: ")?;
         let (code, rest) = rest.split_once("): ")?;
@@ -47,28 +47,42 @@ fn set_place<'a>(place: Option<(&'a str, u64)>, event: &mut Event<'a>) {
     }
 }
 
+/// Sets what one `[object] (…)` says. Says whether it was one.
+fn set_thrown<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    let Some(thrown) = Thrown::parse(text) else { return false };
+    event.set(fields::error::TYPE, thrown.class);
+    event.set(fields::error::CODE, thrown.code);
+    event.set(fields::error::MESSAGE, thrown.message);
+    set_place(thrown.place, event);
+    true
+}
+
 /// The value of the context's `exception`. Says whether it was one.
 pub(super) fn from_context<'a>(value: &'a [u8], event: &mut Event<'a>) -> bool {
     if value.starts_with(b"{") {
         return from_object(value, event).is_some();
     }
     let Some(text) = scalar(value, event) else { return false };
+    // A trace begins on a line of its own.
+    if memchr::memchr(b'\n', text.as_bytes()).is_none() {
+        return set_thrown(text, event);
+    }
     // A file whose line ends were converted has them inside its records too.
     let text = match text.contains("\r\n") {
         true => event.alloc_str(&text.replace("\r\n", "\n")),
         false => text,
     };
-    let Some(thrown) = Thrown::parse(text) else { return false };
-    event.set(fields::error::TYPE, thrown.class);
-    event.set(fields::error::CODE, thrown.code);
-    event.set(fields::error::MESSAGE, thrown.message);
-    set_place(thrown.place, event);
+    let head = text.split(STACK).next().unwrap_or(text);
+    if !set_thrown(head.split(PREVIOUS).next().unwrap_or(head), event) {
+        return false;
+    }
     if let Some((_, trace)) = text.split_once(STACK) {
         event.set(fields::error::STACK_TRACE, trace.trim_end());
     }
     let mut previous = event.list::<&'a str>();
     for text in text.split(PREVIOUS).skip(1).take(PREVIOUS_MAX) {
-        if let Some(Thrown { class, message, .. }) = Thrown::parse(text) {
+        let head = text.split(STACK).next().unwrap_or(text);
+        if let Some(Thrown { class, message, .. }) = Thrown::parse(head) {
             previous.push(event.format(format_args!("{class}: {message}")));
         }
     }
@@ -126,6 +140,9 @@ fn from_object<'a>(value: &'a [u8], event: &mut Event<'a>) -> Option<()> {
 /// Takes an exception that was logged as the message; gives what remains as the message.
 pub(super) fn from_message<'a>(message: &'a str, event: &mut Event<'a>) -> &'a str {
     const TRACE: &str = "Stack trace:\n";
+    if memchr::memchr(b'\n', message.as_bytes()).is_none() {
+        return message;
+    }
     let Some(at) = memchr::memmem::find(message.as_bytes(), b"\nStack trace:") else {
         return message;
     };
