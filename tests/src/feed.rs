@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// 250 lines a second: what an unoptimised build on a busy machine keeps up with, and so many that
+/// Lines a second that an unoptimised build on a busy machine keeps up with, and so many that
 /// whatever dies has something in flight.
+pub const BRISK: u32 = 250;
+
+/// Between two writes.
 const STEP: Duration = Duration::from_millis(20);
-const STEP_LINES: u64 = 5;
 
 /// Something that writes lines in the background, in order.
 pub struct Feed {
@@ -22,17 +24,19 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Calls `write` with one range of numbers after the other until [`Feed::finish`], at the
-    /// latest until `lines_max` are written.
-    pub fn start(lines_max: u64, mut write: impl FnMut(Range<u64>) + Send + 'static) -> Self {
+    /// Calls `write` with one range of numbers after the other until [`Feed::finish`].
+    pub fn start(
+        lines_per_second: u32,
+        mut write: impl FnMut(Range<u64>) + Send + 'static,
+    ) -> Self {
         let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stopped, count) = (Arc::clone(&stop), Arc::clone(&written));
         let thread = std::thread::spawn(move || {
+            let step_lines = u64::from(lines_per_second / 50).max(1);
             let mut next = 0;
-            while next < lines_max && !stopped.load(Ordering::Relaxed) {
-                let end = (next + STEP_LINES).min(lines_max);
-                write(next..end);
-                next = end;
+            while !stopped.load(Ordering::Relaxed) {
+                write(next..next + step_lines);
+                next += step_lines;
                 count.store(next, Ordering::Relaxed);
                 std::thread::sleep(STEP);
             }
@@ -41,9 +45,9 @@ impl Feed {
     }
 
     /// Appends to a file.
-    pub fn into_file(path: &Path, lines_max: u64, line: fn(u64) -> String) -> Self {
+    pub fn into_file(path: &Path, lines_per_second: u32, line: fn(u64) -> String) -> Self {
         let mut file = append_to(path);
-        Self::start(lines_max, move |numbers| write_lines(&mut file, numbers, line))
+        Self::start(lines_per_second, move |numbers| write_lines(&mut file, numbers, line))
     }
 
     /// Lines written so far.

@@ -5,7 +5,9 @@
 pub mod documents;
 pub mod feed;
 pub mod log_contract;
+pub mod pipeline;
 pub mod program;
+pub mod rsyslog;
 pub mod servers;
 pub mod sink_contract;
 pub mod wait;

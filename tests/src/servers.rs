@@ -43,3 +43,29 @@ pub fn free_port() -> u16 {
         }
     }
 }
+
+/// The body of a page that answers with 200; else an error with what it said instead.
+///
+/// # Errors
+/// As curl puts it, with the body if there is one.
+pub fn http_get(url: &str) -> Result<String, String> {
+    let answer = std::process::Command::new("curl")
+        .args(["--silent", "--show-error", "--fail-with-body", "--max-time", "10", url])
+        .output()
+        .expect("curl is installed");
+    let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+    if answer.status.success() {
+        return Ok(text);
+    }
+    Err(text + &String::from_utf8_lossy(&answer.stderr))
+}
+
+/// Runs `tests/services` on the servers of this run; only where no other test uses them.
+///
+/// # Panics
+/// When it fails.
+pub fn services(arguments: &[&str]) {
+    let script = crate::program::repository().join("tests/services");
+    let done = std::process::Command::new(script).args(arguments).output().expect("it runs");
+    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 use tahoe_tests::documents::{Documents, Embedded, each_once};
-use tahoe_tests::feed::{self, Feed, append_to, write_lines};
+use tahoe_tests::feed::{self, BRISK, Feed, append_to, write_lines};
 use tahoe_tests::program::{Ended, Program, run};
 use tahoe_tests::servers::free_port;
 use tahoe_tests::wait::until_true;
@@ -109,7 +109,7 @@ fn after_kill_9_in_mid_stream_every_line_of_the_files_is_there_once() {
     const STORED_PER_ROUND: usize = 150;
     let place = Place::new();
     let files = [("laravel.log", feed::laravel as fn(u64) -> String), ("syslog", feed::syslog)];
-    let feeds = files.map(|(name, line)| Feed::into_file(&place.path(name), 5_000, line));
+    let feeds = files.map(|(name, line)| Feed::into_file(&place.path(name), BRISK, line));
     let arguments =
         ["--laravel".into(), place.text("laravel.log"), "--file".into(), syslog_file(&place)];
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -196,7 +196,7 @@ fn a_file_that_was_renamed_while_nothing_ran_is_read_to_its_end() {
 #[test]
 fn ctrl_c_stops_it_with_exit_code_0_after_what_was_read_is_stored() {
     let place = Place::new();
-    let feed = Feed::into_file(&place.path("laravel.log"), 20_000, feed::laravel);
+    let feed = Feed::into_file(&place.path("laravel.log"), BRISK, feed::laravel);
     let up = place.up(&["--laravel", &place.text("laravel.log"), "--json"]);
     Embedded(&place.data()).wait_for("*", 100);
     up.signal(Signal::INT);

@@ -1,0 +1,155 @@
+//! A pipeline of separate processes through real Kafka into real Elasticsearch, with topics, a
+//! namespace, a host and a consumer group of its own. The settings go through the environment, as a
+//! compose file gives them.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use tahoe_pipeline::header::{Content, Decoder};
+use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
+use tahoe_seams::{Log as _, LogRecord};
+use tempfile::TempDir;
+
+use crate::documents::{Document, Documents as _, InElasticsearch, each_once, number};
+use crate::program::{Program, command};
+use crate::servers::{setting, unique};
+
+/// One test's pipeline.
+pub struct Pipeline {
+    /// What it has stored.
+    pub documents: InElasticsearch,
+    /// Names its topic, namespace, host and group.
+    pub name: String,
+    folder: TempDir,
+    brokers: String,
+    positions_topic: String,
+}
+
+/// A record of the test's topic.
+#[derive(Clone, Debug)]
+pub struct InKafka {
+    /// As its document's `_id`.
+    pub id: String,
+    /// The bytes as read.
+    pub text: String,
+}
+
+impl Pipeline {
+    /// Sets up topics and data streams as an operator does; `None` skips the test.
+    ///
+    /// # Panics
+    /// When `tahoe setup` fails.
+    pub fn set_up(test: &str) -> Option<Self> {
+        let brokers = setting("TAHOE_TEST_KAFKA")?;
+        let url = setting("TAHOE_TEST_ELASTICSEARCH")?;
+        let name = unique(test);
+        let documents = InElasticsearch { url, namespace: name.clone() };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let positions_topic = format!("{name}.positions");
+        let pipeline = Self { documents, name, folder, brokers, positions_topic };
+        let ended = pipeline.start("tahoe", &["setup"]).wait();
+        assert!(ended.status.success(), "{}", ended.stderr);
+        Some(pipeline)
+    }
+
+    /// A file of the test.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Its path as a flag takes it.
+    ///
+    /// # Panics
+    /// When the folder for temporary files has a name that is not UTF-8.
+    pub fn flag(&self, name: &str) -> String {
+        self.path(name).to_str().expect("UTF-8").to_owned()
+    }
+
+    /// Starts one of the binaries with the settings of this pipeline.
+    pub fn start(&self, binary: &str, arguments: &[&str]) -> Program {
+        let mut command = command(binary);
+        command.args(arguments).envs(self.settings());
+        Program::spawn(binary, command)
+    }
+
+    /// Starts the transformer.
+    pub fn transformer(&self) -> Program {
+        self.start("tahoe-transformer", &[])
+    }
+
+    /// The settings of every process of this pipeline.
+    pub fn settings(&self) -> Vec<(&'static str, &str)> {
+        vec![
+            ("KAFKA_BOOTSTRAP_SERVERS", &self.brokers),
+            ("KAFKA_TOPIC", &self.name),
+            ("KAFKA_POSITIONS_TOPIC", &self.positions_topic),
+            ("KAFKA_GROUP", &self.name),
+            ("TAHOE_TOPICS", &self.name),
+            ("TAHOE_NAMESPACE", &self.name),
+            ("TAHOE_HOST", &self.name),
+            ("TAHOE_START_AT", "beginning"),
+            ("ELASTICSEARCH_URL", &self.documents.url),
+            // A test that fails shows what was logged last.
+            ("TAHOE_LOG", "info,tahoe_pipeline=debug,tahoe_transformer=debug"),
+        ]
+    }
+
+    /// Every record in Kafka, as it is now. Fences are no records.
+    ///
+    /// # Panics
+    /// When Kafka cannot be read, or holds records without our header.
+    pub fn in_kafka(&self) -> Vec<InKafka> {
+        let mut decoder = Decoder::default();
+        let mut records = Vec::new();
+        self.scan(&self.name, &mut |record| {
+            let header = record.header.expect("written by a producer of ours");
+            let header = decoder.decode(header).expect("ours");
+            let Content::Single { id, .. } = header.content else {
+                panic!("these tests do not pack");
+            };
+            let text = String::from_utf8_lossy(record.value).into_owned();
+            records.push(InKafka { id: id.to_string(), text });
+        });
+        records
+    }
+
+    fn scan(&self, topic: &str, visit: &mut dyn FnMut(LogRecord<'_>)) {
+        let args = KafkaArgs {
+            kafka_positions_topic: self.positions_topic.clone(),
+            ..KafkaArgs::at(&self.brokers)
+        };
+        let log = KafkaLog::connect(&args, "tests").expect("Kafka is there");
+        for partition in 0..log.partitions(topic).expect("the topic is there") {
+            let scanned = log.scan(topic, partition, 0, u64::MAX, &mut |record| {
+                if !record.value.is_empty() {
+                    visit(record);
+                }
+                ControlFlow::Continue(())
+            });
+            scanned.expect("Kafka can be read");
+        }
+    }
+
+    /// What must hold once the producers have stopped: every number is in Kafka exactly once and in
+    /// Elasticsearch exactly once, under the same ids, and there are no dead letters. A double that
+    /// is still on its way would be in Kafka already.
+    ///
+    /// # Panics
+    /// With what is missing, doubled or strange.
+    pub fn assert_each_once(&self, expected: impl IntoIterator<Item = u64>) {
+        let expected: BTreeSet<u64> = expected.into_iter().collect();
+        let records = self.in_kafka();
+        let in_text = |text| number(text).unwrap_or_else(|| panic!("no number in {text}"));
+        each_once(records.iter().map(|record| in_text(&record.text)), expected.iter().copied());
+        self.documents.wait_for("*", records.len());
+        let documents = self.documents.find("*");
+        let ids = documents.iter().map(|document| &document.id);
+        each_once(ids, records.iter().map(|record| &record.id));
+        each_once(documents.iter().map(Document::number), expected);
+        let dead_letters = tahoe_transformer::dead_letter_topic(&self.name);
+        self.scan(&dead_letters, &mut |record| {
+            panic!("a dead letter: {}", String::from_utf8_lossy(record.value));
+        });
+    }
+}

@@ -1,0 +1,212 @@
+//! What an operator relies on in every binary: help, checks, health, a clean stop, and secrets that
+//! stay secret.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tahoe_tests::feed::{self, append_to, write_lines};
+use tahoe_tests::pipeline::Pipeline;
+use tahoe_tests::program::{Ended, Program, command, run};
+use tahoe_tests::servers::{free_port, http_get, setting};
+use tahoe_tests::wait::until;
+
+const SERVICES: [&str; 4] = ["tahoe-laravel", "tahoe-syslog", "tahoe-file", "tahoe-transformer"];
+
+/// `--check` promises an answer within this time; the process itself needs a little to start.
+const CHECKED_WITHIN: Duration = Duration::from_secs(12);
+
+/// Flags with which a service of a pipeline has something to do.
+fn work(pipeline: &Pipeline, service: &str) -> Vec<String> {
+    let arguments = match service {
+        "tahoe-laravel" => vec!["--laravel".into(), pipeline.flag("laravel.log")],
+        "tahoe-file" => {
+            vec!["--file".into(), format!("system.syslog={}", pipeline.flag("syslog"))]
+        }
+        "tahoe-syslog" => {
+            let address = format!("127.0.0.1:{}", free_port());
+            vec!["--no-system".into(), "--syslog".into(), address]
+        }
+        _ => Vec::new(),
+    };
+    for (name, line) in
+        [("laravel.log", feed::laravel as fn(u64) -> String), ("syslog", feed::syslog)]
+    {
+        write_lines(&mut append_to(&pipeline.path(name)), 0..3, line);
+    }
+    arguments
+}
+
+fn texts(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}
+
+fn ready(address: &str) {
+    until("it is ready", || http_get(&format!("http://{address}/readyz")).map(drop));
+}
+
+#[test]
+fn the_help_of_every_binary_shows_an_example_and_where_each_setting_comes_from() {
+    let commands =
+        [vec![], vec!["up"], vec!["search"], vec!["parse"], vec!["check"], vec!["setup"]];
+    let operator = commands.iter().map(|command| ("tahoe", command.clone()));
+    for (binary, mut arguments) in SERVICES.map(|name| (name, vec![])).into_iter().chain(operator) {
+        arguments.push("--help");
+        let ended = run(binary, &arguments);
+        assert!(ended.status.success(), "{binary} {arguments:?}: {}", ended.stderr);
+        assert!(
+            ended.stdout.contains("Example: tahoe"),
+            "{binary} {arguments:?}: {}",
+            ended.stdout
+        );
+        let version = run(binary, &["--version"]);
+        assert!(version.stdout.starts_with(binary), "{}", version.stdout);
+    }
+    for service in SERVICES {
+        let help = run(service, &["--help"]).stdout;
+        for name in ["KAFKA_BOOTSTRAP_SERVERS", "TAHOE_METRICS", "TAHOE_LOG_FORMAT"] {
+            assert!(help.contains(name), "{service} does not show {name}");
+        }
+    }
+}
+
+#[test]
+fn every_service_answers_for_itself_and_stops_on_sigterm_with_exit_code_0() {
+    let Some(pipeline) = Pipeline::set_up("service") else { return };
+    for service in SERVICES {
+        let address = format!("127.0.0.1:{}", free_port());
+        let arguments =
+            [work(&pipeline, service), vec!["--metrics".into(), address.clone()]].concat();
+        let running = pipeline.start(service, &texts(&arguments));
+        ready(&address);
+        assert_eq!(http_get(&format!("http://{address}/healthz")).as_deref(), Ok("alive\n"));
+        let metrics = http_get(&format!("http://{address}/metrics")).expect("metrics");
+        assert!(metrics.contains("# TYPE tahoe_"), "{service}: {metrics}");
+        assert!(metrics.contains("records_read_total"), "{service}: {metrics}");
+        let probe = run(service, &["--probe", &format!("http://{address}/readyz")]);
+        assert!(probe.status.success(), "{service}: {}", probe.stderr);
+        running.stop();
+        let probe = run(service, &["--probe", &format!("http://{address}/readyz")]);
+        assert!(!probe.status.success(), "{service} is gone and seems ready");
+    }
+}
+
+#[test]
+fn a_second_sigterm_ends_a_service_at_once_and_loses_nothing() {
+    let Some(pipeline) = Pipeline::set_up("sigterm") else { return };
+    let arguments = work(&pipeline, "tahoe-laravel");
+    write_lines(&mut append_to(&pipeline.path("laravel.log")), 3..2_000, feed::laravel);
+    // A stop would wait an hour for what is in flight.
+    let patient = [texts(&arguments), vec!["--grace-seconds", "3600"]].concat();
+    let mut first = pipeline.start("tahoe-laravel", &patient);
+    first.says("file found");
+    first.signal(Signal::TERM);
+    first.says("stopping");
+    first.signal(Signal::TERM);
+    first.wait_at_most(Duration::from_secs(10));
+    let transformer = pipeline.transformer();
+    let second = pipeline.start("tahoe-laravel", &texts(&arguments));
+    until("all are in Kafka", || match pipeline.in_kafka().len() {
+        2_000.. => Ok(()),
+        count => Err(format!("{count} of 2000")),
+    });
+    second.stop();
+    pipeline.assert_each_once(0..2_000);
+    transformer.stop();
+}
+
+/// Runs `--check` with settings that cannot work.
+fn checked(service: &str, arguments: &[String], settings: &[(&str, &str)]) -> String {
+    let mut command = command(service);
+    command.arg("--check").args(arguments).envs(settings.iter().copied());
+    let Ended { status, stdout, stderr } =
+        Program::spawn(service, command).wait_at_most(CHECKED_WITHIN);
+    assert_eq!(status.code(), Some(1), "{service}: {stdout}{stderr}");
+    stdout + &stderr
+}
+
+fn with<'a>(
+    pipeline: &'a Pipeline,
+    changes: &[(&'static str, &'a str)],
+) -> Vec<(&'static str, &'a str)> {
+    let mut settings = pipeline.settings();
+    settings.extend(changes);
+    settings
+}
+
+#[test]
+fn check_says_within_10_seconds_which_setting_is_wrong() {
+    let Some(pipeline) = Pipeline::set_up("check") else { return };
+    for service in SERVICES {
+        let arguments = work(&pipeline, service);
+        let fine = pipeline.start(service, &[texts(&arguments), vec!["--check"]].concat());
+        let ended = fine.wait_at_most(CHECKED_WITHIN);
+        assert!(ended.status.success(), "{service}: {}{}", ended.stdout, ended.stderr);
+
+        let away = with(&pipeline, &[("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")]);
+        let text = checked(service, &arguments, &away);
+        assert!(text.contains("KAFKA_BOOTSTRAP_SERVERS"), "{service}: {text}");
+
+        let missing = [("KAFKA_TOPIC", "no_such_topic"), ("TAHOE_TOPICS", "no_such_topic")];
+        let text = checked(service, &arguments, &with(&pipeline, &missing));
+        assert!(text.contains("no_such_topic") && text.contains("setup"), "{service}: {text}");
+    }
+    let away = with(&pipeline, &[("ELASTICSEARCH_URL", "http://127.0.0.1:9")]);
+    let text = checked("tahoe-transformer", &[], &away);
+    assert!(text.contains("ELASTICSEARCH_URL"), "{text}");
+    let Some(url) = setting("TAHOE_TEST_ELASTICSEARCH_SECURE") else { return };
+    let ca = setting("TAHOE_TEST_ELASTIC_CA_FILE").unwrap_or_default();
+    let wrong = [
+        ("ELASTICSEARCH_URL", url.as_str()),
+        ("ELASTIC_CA_FILE", &ca),
+        ("ELASTIC_PASSWORD", "not-the-password"),
+    ];
+    let text = checked("tahoe-transformer", &[], &with(&pipeline, &wrong));
+    assert!(text.contains("ELASTIC_PASSWORD"), "{text}");
+    assert!(!text.contains("not-the-password"), "{text}");
+}
+
+/// At level debug, of everything, with secrets that work and secrets that do not.
+#[test]
+fn no_secret_is_in_any_log_line() {
+    let Some(pipeline) = Pipeline::set_up("secrets") else { return };
+    let Some(url) = setting("TAHOE_TEST_ELASTICSEARCH_SECURE") else { return };
+    let Some(password) = setting("TAHOE_TEST_ELASTIC_PASSWORD") else { return };
+    let ca = setting("TAHOE_TEST_ELASTIC_CA_FILE").unwrap_or_default();
+    let login = url.replace("://", &format!("://elastic:{password}@"));
+    let secrets = ["kafka-secret-1", "api-key-secret-2", password.as_str()];
+    let common = [("TAHOE_LOG", "debug"), ("ELASTIC_CA_FILE", ca.as_str())];
+    let right = [("ELASTICSEARCH_URL", url.as_str()), ("ELASTIC_PASSWORD", &password)];
+    let in_address = [("ELASTICSEARCH_URL", login.as_str())];
+    let key = [("ELASTICSEARCH_URL", url.as_str()), ("ELASTIC_API_KEY", secrets[1])];
+    let sasl = [
+        ("ELASTICSEARCH_URL", url.as_str()),
+        ("KAFKA_SECURITY_PROTOCOL", "sasl-plaintext"),
+        ("KAFKA_USERNAME", "someone"),
+        ("KAFKA_PASSWORD", secrets[0]),
+    ];
+    let mut started = BTreeSet::new();
+    for (n, more) in [&right[..], &in_address, &key, &sasl].into_iter().enumerate() {
+        let mut command = command("tahoe-transformer");
+        command.envs(with(&pipeline, &[&common[..], more].concat()));
+        let mut program = Program::spawn("tahoe-transformer", command);
+        program.says("starting");
+        if n < 2 {
+            // It logs in and works.
+            program.says("partitions assigned");
+            started.insert(n);
+        } else {
+            until("it complains", || {
+                match program.stderr().contains("WARN") || !program.is_running() {
+                    true => Ok(()),
+                    false => Err(program.stderr()),
+                }
+            });
+        }
+        program.signal(Signal::TERM);
+        let log = program.wait().stderr;
+        let found = secrets.iter().find(|secret| log.contains(**secret));
+        assert_eq!(found, None, "{log}");
+    }
+    assert_eq!(started.len(), 2);
+}
