@@ -29,7 +29,7 @@ impl Document {
         self.source.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The number that [`crate::feed::line`] put into the message.
+    /// The number that [`crate::feed`] put into the message.
     ///
     /// # Panics
     /// When the message has none.

@@ -3,7 +3,7 @@
 use memchr::memchr_iter;
 
 use crate::time::{self, Stamp};
-use crate::zone_is_known;
+use crate::{Event, zone_is_known};
 
 /// Monolog's levels with their numbers.
 pub(super) const LEVELS: [(&str, u16); 8] = [
@@ -72,4 +72,19 @@ pub(super) fn stamp(text: &str) -> Option<(Stamp, Option<&str>)> {
         return Some((stamp, None));
     }
     zone_is_known(zone).then_some((stamp, Some(zone)))
+}
+
+/// As [`stamp`], for a day that its month does not have (`2015-01-00`, `2023-02-30`): the nearest
+/// one that it has.
+pub(super) fn nearest_stamp<'a>(
+    text: &'a str,
+    event: &Event<'a>,
+) -> Option<(Stamp, Option<&'a str>)> {
+    let days: &[&str] = match text.get(8..10)? {
+        "00" => &["01"],
+        "29" | "30" | "31" => &["30", "29", "28"],
+        _ => return None,
+    };
+    let (before, after) = (&text[..8], &text[10..]);
+    days.iter().find_map(|day| stamp(event.format(format_args!("{before}{day}{after}"))))
 }

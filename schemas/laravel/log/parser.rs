@@ -36,7 +36,13 @@ impl Parser for LogRecord {
 }
 
 fn line<'a>(text: &'a str, header: Header, event: &mut Event<'a>) -> Result<(), Rejection> {
-    let Some((stamp, zone)) = header::stamp(&text[1..header.stamp_end]) else {
+    let written = &text[1..header.stamp_end];
+    let found = header::stamp(written).or_else(|| {
+        let nearest = header::nearest_stamp(written, event)?;
+        event.transformation_of("date_corrected", &written[..10]);
+        Some(nearest)
+    });
+    let Some((stamp, zone)) = found else {
         return Err(Rejection::at("bad_timestamp", "there is no such time or zone", 1));
     };
     if let Some(zone) = zone {
