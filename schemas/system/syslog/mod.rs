@@ -1,6 +1,6 @@
-//! Syslog of any program: RFC 5424 and RFC 3164, from files and sockets, and entries of the systemd
-//! journal. Records about logins and
-//! rights go to `system.auth`, the kernel's to `system.kern`.
+//! Syslog of any program: RFC 5424 and RFC 3164, from files and sockets, inside JSON objects, and
+//! entries of the systemd journal. Records about logins and rights go to `system.auth`, the kernel's
+//! to `system.kern`.
 //!
 //! <https://www.rfc-editor.org/rfc/rfc5424>, <https://www.rfc-editor.org/rfc/rfc3164>, and the
 //! formats that rsyslog and macOS write to files.
@@ -10,6 +10,7 @@ mod framer;
 mod journal;
 mod parser;
 mod structured;
+mod wrapped;
 
 pub(crate) use framer::SyslogFramer;
 pub(crate) use parser::{Family, SyslogLine};

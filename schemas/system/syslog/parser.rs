@@ -4,6 +4,7 @@ use tahoe_seams::{Record, Rejection};
 
 use super::envelope::{self, Envelope};
 use super::journal;
+use super::wrapped::wrapped;
 use crate::datasets::{system_auth, system_kern};
 use crate::time::Stamp;
 use crate::{Event, Parser, Value, fields};
@@ -48,9 +49,14 @@ const AUTHPRIV: u8 = 10;
 impl Parser for SyslogLine {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
         let entry = journal::entry(record, event)?;
-        let envelope = match &entry {
-            Some(entry) => entry.envelope,
-            None => Envelope::parse(event.text(record.bytes), record.read_at_ms, event)?,
+        let envelope = match (&entry, entry.is_none().then(|| wrapped(record, event)).flatten()) {
+            (Some(entry), _) => entry.envelope,
+            (None, Some(wrapped)) => {
+                let mut envelope = Envelope::parse(wrapped.line, record.read_at_ms, event)?;
+                wrapped.complete(&mut envelope);
+                envelope
+            }
+            (None, None) => Envelope::parse(event.text(record.bytes), record.read_at_ms, event)?,
         };
         match envelope.stamp {
             Some(stamp) => event.time(stamp),
