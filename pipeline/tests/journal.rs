@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use tahoe_pipeline::journal::{Journal, JournalArgs};
 use tahoe_pipeline::seams::{
-    Batch, Conditions, Events, Known, Origin, Record, RecordId, Source, Stream,
+    Batch, Conditions, Events, Known, Origin, Part, Record, RecordId, Source, Stream,
 };
 
 const REMOTE: &str = "/lib/systemd/systemd-journal-remote";
@@ -27,6 +27,11 @@ fn journal(flags: &[&str]) -> Journal {
 
 /// Appends entries `from..to` to a real journal; false where the program for it is missing.
 fn write_entries(file: &Path, from: u64, to: u64) -> bool {
+    write(file, from, (from..to).map(|n| format!("entry {n}\n\nwith \u{1} lines")))
+}
+
+/// Appends an entry for each message; false where the program for it is missing.
+fn write(file: &Path, first: u64, messages: impl Iterator<Item = String>) -> bool {
     if !Path::new(REMOTE).exists() || Command::new("journalctl").arg("--version").output().is_err()
     {
         assert!(std::env::var_os("TAHOE_TEST_REQUIRED").is_none(), "{REMOTE} is missing");
@@ -34,7 +39,7 @@ fn write_entries(file: &Path, from: u64, to: u64) -> bool {
         return false;
     }
     let mut export = Vec::new();
-    for n in from..to {
+    for (n, message) in (first..).zip(messages) {
         let time = 1_700_000_000_000_000 + n * 1_000_000;
         export.extend_from_slice(
             format!(
@@ -43,7 +48,6 @@ fn write_entries(file: &Path, from: u64, to: u64) -> bool {
             )
             .as_bytes(),
         );
-        let message = format!("entry {n}\n\nwith \u{1} lines");
         export.extend_from_slice(&(message.len() as u64).to_le_bytes());
         export.extend_from_slice(message.as_bytes());
         export.extend_from_slice(b"\n\n");
@@ -58,11 +62,17 @@ fn write_entries(file: &Path, from: u64, to: u64) -> bool {
 struct Read {
     texts: Vec<Vec<u8>>,
     spans: Vec<(u64, u64)>,
+    parts: Vec<Option<Part>>,
     known: Known,
 }
 
 fn read(journal: &mut Journal, count: usize) -> Read {
-    let mut batch = Batch::new(1 << 20);
+    read_into(journal, count, 1 << 20)
+}
+
+/// Reads `count` records into one batch of that size.
+fn read_into(journal: &mut Journal, count: usize, bytes_max: usize) -> Read {
+    let mut batch = Batch::new(bytes_max);
     let deadline = Instant::now() + Duration::from_secs(20);
     while batch.records().len() < count {
         assert!(Instant::now() < deadline, "{} of {count} entries", batch.records().len());
@@ -79,6 +89,7 @@ fn read(journal: &mut Journal, count: usize) -> Read {
     Read {
         texts: batch.records().iter().map(|raw| batch.bytes(raw).to_vec()).collect(),
         spans: batch.records().iter().map(|raw| (raw.start, raw.end)).collect(),
+        parts: batch.records().iter().map(|raw| raw.part).collect(),
         known,
     }
 }
@@ -116,6 +127,64 @@ fn a_restart_goes_on_after_the_last_entry_with_the_same_identities() {
     let rest = read(&mut resumed, 2);
     assert!(rest.texts[0].windows(7).any(|bytes| bytes == b"entry 5"));
     assert_eq!(rest.known.source, repeated.known.source);
+}
+
+#[test]
+fn a_very_long_entry_comes_in_parts_and_a_restart_goes_on_in_its_middle() {
+    let (_folder, file) = place();
+    let long = "0123456789abcde\n".repeat(200_000);
+    let messages = ["before".to_owned(), long.clone(), "after".to_owned()];
+    if !write(&file, 0, messages.into_iter()) {
+        return;
+    }
+    let flag = file.display().to_string();
+    let flags = ["--journal-file", &flag, "--journal-start-at", "beginning"];
+    let mut whole = journal(&flags);
+    whole.resume(Vec::new()).expect("nothing to resume");
+    let all = read_into(&mut whole, 6, 16 << 20);
+    let parts: Vec<_> = all.parts.iter().map(|part| part.map(|p| (p.index, p.last))).collect();
+    let expected = [(0, false), (1, false), (2, false), (3, true)].map(Some);
+    assert_eq!(parts, [&[None][..], &expected, &[None]].concat());
+    let joined = String::from_utf8_lossy(&all.texts[1..5].concat()).into_owned();
+    assert!(joined.contains(&long) && all.texts[1].len() == 1 << 20);
+    drop(whole);
+
+    let mut begun = journal(&flags);
+    begun.resume(Vec::new()).expect("nothing to resume");
+    let known = read_into(&mut begun, 3, 3 << 20).known;
+    drop(begun);
+    let mut resumed = journal(&flags);
+    resumed.resume(vec![known]).expect("it resumes");
+    let rest = read_into(&mut resumed, 3, 16 << 20);
+    assert_eq!((&rest.texts[..], &rest.spans[..]), (&all.texts[3..], &all.spans[3..]));
+}
+
+#[test]
+fn a_journal_that_was_begun_at_its_end_goes_on_there_though_nothing_was_read() {
+    let (_folder, file) = place();
+    if !write_entries(&file, 0, 3) {
+        return;
+    }
+    let flag = file.display().to_string();
+    let mut first = journal(&["--journal-file", &flag]);
+    first.resume(Vec::new()).expect("nothing to resume");
+    let mut batch = Batch::new(1 << 20);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while batch.beginnings().is_empty() {
+        assert!(Instant::now() < deadline, "it says nowhere where it begins");
+        first.read(&mut batch, Duration::from_millis(100)).expect("read");
+    }
+    assert!(batch.records().is_empty());
+    let (source, identity) = batch.identities()[0].clone();
+    let next = batch.beginnings()[0].1;
+    let known = Known { source, generation: 0, next, context: Vec::new(), identity };
+    drop(first);
+
+    assert!(write_entries(&file, 3, 5));
+    let mut resumed = journal(&["--journal-file", &flag]);
+    resumed.resume(vec![known]).expect("it resumes");
+    let rest = read(&mut resumed, 2);
+    assert!(rest.texts[0].windows(7).any(|bytes| bytes == b"entry 3"));
 }
 
 #[test]

@@ -1,12 +1,5 @@
 //! Where an entry of the Journal Export Format ends, and the cursor in it.
 
-/// A whole entry at the start of the bytes: its own length, and where the next one may begin.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) text: usize,
-    pub(super) end: usize,
-}
-
 /// What a cursor says about an entry's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cursor {
@@ -31,25 +24,100 @@ impl Cursor {
     }
 }
 
-/// `None` if more bytes are needed.
-pub(super) fn entry(bytes: &[u8]) -> Option<Entry> {
-    let mut at = 0;
-    loop {
-        let line = at + memchr::memchr(b'\n', &bytes[at..])?;
-        if line == at {
-            return Some(Entry { text: at.saturating_sub(1), end: at + 1 });
+/// Looks for the end of an entry, which may come in pieces and be longer than memory.
+#[derive(Default)]
+pub(super) struct Scan {
+    /// Bytes that were looked at.
+    at: usize,
+    inside: Inside,
+    end: Option<usize>,
+}
+
+enum Inside {
+    /// So many bytes of it are passed, an equals sign among them or not.
+    Line {
+        length: usize,
+        is_text: bool,
+    },
+    /// Before the length of a binary value.
+    Length,
+    Binary {
+        left: u64,
+    },
+}
+
+impl Default for Inside {
+    fn default() -> Self {
+        Self::Line { length: 0, is_text: false }
+    }
+}
+
+impl Scan {
+    /// Where the next entry begins, if it is seen. `bytes` are those of the last call that were not
+    /// consumed, and more.
+    pub(super) fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        while self.end.is_none() {
+            let rest = &bytes[self.at..];
+            match self.inside {
+                Inside::Line { length, is_text } => {
+                    let found = memchr::memchr(b'\n', rest);
+                    let line = &rest[..found.unwrap_or(rest.len())];
+                    let is_text = is_text || line.contains(&b'=');
+                    let length = length + line.len();
+                    self.at += line.len();
+                    if found.is_none() {
+                        self.inside = Inside::Line { length, is_text };
+                        return None;
+                    }
+                    self.at += 1;
+                    self.inside = if is_text { Inside::default() } else { Inside::Length };
+                    if length == 0 {
+                        self.end = Some(self.at);
+                    }
+                }
+                Inside::Length => {
+                    let length = u64::from_le_bytes(*rest.first_chunk()?);
+                    self.at += 8;
+                    // A line end follows the value.
+                    self.inside = Inside::Binary { left: length.saturating_add(1) };
+                }
+                Inside::Binary { left } => {
+                    let some = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                    self.at += some;
+                    let left = left - some as u64;
+                    if left > 0 {
+                        self.inside = Inside::Binary { left };
+                        return None;
+                    }
+                    self.inside = Inside::default();
+                }
+            }
         }
-        at = if bytes[at..line].contains(&b'=') {
-            line + 1
-        } else {
-            let length = bytes.get(line + 1..line + 9)?;
-            let length = u64::from_le_bytes(length.try_into().expect("eight bytes"));
-            (line + 10).checked_add(usize::try_from(length).ok()?)?
-        };
-        if at > bytes.len() {
-            return None;
+        self.end
+    }
+
+    /// Bytes that were looked at and not consumed.
+    pub(super) fn seen(&self) -> usize {
+        self.at
+    }
+
+    /// So many bytes of the entry are taken away; with its end, the next entry begins.
+    pub(super) fn consume(&mut self, bytes: usize) {
+        match self.end {
+            Some(end) if bytes >= end => *self = Self::default(),
+            end => {
+                self.end = end.map(|end| end - bytes);
+                self.at -= bytes;
+            }
         }
     }
+}
+
+/// `__REALTIME_TIMESTAMP`, in microseconds since the epoch.
+pub(super) fn realtime_us(entry: &[u8]) -> Option<i64> {
+    let mut lines = entry.split(|byte| *byte == b'\n').take(4);
+    let line = lines.find_map(|line| line.strip_prefix(b"__REALTIME_TIMESTAMP="))?;
+    std::str::from_utf8(line).ok()?.parse().ok()
 }
 
 /// The cursor, which journalctl writes first.
@@ -68,10 +136,24 @@ mod tests {
     #[test]
     fn an_entry_ends_at_its_empty_line_and_not_inside_a_binary_value() {
         for end in 0..ENTRY.len() {
-            assert_eq!(entry(&ENTRY[..end]), None, "{end} bytes");
+            assert_eq!(Scan::default().end(&ENTRY[..end]), None, "{end} bytes");
         }
-        let whole = Entry { text: ENTRY.len() - 2, end: ENTRY.len() };
-        assert_eq!(entry(ENTRY), Some(whole));
+        assert_eq!(Scan::default().end(ENTRY), Some(ENTRY.len()));
+    }
+
+    #[test]
+    fn an_entry_may_come_and_go_in_pieces() {
+        for piece in 1..ENTRY.len() {
+            let (mut scan, mut consumed, mut found) = (Scan::default(), 0, None);
+            for there in (0..ENTRY.len()).step_by(piece).chain([ENTRY.len()]) {
+                found = scan.end(&ENTRY[consumed..there]).map(|end| consumed + end);
+                if found.is_none() {
+                    consumed += scan.seen();
+                    scan.consume(scan.seen());
+                }
+            }
+            assert_eq!(found, Some(ENTRY.len()), "pieces of {piece}");
+        }
     }
 
     #[test]
@@ -79,6 +161,7 @@ mod tests {
         let cursor = cursor(ENTRY).expect("there is one");
         assert_eq!((cursor.sequence[15], cursor.number), (15, 26));
         assert_eq!(cursor.text, "s=0f;i=1a;b=1");
+        assert_eq!(realtime_us(b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=17\nA=b"), Some(17));
         assert_eq!(Cursor::parse("s=;i=1"), None);
     }
 }

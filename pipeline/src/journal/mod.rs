@@ -13,6 +13,9 @@
 //! the same identity whoever reads it and wherever reading began. The whole cursor is carried, with
 //! a running number in front: where several sequences are interleaved (a journal that was begun
 //! anew), the highest says where reading stopped.
+//!
+//! Anyone may log an entry of hundreds of MiB, so one over a MiB is given in parts as it comes. The
+//! position is therefore the entry's number and, below it, the part's.
 
 mod child;
 mod export;
@@ -23,14 +26,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::ValueEnum;
-use tahoe_seams::{Batch, BatchEnd, Known, Origin, Record, Source, SourceError, SourceId, Stream};
+use tahoe_seams::{
+    Batch, BatchEnd, Known, Origin, Part, Record, Source, SourceError, SourceId, Stream,
+};
 
 use crate::retry::Backoff;
 use child::{Child, Output};
-use export::Cursor;
+use export::{Cursor, Scan};
 
 /// Deaths of journalctl in a row, without an entry in between, after which the loop is told.
 const DEATHS_QUIET: u32 = 3;
+
+/// Bytes of a part; as with files, what is longer is split.
+const PART_BYTES: usize = 1 << 20;
+/// Positions of one entry: journald takes at most 1 GiB, with its field names and lengths.
+const PARTS_MAX: u64 = 2048;
 
 /// Whether and how the systemd journal is read.
 #[derive(Clone, Debug, clap::Args)]
@@ -118,6 +128,11 @@ pub struct Journal {
     /// Bytes of entries that are not whole yet.
     inbox: Vec<u8>,
     at: usize,
+    scan: Scan,
+    /// The entry that the inbox is in, and the part that comes next of it.
+    current: Option<(Cursor, u32)>,
+    /// Reading begins behind what was logged before these microseconds, by an entry not yet seen.
+    begin_after_us: Option<i64>,
     streams: HashMap<SourceId, (Arc<Stream>, u64)>,
     identified: HashSet<SourceId>,
     last: Option<Cursor>,
@@ -141,6 +156,9 @@ impl Journal {
             child: None,
             inbox: Vec::new(),
             at: 0,
+            scan: Scan::default(),
+            current: None,
+            begin_after_us: None,
             streams: HashMap::new(),
             identified: HashSet::new(),
             last: None,
@@ -181,7 +199,8 @@ impl Journal {
                 arguments.push(format!("--cursor={}", cursor.text));
             }
             (None, JournalStart::Beginning) => arguments.push("--no-tail".to_owned()),
-            (None, JournalStart::End) => arguments.push("--lines=0".to_owned()),
+            // The last entry is not read, but says where to go on if we die before the next one.
+            (None, JournalStart::End) => arguments.push("--lines=1".to_owned()),
         }
         arguments
     }
@@ -189,7 +208,10 @@ impl Journal {
     fn start(&mut self) -> Result<(), SourceError> {
         self.inbox.clear();
         self.at = 0;
+        (self.scan, self.current) = (Scan::default(), None);
         self.rejoining = self.last.is_some();
+        let at_end = !self.rejoining && self.args.journal_start_at == JournalStart::End;
+        self.begin_after_us = at_end.then(|| now_ms() * 1000);
         let command = &self.args.journal_command;
         let child = Child::start(command, &self.arguments()).map_err(|error| {
             let text = format!("--journal-command: cannot run {}: {error}", command.display());
@@ -236,12 +258,12 @@ impl Journal {
         Err(SourceError::Retry(format!("{text}: {advice}"), None))
     }
 
-    /// Compares the first entry after a start with the one that was read last; true if it is that.
-    fn rejoined(&mut self, found: &Cursor) -> Result<bool, SourceError> {
-        let Some(last) = self.last.as_ref().filter(|_| self.rejoining) else { return Ok(false) };
+    /// Compares the first entry after a start with the one that was read last.
+    fn rejoin(&mut self, found: &Cursor) -> Result<(), SourceError> {
+        let Some(last) = self.last.as_ref().filter(|_| self.rejoining) else { return Ok(()) };
         self.rejoining = false;
         if (last.sequence, last.number) == (found.sequence, found.number) {
-            return Ok(true);
+            return Ok(());
         }
         let text =
             format!("the journal no longer holds the entry that was read last ({})", last.text);
@@ -254,29 +276,67 @@ impl Journal {
             }
             LostCursor::Skip => {
                 tracing::warn!("{text}: going on with {}", found.text);
-                Ok(false)
+                Ok(())
             }
         }
     }
 
-    /// Adds one entry; false if it was read before.
-    fn add(&mut self, batch: &mut Batch, end: usize, cursor: Cursor) -> bool {
+    /// The cursor and the part's number of what is at the start of `rest`, an entry or, after its
+    /// first part, more of it.
+    fn place(&mut self, batch: &mut Batch, text: usize) -> Result<(Cursor, u32), SourceError> {
+        if let Some(current) = self.current.take() {
+            return Ok(current);
+        }
+        let entry = &self.inbox[self.at..self.at + text];
+        let Some(cursor) = export::cursor(entry) else {
+            let text = "journalctl wrote an entry without a cursor: check --journal-command";
+            return Err(SourceError::Stop(text.to_owned(), None));
+        };
+        let logged_us = export::realtime_us(entry);
+        self.deaths = 0;
+        self.backoff.reset();
+        self.rejoin(&cursor)?;
+        if self.begin_after_us.take().is_some_and(|began| logged_us < Some(began)) {
+            self.begin_behind(batch, &cursor);
+        }
+        Ok((cursor, 0))
+    }
+
+    /// Keeps where reading begins, before there is anything to read.
+    fn begin_behind(&mut self, batch: &mut Batch, cursor: &Cursor) {
+        let source = SourceId(cursor.sequence);
+        let (stream, _) = self.stream(source);
+        let next = (cursor.number + 1) * PARTS_MAX;
+        let index = batch.stream(&stream);
+        batch.begin(index, next);
+        let path = &stream.origin.path;
+        batch.identify(source, serde_json::json!({ "journal": path, "cursor": cursor.text }));
+        self.identified.insert(source);
+        self.streams.insert(source, (stream, next));
+        self.last = Some(cursor.clone());
+    }
+
+    /// Adds an entry or a part of one; false if it was read before.
+    fn add(&mut self, batch: &mut Batch, text: usize, cursor: &Cursor, part: Option<Part>) -> bool {
         let source = SourceId(cursor.sequence);
         let (stream, next) = self.stream(source);
-        if cursor.number < next {
+        let index = part.map_or(0, |part| u64::from(part.index));
+        let start = cursor.number * PARTS_MAX + index;
+        if start < next {
             return false;
         }
-        self.count += 1;
+        self.count += u64::from(index == 0);
+        let is_last = part.is_none_or(|part| part.last);
+        let end = if is_last { (cursor.number + 1) * PARTS_MAX } else { start + 1 };
         let carried = format!("{} {}", self.count, cursor.text);
         let index = batch.stream(&stream);
-        let bytes = &self.inbox[self.at..self.at + end];
-        let span = (cursor.number, cursor.number + 1);
-        batch.push(index, span, bytes, &[], carried.as_bytes(), now_ms(), None);
+        let bytes = &self.inbox[self.at..self.at + text];
+        batch.push(index, (start, end), bytes, &[], carried.as_bytes(), now_ms(), part);
         if self.identified.insert(source) {
             batch.identify(source, serde_json::json!({ "journal": stream.origin.path }));
         }
-        self.streams.insert(source, (stream, cursor.number + 1));
-        self.last = Some(cursor);
+        self.streams.insert(source, (stream, end));
+        self.last = Some(cursor.clone());
         true
     }
 }
@@ -290,8 +350,10 @@ impl Source for Journal {
             }
             let (stream, _) = self.stream(position.source);
             self.streams.insert(position.source, (stream, position.next));
-            let Some((count, cursor)) = carried(&position.context) else { continue };
-            if count > self.count {
+            let begun = position.identity.get("cursor").and_then(|cursor| cursor.as_str());
+            let begun = || begun.and_then(Cursor::parse).map(|cursor| (0, cursor));
+            let Some((count, cursor)) = carried(&position.context).or_else(begun) else { continue };
+            if count > self.count || self.last.is_none() {
                 self.count = count;
                 self.last = Some(cursor);
             }
@@ -300,7 +362,9 @@ impl Source for Journal {
     }
 
     fn recover(&mut self, record: &Record<'_>, context: &mut Vec<u8>) {
-        if !record.origin.path.starts_with("journal:") {
+        // Later parts of an entry hold what its sender wrote, which may look like a cursor.
+        let later = record.part.is_some_and(|part| part.index > 0);
+        if later || !record.origin.path.starts_with("journal:") {
             return;
         }
         let Some(cursor) = export::cursor(record.bytes) else { return };
@@ -311,27 +375,29 @@ impl Source for Journal {
 
     fn read(&mut self, batch: &mut Batch, mut wait: Duration) -> Result<(), SourceError> {
         while !self.closed && !batch.is_full() {
-            let rest = &self.inbox[self.at..];
-            let Some(entry) = export::entry(rest) else {
-                if !self.fill(wait)? {
-                    break;
+            // An entry's text ends before its last line end and the empty line.
+            let end = self.scan.end(&self.inbox[self.at..]);
+            let (text, end, last) = match end {
+                Some(end) if end <= PART_BYTES + 2 => (end.saturating_sub(2), end, true),
+                None if self.scan.seen() <= PART_BYTES + 2 => {
+                    if !self.fill(wait)? {
+                        break;
+                    }
+                    continue;
                 }
-                continue;
+                _ => (PART_BYTES, PART_BYTES, false),
             };
-            let cursor = export::cursor(&rest[..entry.text]);
-            let Some(cursor) = cursor else {
-                let text = "journalctl wrote an entry without a cursor: check --journal-command";
-                return Err(SourceError::Stop(text.to_owned(), None));
-            };
-            if !batch.records().is_empty() && entry.text > batch.room() {
+            if !batch.records().is_empty() && text > batch.room() {
                 break;
             }
-            self.deaths = 0;
-            self.backoff.reset();
-            if !self.rejoined(&cursor)? && self.add(batch, entry.text, cursor) {
+            let (cursor, index) = self.place(batch, text)?;
+            let part = (index > 0 || !last).then_some(Part { index, last });
+            if self.add(batch, text, &cursor, part) {
                 wait = Duration::ZERO;
             }
-            self.at += entry.end;
+            self.current = (!last).then_some((cursor, index + 1));
+            self.at += end;
+            self.scan.consume(end);
         }
         Ok(())
     }
