@@ -17,11 +17,23 @@ struct Shared {
 }
 
 impl Stop {
-    /// Asks once more: the first time to finish, the second time to stop at once.
+    /// Asks once more: the first time to finish, the second time to stop at once. For people, and
+    /// who speaks for them.
     pub fn ask(&self) {
         let _ = self.0.level.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |level| {
             Some(level.saturating_add(1))
         });
+        self.wake();
+    }
+
+    /// Asks to finish, if nobody has asked yet. For parts of the program, whose reasons to stop may
+    /// be several and make nothing urgent.
+    pub fn ask_to_finish(&self) {
+        self.0.level.fetch_max(1, Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
         let _guard = self.0.gate.lock();
         self.0.changed.notify_all();
     }
@@ -48,6 +60,17 @@ impl Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn asking_to_finish_is_never_urgent_and_takes_nothing_from_a_request() {
+        let stop = Stop::default();
+        stop.ask_to_finish();
+        stop.ask_to_finish();
+        assert!(stop.is_asked() && !stop.is_urgent());
+        stop.ask();
+        stop.ask_to_finish();
+        assert!(stop.is_urgent());
+    }
 
     #[test]
     fn the_second_request_is_urgent_and_wakes_who_waits() {

@@ -99,7 +99,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     watch(&mut view, &running, &thread, stop, args.duration, &pipeline);
 
     // Producers first, so that what they still send is read before the transformer stops.
-    stop.ask();
+    stop.ask_to_finish();
     let produced = running.join();
     if let Some(feed) = feed {
         feed.join().map_err(|_| anyhow!("the sample feed stopped by a defect"))??;

@@ -229,9 +229,10 @@ impl Producer<'_> {
                 return Ok(());
             }
         }
-        tracing::warn!(
-            "stopped before everything that was taken in was read: raise --grace-seconds"
-        );
+        if !stop.is_urgent() {
+            let advice = "raise --grace-seconds";
+            tracing::warn!(advice, "stopped before everything that was taken in was read");
+        }
         Ok(())
     }
 

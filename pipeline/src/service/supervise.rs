@@ -79,7 +79,7 @@ fn keep_producing(
         match result {
             Ok(()) => return Ok(()),
             Err(ProduceError::Stop(text)) => {
-                stop.ask();
+                stop.ask_to_finish();
                 return Err(text);
             }
             Err(ProduceError::Again(text)) => {
