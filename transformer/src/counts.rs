@@ -1,5 +1,5 @@
 //! The transformer's half of the law, in records: read = stored + already there + dead-lettered +
-//! dropped + in flight.
+//! dropped + in flight, and what was abandoned to another member of the group, whose law it enters.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,6 +22,8 @@ pub struct TransformerCounts {
     pub dead_lettered: Count,
     /// Left out by a rule.
     pub dropped: Count,
+    /// Given up because the group gave their partition to another member, which reads them again.
+    pub abandoned: Count,
     /// Read → stored, of all datasets.
     pub latency: Latency,
     datasets: Mutex<BTreeMap<String, Arc<DatasetCounts>>>,
@@ -71,6 +73,9 @@ impl TransformerCounts {
         let read = [(String::new(), self.read.get())];
         let name = "tahoe_transformer_records_read_total";
         metric(out, name, "counter", "Records consumed.", &read);
+        let abandoned = [(String::new(), self.abandoned.get())];
+        let name = "tahoe_transformer_records_abandoned_total";
+        metric(out, name, "counter", "Records that another member reads again.", &abandoned);
         let datasets = self.datasets();
         let mut each = |name: &str, help: &str, count: fn(&DatasetCounts) -> &Count| {
             let values = datasets
@@ -98,10 +103,9 @@ impl TransformerCounts {
 
     /// Consumed and not yet decided.
     pub fn in_flight(&self) -> u64 {
-        let decided = [&self.stored, &self.already_there, &self.dead_lettered, &self.dropped]
-            .map(Count::get)
-            .iter()
-            .sum();
+        let Self { stored, already_there, dead_lettered, dropped, abandoned, .. } = self;
+        let decided = [stored, already_there, dead_lettered, dropped, abandoned];
+        let decided = decided.iter().map(|count| count.get()).sum();
         self.read.get().saturating_sub(decided)
     }
 

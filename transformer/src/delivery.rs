@@ -24,7 +24,11 @@ pub async fn write_until_durable(
         }
         let whole = open.len() == outcomes.len();
         let rest = if whole { batch.clone() } else { batch.subset(|at| outcomes[at].is_none()) };
-        match attempt(sink, &rest, uncertain).await {
+        let written = match uncertain {
+            true => sink.write_again(&rest).await,
+            false => sink.write(&rest).await,
+        };
+        match written {
             Ok(results) => {
                 uncertain = false;
                 for (at, outcome) in open.into_iter().zip(results) {
@@ -46,29 +50,6 @@ pub async fn write_until_durable(
             return None;
         }
     }
-}
-
-async fn attempt(
-    sink: &dyn Sink,
-    batch: &EventBatch,
-    uncertain: bool,
-) -> Result<Vec<Outcome>, SinkError> {
-    if !uncertain {
-        return sink.write(batch).await;
-    }
-    let there = sink.find(batch).await?;
-    let mut written = if there.iter().all(|there| *there) {
-        Vec::new()
-    } else {
-        sink.write(&batch.subset(|at| !there[at])).await?
-    }
-    .into_iter();
-    let outcome = |there| match there {
-        true => Outcome::AlreadyThere,
-        // A sink that answers for too few events has not stored the rest.
-        false => written.next().unwrap_or(Outcome::Busy),
-    };
-    Ok(there.into_iter().map(outcome).collect())
 }
 
 /// True if stopping became urgent meanwhile.

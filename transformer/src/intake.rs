@@ -37,6 +37,19 @@ pub struct Taken {
     pub rejection: Option<Rejection>,
 }
 
+/// What a batch holds of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// Index into [`Intake::partitions`].
+    pub partition: u32,
+    /// Offset of its first record, fences included.
+    pub first: u64,
+    /// The offset after its last one.
+    pub next: u64,
+    /// Bytes of its events.
+    pub bytes: usize,
+}
+
 /// The dataset that a topic's records are taken for when they do not say: the first declared.
 fn datasets_by_topic() -> HashMap<String, &'static Dataset> {
     let mut by_topic = HashMap::new();
@@ -58,8 +71,8 @@ pub struct Intake {
     pub events: Events,
     /// Records of the batch that is being filled; [`tahoe_seams::EventMeta::record`] counts in it.
     pub taken: Vec<Taken>,
-    /// Next offset per partition.
-    pub next: HashMap<u32, u64>,
+    /// How far the batch that is being filled reaches in each partition.
+    pub reached: Vec<Reach>,
     /// `event.ingested` and what to keep.
     pub given: Conditions,
     foreign: HashMap<String, Arc<Origin>>,
@@ -75,7 +88,7 @@ impl Intake {
             datasets: Vec::new(),
             events: Events::default(),
             taken: Vec::new(),
-            next: HashMap::new(),
+            reached: Vec::new(),
             given: Conditions { ingested_ms: 0, keep_original },
             foreign: HashMap::new(),
             by_topic: datasets_by_topic(),
@@ -84,13 +97,32 @@ impl Intake {
 
     /// Nothing is waiting to be sent or committed.
     pub fn is_empty(&self) -> bool {
-        self.next.is_empty()
+        self.reached.is_empty()
+    }
+
+    /// The indices of those of `partitions` that were seen.
+    pub fn indices(&self, partitions: &[(String, u32)]) -> Vec<u32> {
+        let known = self.partitions.iter().enumerate();
+        let named = known.filter(|(_, known)| partitions.contains(known));
+        named.map(|(index, _)| index as u32).collect()
     }
 
     /// Takes one record of the log, which may be a fence, a record, or a pack of them.
     pub fn take(&mut self, found: &LogRecord<'_>) {
         let partition = self.partition(found);
-        self.next.insert(partition, found.offset + 1);
+        let before = self.events.bytes();
+        self.take_at(partition, found);
+        let (offset, bytes) = (found.offset, self.events.bytes() - before);
+        match self.reached.iter_mut().find(|reach| reach.partition == partition) {
+            Some(reach) => {
+                reach.next = offset + 1;
+                reach.bytes += bytes;
+            }
+            None => self.reached.push(Reach { partition, first: offset, next: offset + 1, bytes }),
+        }
+    }
+
+    fn take_at(&mut self, partition: u32, found: &LogRecord<'_>) {
         let place = Place { partition, offset: found.offset, ordinal: 0 };
         match found.header {
             // A fence: no record.

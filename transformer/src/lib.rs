@@ -4,6 +4,7 @@
 //! rejected record is in its dead-letter topic. Nothing else ends a record's way.
 
 mod args;
+mod certainty;
 mod counts;
 mod dead_letter;
 mod delivery;

@@ -1,6 +1,6 @@
 //! The loop: read, normalise, hand over, commit in order.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -10,11 +10,13 @@ use tahoe_pipeline::stop::Stop;
 use tahoe_seams::{EventMeta, Log, LogError, LogReader, Outcome, Polled, Rejection, Sink};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
+use crate::certainty::Certainty;
 use crate::counts::{DatasetCounts, TransformerCounts};
 use crate::dead_letter;
 use crate::delivery::write_until_durable;
-use crate::intake::{Intake, Place, Taken};
+use crate::intake::{Intake, Place, Reach, Taken};
 
 /// A request of 4 MiB is where Elasticsearch's cost per document stops falling.
 const BATCH_BYTES: usize = 4 << 20;
@@ -22,8 +24,17 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Four requests are in flight at most, so 16 MiB of events.
 const FLIGHTS_MAX: usize = 4;
 
-/// An earlier owner of a partition may have had this many batches in flight when it went.
-const UNCERTAIN_FLIGHTS: u32 = FLIGHTS_MAX as u32 + 1;
+/// An earlier owner of a partition may have had as many in flight when it went, and one that it was
+/// about to send.
+const UNCERTAIN_BYTES: usize = (FLIGHTS_MAX + 1) * BATCH_BYTES;
+
+/// With nothing in flight a batch goes after this long, so that a quiet log is seen soon: a store
+/// that takes 50 ms for a small batch is then asked ten times a second. While something is in
+/// flight [`TransformSettings::linger`] holds, so that batches grow with the load.
+const IDLE_LINGER: Duration = Duration::from_millis(50);
+
+/// How often it is looked whether a batch in flight has landed.
+const LANDING: Duration = Duration::from_millis(5);
 
 /// How a transformer runs.
 #[derive(Clone, Debug)]
@@ -32,7 +43,7 @@ pub struct TransformSettings {
     pub group: String,
     /// Topics to read.
     pub topics: Vec<String>,
-    /// How long a batch that is not full waits for more.
+    /// How long a batch that is not full waits for more while others are in flight.
     pub linger: Duration,
     /// Keep each record's bytes in its event.
     pub keep_original: bool,
@@ -99,7 +110,7 @@ pub fn transform(
         intake: Intake::new(settings.keep_original),
         batch_since: None,
         flights: VecDeque::new(),
-        uncertain_flights: UNCERTAIN_FLIGHTS,
+        certainty: Certainty::new(UNCERTAIN_BYTES),
         paused: false,
         datasets: Vec::new(),
     };
@@ -134,9 +145,23 @@ pub fn keep_transforming(
 
 struct Flight {
     outcomes: oneshot::Receiver<Option<Vec<Outcome>>>,
+    delivery: JoinHandle<()>,
     events: Vec<EventMeta>,
     taken: Vec<Taken>,
-    next: HashMap<u32, u64>,
+    reached: Vec<Reach>,
+    /// Partitions of it that another member of the group has now.
+    lost: Vec<u32>,
+}
+
+impl Flight {
+    fn holds(&self, partition: u32) -> bool {
+        self.reached.iter().any(|reach| reach.partition == partition)
+    }
+
+    /// Nothing in it is ours any more.
+    fn is_lost(&self) -> bool {
+        self.reached.iter().all(|reach| self.lost.contains(&reach.partition))
+    }
 }
 
 struct Transformer<'a> {
@@ -150,7 +175,7 @@ struct Transformer<'a> {
     intake: Intake,
     batch_since: Option<Instant>,
     flights: VecDeque<Flight>,
-    uncertain_flights: u32,
+    certainty: Certainty,
     paused: bool,
     /// The counters of [`Intake::datasets`].
     datasets: Vec<Arc<DatasetCounts>>,
@@ -181,11 +206,11 @@ impl Transformer<'_> {
         if self.paused {
             self.land(Duration::from_millis(50))?;
         }
-        let wait = match (self.batch_since, self.flights.is_empty()) {
-            (Some(since), _) => self.settings.linger.saturating_sub(since.elapsed()),
-            (None, false) => Duration::from_millis(5),
-            (None, true) => Duration::from_millis(100),
+        let wait = match self.batch_since {
+            Some(since) => self.linger().saturating_sub(since.elapsed()),
+            None => Duration::from_millis(100),
         };
+        let wait = if self.flights.is_empty() { wait } else { wait.min(LANDING) };
         let wait = if self.paused { Duration::ZERO } else { wait };
         self.intake.given.ingested_ms = now_ms();
         let before = self.intake.taken.len();
@@ -201,22 +226,50 @@ impl Transformer<'_> {
         if !self.intake.is_empty() {
             let since = *self.batch_since.get_or_insert_with(Instant::now);
             let full = self.intake.events.bytes() >= BATCH_BYTES;
-            if full || since.elapsed() >= self.settings.linger {
+            if full || since.elapsed() >= self.linger() {
                 self.dispatch();
             }
         }
         match polled {
             Polled::Records => Ok(()),
-            Polled::Revoking(_) => {
+            Polled::Revoking(gone) => {
                 self.dispatch();
                 self.land_all()?;
                 self.reader.confirm_revoked()?;
-                self.uncertain_flights = UNCERTAIN_FLIGHTS;
+                let gone = self.intake.indices(&gone);
+                gone.into_iter().for_each(|partition| self.certainty.forget(partition));
                 Ok(())
             }
-            // Written again by whoever has them now, and absorbed by id.
-            Polled::Lost(_) => Err(TransformError::Again("partitions were taken away".into())),
+            Polled::Lost(gone) => {
+                self.lose(&gone);
+                Ok(())
+            }
         }
+    }
+
+    fn linger(&self) -> Duration {
+        match self.flights.is_empty() {
+            true => IDLE_LINGER.min(self.settings.linger),
+            false => self.settings.linger,
+        }
+    }
+
+    /// Another member has these partitions already and reads what is not committed again, so that
+    /// nothing more is sent, committed or dead-lettered for them. What a request in flight still
+    /// writes is absorbed by id.
+    fn lose(&mut self, gone: &[(String, u32)]) {
+        tracing::warn!(partitions = gone.len(), "partitions were taken away without notice");
+        let gone = self.intake.indices(gone);
+        self.dispatch_without(&gone);
+        for flight in &mut self.flights {
+            let held: Vec<u32> =
+                gone.iter().copied().filter(|partition| flight.holds(*partition)).collect();
+            flight.lost.extend(held);
+            if flight.is_lost() {
+                flight.delivery.abort();
+            }
+        }
+        gone.into_iter().for_each(|partition| self.certainty.forget(partition));
     }
 
     fn set_paused(&mut self, paused: bool) -> Result<(), LogError> {
@@ -229,27 +282,45 @@ impl Transformer<'_> {
 
     /// Sends the batch that is being filled on its way.
     fn dispatch(&mut self) {
+        self.dispatch_without(&[]);
+    }
+
+    fn dispatch_without(&mut self, gone: &[u32]) {
         self.batch_since = None;
         if self.intake.is_empty() {
             return;
         }
-        let batch = self.intake.events.take();
-        let uncertain = self.uncertain_flights > 0;
-        self.uncertain_flights = self.uncertain_flights.saturating_sub(1);
+        let mut batch = self.intake.events.take();
+        let taken = std::mem::take(&mut self.intake.taken);
+        let reached = std::mem::take(&mut self.intake.reached);
+        if !gone.is_empty() {
+            let place = |at: usize| taken[batch.events[at].record as usize].place;
+            batch = batch.subset(|at| !gone.contains(&place(at).partition));
+        }
+        let uncertain = self.is_uncertain(&reached);
         let (sender, outcomes) = oneshot::channel();
-        let flight = Flight {
-            outcomes,
-            events: batch.events.clone(),
-            taken: std::mem::take(&mut self.intake.taken),
-            next: std::mem::take(&mut self.intake.next),
-        };
-        self.flights.push_back(flight);
+        let events = batch.events.clone();
         let (sink, stop) = (Arc::clone(self.sink), self.stop.clone());
-        self.runtime.spawn(async move {
+        let delivery = self.runtime.spawn(async move {
             let outcomes = write_until_durable(sink.as_ref(), &batch, uncertain, &stop).await;
             // The loop is gone only when stopping was urgent.
             let _ = sender.send(outcomes);
         });
+        let lost = Vec::new();
+        self.flights.push_back(Flight { outcomes, delivery, events, taken, reached, lost });
+    }
+
+    fn is_uncertain(&mut self, reached: &[Reach]) -> bool {
+        let lag = match self.certainty.has_new(reached) {
+            true => self.reader.lag().unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let partitions = &self.intake.partitions;
+        self.certainty.is_uncertain(reached, |partition| {
+            let (topic, partition) = &partitions[partition as usize];
+            let of = lag.iter().find(|(name, number, _)| number == partition && name == topic);
+            of.map(|(.., unread)| *unread)
+        })
     }
 
     /// Finishes batches in the order of sending; waits at most `wait` for the first.
@@ -268,6 +339,10 @@ impl Transformer<'_> {
                 Err(oneshot::error::TryRecvError::Closed) => None,
             };
             let flight = self.flights.pop_front().expect("it was the front one");
+            if flight.is_lost() {
+                self.counts.abandoned.add(flight.taken.len() as u64);
+                continue;
+            }
             let Some(outcomes) = outcomes else {
                 return Err(TransformError::Again("a batch was abandoned".into()));
             };
@@ -297,16 +372,18 @@ impl Transformer<'_> {
             .taken
             .iter()
             .zip(&verdicts)
+            .filter(|(taken, _)| !flight.lost.contains(&taken.place.partition))
             .filter_map(|(taken, verdict)| Some((taken.place, verdict.rejection.clone()?)))
             .collect();
         self.append_dead_letters(&rejected)?;
         let partitions = &self.intake.partitions;
-        let next = flight.next.iter().map(|(partition, next)| {
-            let (topic, partition) = &partitions[*partition as usize];
-            (topic.clone(), *partition, *next)
+        let ours = flight.reached.iter().filter(|reach| !flight.lost.contains(&reach.partition));
+        let next = ours.map(|reach| {
+            let (topic, partition) = &partitions[reach.partition as usize];
+            (topic.clone(), *partition, reach.next)
         });
         self.reader.commit(&next.collect::<Vec<_>>())?;
-        self.count(&flight.taken, &verdicts);
+        self.count(&flight, &verdicts);
         Ok(())
     }
 
@@ -327,31 +404,64 @@ impl Transformer<'_> {
         Ok(())
     }
 
-    fn count(&mut self, taken: &[Taken], verdicts: &[Verdict]) {
-        let now_ms = now_ms();
+    fn count(&mut self, flight: &Flight, verdicts: &[Verdict]) {
         for name in &self.intake.datasets[self.datasets.len()..] {
             self.datasets.push(self.counts.dataset(name));
         }
-        for (taken, verdict) in taken.iter().zip(verdicts) {
-            let dataset = &self.datasets[taken.dataset as usize];
-            if verdict.rejection.is_some() {
-                self.counts.dead_lettered.add(1);
-                dataset.dead_lettered.add(1);
-                continue;
-            }
-            let (all, of_dataset) = match verdict.new {
-                true => (&self.counts.stored, &dataset.stored),
-                false => (&self.counts.already_there, &dataset.already_there),
-            };
-            all.add(1);
-            of_dataset.add(1);
-            self.counts.latency.add(now_ms - taken.read_at_ms, 1);
-            dataset.latency.add(now_ms - taken.read_at_ms, 1);
-            if let Some(event_ms) = taken.event_ms {
-                dataset.age.add(taken.read_at_ms - event_ms, 1);
-            }
+        let tallies = flight.taken.iter().zip(verdicts).map(|(taken, verdict)| Tally {
+            dataset: taken.dataset,
+            fate: match verdict {
+                _ if flight.lost.contains(&taken.place.partition) => Fate::Abandoned,
+                Verdict { rejection: Some(_), .. } => Fate::DeadLettered,
+                Verdict { new: true, .. } => Fate::Stored,
+                Verdict { new: false, .. } => Fate::AlreadyThere,
+            },
+            read_at_ms: taken.read_at_ms,
+            event_ms: taken.event_ms,
+        });
+        let (tallies, now_ms) = (tallies.collect::<Vec<_>>(), now_ms());
+        // Neighbours have mostly been read in the same millisecond.
+        for alike in tallies.chunk_by(PartialEq::eq) {
+            self.count_alike(alike[0], alike.len() as u64, now_ms);
         }
     }
+
+    fn count_alike(&self, tally: Tally, records: u64, now_ms: i64) {
+        let (all, dataset) = (self.counts, &self.datasets[tally.dataset as usize]);
+        let (total, of_dataset) = match tally.fate {
+            Fate::Abandoned => return all.abandoned.add(records),
+            Fate::DeadLettered => (&all.dead_lettered, &dataset.dead_lettered),
+            Fate::Stored => (&all.stored, &dataset.stored),
+            Fate::AlreadyThere => (&all.already_there, &dataset.already_there),
+        };
+        total.add(records);
+        of_dataset.add(records);
+        if tally.fate == Fate::DeadLettered {
+            return;
+        }
+        all.latency.add(now_ms - tally.read_at_ms, records);
+        dataset.latency.add(now_ms - tally.read_at_ms, records);
+        if let Some(event_ms) = tally.event_ms {
+            dataset.age.add(tally.read_at_ms - event_ms, records);
+        }
+    }
+}
+
+/// What is counted of a record.
+#[derive(Clone, Copy, PartialEq)]
+struct Tally {
+    dataset: u32,
+    fate: Fate,
+    read_at_ms: i64,
+    event_ms: Option<i64>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Stored,
+    AlreadyThere,
+    DeadLettered,
+    Abandoned,
 }
 
 /// What became of a record, from what became of its events.

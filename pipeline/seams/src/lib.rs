@@ -114,14 +114,42 @@ pub trait LogReader: Send {
 #[async_trait::async_trait]
 pub trait Sink: Send + Sync {
     /// One outcome per event, in order, each durable when it says so. An error means that the fate
-    /// of every event is unknown: the loop asks [`Sink::find`] before it writes again.
+    /// of every event is unknown: the loop then calls [`Sink::write_again`].
     async fn write(&self, batch: &EventBatch) -> Result<Vec<Outcome>, SinkError>;
+    /// The same for a batch that may have been written before, by us or by an earlier owner of its
+    /// records. A store whose ids are not unique everywhere mends here what that may double.
+    async fn write_again(&self, batch: &EventBatch) -> Result<Vec<Outcome>, SinkError> {
+        write_missing(self, batch).await
+    }
     /// Which of these events the store holds already, wherever it put them.
     async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError>;
     /// Creates templates and data streams that are missing, idempotently.
     async fn setup(&self) -> Result<(), SinkError>;
     /// Connects, changes nothing, and says what is wrong with the setting that mends it.
     async fn check(&self) -> Result<String, SinkError>;
+}
+
+/// Writes the events that [`Sink::find`] does not find.
+///
+/// # Errors
+/// Those of the two; the fate of the batch is unknown as before.
+pub async fn write_missing<S: Sink + ?Sized>(
+    sink: &S,
+    batch: &EventBatch,
+) -> Result<Vec<Outcome>, SinkError> {
+    let there = sink.find(batch).await?;
+    let mut written = if there.iter().all(|there| *there) {
+        Vec::new()
+    } else {
+        sink.write(&batch.subset(|at| !there[at])).await?
+    }
+    .into_iter();
+    let outcome = |there| match there {
+        true => Outcome::AlreadyThere,
+        // A sink that answers for too few events has not stored the rest.
+        false => written.next().unwrap_or(Outcome::Busy),
+    };
+    Ok(there.into_iter().map(outcome).collect())
 }
 
 /// Called per record; `Break` ends the visit after this record, which counts as visited.

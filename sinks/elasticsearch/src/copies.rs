@@ -24,6 +24,8 @@ const CLOCK_SKEW_MS: i64 = 10 * 60 * 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
     Recent,
+    /// The same, for events that may be in two of them: one index holds no second copy.
+    Copies,
     Everywhere,
 }
 
@@ -67,7 +69,7 @@ impl Elasticsearch {
     /// # Errors
     /// [`SinkError::Unavailable`] if not all copies could be deleted: call it again.
     pub async fn remove_later_copies(&self, batch: &EventBatch) -> Result<u64, SinkError> {
-        let places = self.places(batch, Reach::Recent).await?;
+        let places = self.places(batch, Reach::Copies).await?;
         let mut body = Vec::new();
         // A record that is twice in the batch is looked up twice, and has the same copies.
         let mut ids = std::collections::HashSet::new();
@@ -120,8 +122,11 @@ impl Elasticsearch {
             let name = &batch.data_streams[stream as usize];
             let first_ms = events.iter().map(|&event| opened_ms(batch.events[event].id)).min();
             let mut indices = self.backing_indices(name).await?;
-            if let (Reach::Recent, Some(first_ms)) = (reach, first_ms) {
+            if let (Reach::Recent | Reach::Copies, Some(first_ms)) = (reach, first_ms) {
                 indices = recent(indices, first_ms - CLOCK_SKEW_MS);
+            }
+            if reach == Reach::Copies && indices.len() < 2 {
+                continue;
             }
             for (_, index) in indices {
                 for events in events.chunks(IDS_MAX) {

@@ -1,8 +1,8 @@
 //! Elasticsearch as a sink: an event is stored when the server says so for that very event.
 //!
 //! Documents are created under the ids that their records carry, so that writing twice is writing
-//! once; where that does not hold (a rollover between two attempts) [`Sink::find`] looks first, and
-//! [`Elasticsearch::remove_later_copies`] mends. OpenSearch is taken too, as far as its API agrees.
+//! once; where that does not hold (a rollover between two attempts) [`Sink::write_again`] looks first
+//! and mends afterwards. OpenSearch is taken too, as far as its API agrees.
 
 mod bulk;
 mod check;
@@ -60,6 +60,14 @@ impl Elasticsearch {
 impl Sink for Elasticsearch {
     async fn write(&self, batch: &EventBatch) -> Result<Vec<Outcome>, SinkError> {
         self.bulk(batch).await
+    }
+
+    /// Looks for second copies afterwards: the earlier write may have been under way to one backing
+    /// index while this one went to the next.
+    async fn write_again(&self, batch: &EventBatch) -> Result<Vec<Outcome>, SinkError> {
+        let outcomes = tahoe_seams::write_missing(self, batch).await?;
+        self.remove_later_copies(batch).await?;
+        Ok(outcomes)
     }
 
     async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError> {
