@@ -34,6 +34,15 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
+/// Runs `work` with memory that is empty and is emptied again.
+pub(crate) fn in_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let done = work(scratch);
+        scratch.arena.reset();
+        done
+    })
+}
+
 impl<P: Parser> Normalizer for Parse<P> {
     fn normalize(
         &self,
@@ -41,11 +50,7 @@ impl<P: Parser> Normalizer for Parse<P> {
         given: &Conditions,
         events: &mut Events,
     ) -> Result<(), Rejection> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let done = self.normalize_in(scratch, record, given, events);
-            scratch.arena.reset();
-            done
-        })
+        in_scratch(|scratch| self.normalize_in(scratch, record, given, events))
     }
 }
 
@@ -74,7 +79,7 @@ impl<P: Parser> Parse<P> {
 
 impl<'a> Event<'a> {
     /// Sets the common fields that differ from record to record.
-    fn begin(&mut self, record: &Record<'a>, given: &Conditions) {
+    pub(crate) fn begin(&mut self, record: &Record<'a>, given: &Conditions) {
         if given.keep_original {
             self.set(fields::event::ORIGINAL, record.bytes);
         }

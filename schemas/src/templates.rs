@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::{Field, datasets};
 
 /// Grows when a template changes, so that an older binary does not put an older one back.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Above Elasticsearch's own templates for `logs-*-*` (100) and those of Fleet (200).
 const PRIORITY: u32 = 500;

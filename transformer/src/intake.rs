@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tahoe_pipeline::header::{Content, Decoder};
 use tahoe_pipeline::produce::each_record;
 use tahoe_schemas::time::Time;
-use tahoe_schemas::{Dataset, datasets, time_of};
+use tahoe_schemas::{Foreign, datasets, time_of};
 use tahoe_seams::{
-    Conditions, Events, LogRecord, Origin, Part, Record, RecordId, Rejection, SourceId,
+    Conditions, Events, LogRecord, Normalizer, Origin, Part, Record, RecordId, Rejection, SourceId,
 };
 
 /// Where a record stands in the log.
@@ -51,11 +51,11 @@ pub struct Reach {
 }
 
 /// The dataset that a topic's records are taken for when they do not say: the first declared.
-fn datasets_by_topic() -> HashMap<String, &'static Dataset> {
+fn datasets_by_topic() -> HashMap<String, Arc<Foreign>> {
     let mut by_topic = HashMap::new();
     for dataset in datasets::ALL {
         let declared = dataset.declared().expect("the declarations are tested");
-        by_topic.entry(declared.topic).or_insert(*dataset);
+        by_topic.entry(declared.topic).or_insert_with(|| Arc::new(Foreign::new(dataset)));
     }
     by_topic
 }
@@ -76,7 +76,7 @@ pub struct Intake {
     /// `event.ingested` and what to keep.
     pub given: Conditions,
     foreign: HashMap<String, Arc<Origin>>,
-    by_topic: HashMap<String, &'static Dataset>,
+    by_topic: HashMap<String, Arc<Foreign>>,
 }
 
 impl Intake {
@@ -154,8 +154,7 @@ impl Intake {
 
     /// A record that none of our producers wrote: its topic says the dataset, its place who it is.
     fn take_foreign(&mut self, place: Place, found: &LogRecord<'_>) {
-        let known = self.by_topic.get(found.topic).copied();
-        let Some(dataset) = known else {
+        let Some(normalizer) = self.by_topic.get(found.topic).cloned() else {
             let reason = format!("topic {} belongs to no dataset", found.topic);
             return self.reject(
                 place,
@@ -171,7 +170,7 @@ impl Intake {
             source.0.copy_from_slice(&name.0);
             Arc::new(Origin {
                 source,
-                dataset: dataset.name.to_owned(),
+                dataset: normalizer.dataset().name.to_owned(),
                 namespace: "default".to_owned(),
                 path: format!("kafka:{key}"),
                 ..Origin::default()
@@ -189,7 +188,7 @@ impl Intake {
             context: &[],
             part: None::<Part>,
         };
-        self.normalize(place, &record);
+        self.normalize_by(normalizer.as_ref(), place, &record);
     }
 
     fn normalize(&mut self, place: Place, record: &Record<'_>) {
@@ -198,9 +197,13 @@ impl Intake {
             let rejection = Rejection::whole("no_dataset", reason);
             return self.reject(place, record.read_at_ms, &record.origin.dataset, rejection);
         };
+        self.normalize_by(dataset.normalizer, place, record);
+    }
+
+    fn normalize_by(&mut self, normalizer: &dyn Normalizer, place: Place, record: &Record<'_>) {
         self.events.begin_record(self.taken.len() as u32);
         let before = self.events.len();
-        match dataset.normalizer.normalize(record, &self.given, &mut self.events) {
+        match normalizer.normalize(record, &self.given, &mut self.events) {
             Ok(()) => {
                 let dataset = self.dataset(&record.origin.dataset);
                 let read_at_ms = record.read_at_ms;

@@ -339,3 +339,36 @@ async fn a_private_authority_is_trusted_when_it_is_named_and_only_then() {
     assert!(matches!(error, SinkError::Refused(..)), "{error:?}");
     assert!(error.to_string().contains("--elastic-ca-file"), "{error}");
 }
+
+/// Before the write no index holds the event; after it both do, because an earlier request to the
+/// older one was still under way.
+#[tokio::test]
+async fn a_batch_written_again_across_a_rollover_leaves_one_copy() {
+    let written = std::sync::atomic::AtomicBool::new(false);
+    let (address, seen) = server(move |request| {
+        use std::sync::atomic::Ordering::SeqCst;
+        let line = request.head.lines().next().unwrap_or_default();
+        if line.contains("_settings") {
+            let index = |ms: u64| format!(r#"{{"settings":{{"index.creation_date":"{ms}"}}}}"#);
+            let indices = format!(r#"{{"i2":{},"i1":{}}}"#, index(20), index(10));
+            return Act::Answer(200, indices);
+        }
+        if line.contains("_mget") {
+            let found = written.load(SeqCst);
+            return Act::Answer(200, format!(r#"{{"docs":[{{"_id":"x","found":{found}}}]}}"#));
+        }
+        if line.contains("filter_path=errors") {
+            return Act::Answer(200, r#"{"errors":false}"#.into());
+        }
+        written.store(true, SeqCst);
+        created(request)
+    })
+    .await;
+    let sink = sink(&["--elasticsearch", &address]);
+    let outcomes = sink.write_again(&batch(1, &[])).await.expect("outcomes");
+    assert_eq!(outcomes, [Outcome::Stored]);
+    let requests = seen.lock().expect("not poisoned");
+    let last = String::from_utf8_lossy(&requests.last().expect("requests").body).into_owned();
+    assert!(last.contains(r#""delete":{"_id":"#) && last.contains(r#""_index":"i2""#), "{last}");
+    assert!(!last.contains(r#""_index":"i1""#), "{last}");
+}

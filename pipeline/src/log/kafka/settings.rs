@@ -14,9 +14,9 @@ use crate::secret::{self, Secret};
 /// records of the largest size, or one could wait for ever.
 const UNACKNOWLEDGED_KIB: usize = 32 << 10;
 /// What a reader may hold that was fetched and not visited.
-const FETCHED_KIB: usize = 16 << 10;
+const FETCHED_KIB: usize = 8 << 10;
 /// One answer to a fetch; a larger record still comes, alone.
-const FETCH_BYTES: usize = 8 << 20;
+const FETCH_BYTES: usize = 4 << 20;
 
 /// How to encrypt and authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
