@@ -11,7 +11,14 @@ use crate::seams::LogError;
 /// What librdkafka said last, since its calls only say that they timed out. One per log, shared by
 /// all its clients.
 #[derive(Clone, Default)]
-pub(super) struct Faults(Arc<Mutex<Option<Fault>>>);
+pub(super) struct Faults(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    latest: Option<Fault>,
+    /// The last warning. librdkafka repeats itself with every attempt to connect, 20 times a second.
+    warned: Option<(RDKafkaErrorCode, Instant)>,
+}
 
 struct Fault {
     code: RDKafkaErrorCode,
@@ -27,16 +34,17 @@ impl Faults {
     pub fn note(&self, error: &KafkaError, reason: &str) {
         if let Some(code) = error.rdkafka_error_code() {
             let fault = Fault { code, reason: reason.to_owned(), at: Instant::now() };
-            let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            // That all brokers are down says less than why the last of them is.
-            let fresh = latest.as_ref().filter(|known| known.at.elapsed() < FRESH);
-            let known = fresh.is_some();
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             // Every client of the log says the same.
-            if fresh.is_none_or(|known| known.code != code) {
+            let fresh = state.warned.filter(|(_, at)| at.elapsed() < FRESH);
+            if fresh.is_none_or(|(warned, _)| warned != code) {
                 tracing::warn!(%error, reason, "kafka");
+                state.warned = Some((code, Instant::now()));
             }
+            // That all brokers are down says less than why the last of them is.
+            let known = state.latest.as_ref().is_some_and(|known| known.at.elapsed() < FRESH);
             if code != RDKafkaErrorCode::AllBrokersDown || !known {
-                *latest = Some(fault);
+                state.latest = Some(fault);
             }
         }
     }
@@ -44,7 +52,7 @@ impl Faults {
     /// What to do about a failed call on `topic`, if it was about one.
     pub fn decide(&self, brokers: &str, error: &KafkaError, topic: Option<&str>) -> LogError {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner).latest.take();
         let vague = matches!(
             code,
             RDKafkaErrorCode::BrokerTransportFailure
