@@ -4,7 +4,7 @@ use std::ops::Bound as Ends;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::parse::Bound;
+use super::tree::Bound;
 use crate::document::parse_time;
 
 /// What a query may give as a date.

@@ -5,6 +5,7 @@
 
 mod dates;
 mod parse;
+mod tree;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Bound as Ends;
@@ -19,7 +20,8 @@ use tantivy::{DateTime, Term};
 
 use crate::fields::{Fields, is_text, text_fields, words};
 pub(crate) use parse::QueryError;
-use parse::{Bound, Glob, Leaf, Node, Test, parse};
+use parse::parse;
+use tree::{Bound, Glob, Leaf, Node, Test};
 
 type Built = Result<Box<dyn Query>, QueryError>;
 
