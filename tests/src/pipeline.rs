@@ -15,6 +15,9 @@ use crate::documents::{Document, Documents as _, InElasticsearch, each_once, num
 use crate::program::{Program, command};
 use crate::servers::{setting, unique};
 
+/// What `tahoe` is given to create topics and data streams, here as in the compose file.
+pub const SET_UP: [&str; 1] = ["setup"];
+
 /// One test's pipeline.
 pub struct Pipeline {
     /// What it has stored.
@@ -48,7 +51,7 @@ impl Pipeline {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let positions_topic = format!("{name}.positions");
         let pipeline = Self { documents, name, folder, brokers, positions_topic };
-        let ended = pipeline.start("tahoe", &["setup"]).wait();
+        let ended = pipeline.start("tahoe", &SET_UP).wait();
         assert!(ended.status.success(), "{}", ended.stderr);
         Some(pipeline)
     }

@@ -18,8 +18,9 @@ const ROUNDS: u64 = 20;
 /// Visible in Elasticsearch between two kills.
 const STORED_PER_ROUND: usize = 60;
 
-/// A dead member's partitions are its own until its session ends, 6 s later: so slow that what is
-/// written meanwhile, 20 times, fits a page of Elasticsearch.
+/// A dead member keeps its partitions until its session ends, so these sessions are short; and so
+/// slow that what is written meanwhile, 20 times, fits a page of Elasticsearch.
+const SHORT_SESSIONS: &str = "session.timeout.ms=2000,heartbeat.interval.ms=500";
 const SLOW: u32 = 50;
 
 /// Numbers of records that are interrupted: beyond those of the feed.
@@ -76,7 +77,8 @@ fn nothing_is_lost_or_doubled_when_the_transformer_is_killed_twenty_times() {
     let producer = pipeline.start("tahoe-laravel", &["--laravel", &pipeline.flag("laravel.log")]);
     for _ in 0..ROUNDS {
         // Requests of some ten events, several in flight.
-        let transformer = pipeline.start("tahoe-transformer", &["--bulk-bytes-max", "8000"]);
+        let flags = ["--bulk-bytes-max", "8000", "--kafka-option", SHORT_SESSIONS];
+        let transformer = pipeline.start("tahoe-transformer", &flags);
         kill_in_mid_stream(&pipeline, transformer, || ());
     }
     let lines = feed.finish();

@@ -2,13 +2,17 @@
 //! so `tests/all` runs them alone.
 
 use tahoe_tests::documents::Documents as _;
-use tahoe_tests::feed::{self, BRISK, Feed};
+use tahoe_tests::feed::{self, Feed};
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::servers::{free_port, http_get, services, setting};
 use tahoe_tests::wait::until;
 
+/// Lines a second: few enough that what is written until the server is back fits one page of
+/// Elasticsearch.
+const CALM: u32 = 50;
+
 /// Visible before the server goes, and again after it has come back.
-const STORED: usize = 500;
+const STORED: usize = 200;
 
 /// While `server` is away the services in `unready` say so, and the others do not.
 fn restart_in_mid_stream(server: &str, unready: &[&str]) {
@@ -19,7 +23,7 @@ fn restart_in_mid_stream(server: &str, unready: &[&str]) {
     let Some(pipeline) = Pipeline::set_up(&format!("restart_{}", &server[..5])) else { return };
     let metrics = ["tahoe-laravel", "tahoe-transformer"]
         .map(|service| (service, format!("127.0.0.1:{}", free_port())));
-    let feed = Feed::into_file(&pipeline.path("laravel.log"), BRISK, feed::laravel);
+    let feed = Feed::into_file(&pipeline.path("laravel.log"), CALM, feed::laravel);
     let files = pipeline.flag("laravel.log");
     let producer =
         pipeline.start("tahoe-laravel", &["--laravel", &files, "--metrics", &metrics[0].1]);
