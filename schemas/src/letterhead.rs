@@ -226,7 +226,7 @@ impl Letterhead {
                 labels: Vec::new(),
                 tags: Vec::new(),
             },
-            dataset: &crate::datasets::nginx_access::DATASET,
+            dataset: crate::datasets::ALL[0],
             summary: 0,
             words: [0; 64],
             printed: Vec::new(),

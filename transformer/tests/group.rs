@@ -74,6 +74,9 @@ impl Log for Script {
     fn setup(&self, _topics: &[Topic]) -> Result<(), LogError> {
         Ok(())
     }
+    fn check(&self, _topics: &[String]) -> Result<String, LogError> {
+        unreachable!("a reader checks nothing")
+    }
     fn append(&self, _records: &[Outgoing<'_>]) -> Result<Pending, LogError> {
         unreachable!("nothing is dead-lettered")
     }
