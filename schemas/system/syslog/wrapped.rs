@@ -18,7 +18,7 @@ pub(super) struct Wrapped<'a> {
 }
 
 /// Takes the object apart; `None` if the record is something else. Keys without a field of their
-/// own are kept below `system.syslog.wrapper`.
+/// own are kept below `tahoe.fields`.
 pub(super) fn wrapped<'a>(record: &Record<'a>, event: &mut Event<'a>) -> Option<Wrapped<'a>> {
     let text = record.bytes.trim_ascii();
     if !text.starts_with(b"{") || !text.ends_with(b"}") || record.part.is_some() {
@@ -42,7 +42,7 @@ pub(super) fn wrapped<'a>(record: &Record<'a>, event: &mut Event<'a>) -> Option<
     }
     let line = line.filter(|line| !line.trim().is_empty())?;
     if let Some(others) = object(&others, event) {
-        event.set(fields::system::syslog::WRAPPER, others);
+        event.set(fields::tahoe::FIELDS, others);
     }
     Some(Wrapped { line, stamp, host })
 }
