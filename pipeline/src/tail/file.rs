@@ -13,6 +13,7 @@ use super::identity::{
     Fingerprint, GUARD_BYTES_MAX, HEAD_BYTES_MAX, Identity, Past, Stat, VERSION, before,
     read_at_most,
 };
+use super::split::Following;
 
 /// Generations whose late copies are recognised: a copy appears with the truncation, not days later.
 const PAST_MAX: usize = 4;
@@ -72,6 +73,8 @@ pub(super) struct Tracked {
     pub(super) caught_up_at: Duration,
     /// At its end when it was read last.
     pub(super) at_end: bool,
+    /// What could still follow then.
+    pub(super) following: Following,
     pub(super) seen: bool,
 }
 
@@ -114,6 +117,7 @@ impl Tracked {
             grown_at: now,
             caught_up_at: now,
             at_end: false,
+            following: Following::Soon,
             seen: false,
         }
     }

@@ -204,7 +204,7 @@ impl Tail {
             _ => {}
         }
         file.stat.size = file.furthest;
-        (file.at_end, file.caught_up_at) = (true, now);
+        (file.at_end, file.following, file.caught_up_at) = (true, following, now);
         Turn::AtEnd
     }
 
@@ -226,7 +226,10 @@ impl Tail {
         if file.handle.is_some() || matches!(file.place, Place::Copied(_) | Place::Lost) {
             return Ok(true);
         }
-        if file.at_end && file.stat.size == file.furthest {
+        // What is open at its end is looked at once more when less can follow it than before.
+        let open = file.furthest > file.position
+            && following(file, &self.settings, self.clock.now()) > file.following;
+        if file.at_end && file.stat.size == file.furthest && !open {
             return Ok(false);
         }
         self.close_idle();

@@ -26,7 +26,8 @@ pub struct TailArgs {
     #[arg(long, env = "TAHOE_SCAN_INTERVAL", value_parser = seconds, default_value = "1")]
     pub scan_interval: Duration,
     /// Seconds without a new byte after which a record that may have further lines is complete, for
-    /// ever: raise it for a program that pauses between the lines of one record
+    /// ever: raise it for a program that pauses between the lines of one record, or a network file
+    /// system that shows them late
     #[arg(long, env = "TAHOE_QUIET_TIME", value_parser = seconds, default_value = "0.25")]
     pub quiet_time: Duration,
     /// Largest record in bytes; longer ones are split into parts

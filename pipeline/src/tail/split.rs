@@ -10,8 +10,8 @@ pub(super) const LOOKAHEAD: usize = 64 * 1024;
 /// Line ends and continuation bytes that a split steps back over at most.
 const STEP_BACK_MAX: usize = 64;
 
-/// What may still follow the bytes at hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What may still follow the bytes at hand, from most to least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Following {
     /// Perhaps more, soon.
     Soon,

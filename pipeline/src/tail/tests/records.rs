@@ -82,3 +82,18 @@ fn the_last_record_is_given_a_quiet_time_after_it_was_written_and_no_later() {
     let quiet = bench.settings.quiet_time;
     assert!(took >= quiet && took < quiet + Duration::from_secs(5), "{took:?}");
 }
+
+#[test]
+fn open_records_of_more_files_than_may_be_open_are_all_closed_by_quiet() {
+    let mut bench = Bench::new(&["*.log"], &Brackets);
+    bench.settings.handles_max = 4;
+    bench.restart();
+    for n in 0..20 {
+        bench.append(&format!("{n:02}.log"), &format!("[{n:02}\n"));
+    }
+    assert!(bench.read().is_empty());
+    let expected: Vec<String> = (0..20).map(|n| format!("[{n:02}")).collect();
+    let mut found = bench.read_after(bench.settings.quiet_time);
+    found.sort();
+    assert_eq!(found, expected);
+}
