@@ -108,13 +108,13 @@ pub struct ListenArgs {
     )]
     pub syslog_relp_window: u32,
 
-    /// A RELP sender that was not connected for this long is forgotten: what it repeats later is
-    /// taken as new. A week, because a machine may be down over holidays and must not come back to
-    /// duplicates
+    /// A RELP sender that was not connected for this long is forgotten, and what it repeats later is
+    /// taken as new
     #[arg(
         long,
         env = "TAHOE_SYSLOG_RELP_FORGET_AFTER",
         value_name = "TIME",
+        // A week: a machine that is down over holidays must not come back to duplicates.
         default_value = "168h",
         value_parser = duration
     )]
