@@ -335,7 +335,7 @@ fn parse_reports_rejections_with_their_line_and_still_exits_with_0() {
     let place = Place::new();
     let mut file = append_to(&place.path("x.log"));
     write_lines(&mut file, 0..1, feed::laravel);
-    file.write_all(b"[2026-13-45 25:00:00] production.ERROR: impossible time\n").expect("written");
+    writeln!(file, "{{\"message\":\"twice\",\"message\":\"twice\"}}").expect("written");
     write_lines(&mut file, 1..2, feed::laravel);
     let ended = run("tahoe", &["parse", "--dataset", "laravel.log", &place.text("x.log")]);
     assert!(ended.status.success(), "{}", ended.stderr);

@@ -42,7 +42,7 @@ fn read(path: &str) -> String {
 
 /// A file of Rust up to its tests, which stand at its end.
 fn without_tests(text: &str) -> &str {
-    text.split_once("\n#[cfg(test)]\nmod ").map_or(text, |(code, _)| code)
+    text.split_once("#[cfg(test)]").map_or(text, |(code, _)| code)
 }
 
 /// Folders directly in `path`.
