@@ -1,6 +1,7 @@
 //! Syslog: the machine's own log files or journal, and what other machines send.
 
 use std::fs::File;
+use std::path::Path;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use tahoe_pipeline::journal::{Journal, JournalArgs};
@@ -21,6 +22,9 @@ const SYSTEM_FILES: [(&str, [&str; 2]); 3] = [
     ("system.kern", ["/var/log/kern.log", ""]),
 ];
 
+/// Where journald keeps it: on disk, or in memory until the next start of the machine.
+const JOURNALS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
+
 /// Its settings.
 #[derive(Args)]
 #[command(next_help_heading = "Syslog")]
@@ -29,6 +33,9 @@ struct SyslogArgs {
     listen: ListenArgs,
     #[command(flatten)]
     journal: JournalArgs,
+    /// File of syslog lines, or a pattern (/var/log/remote/*.log); may be repeated
+    #[arg(long, env = "TAHOE_SYSLOG_FILES", value_name = "PATH", value_delimiter = ',')]
+    syslog_file: Vec<String>,
     /// Leave this machine's own logs alone and open no socket unless asked
     #[arg(long, env = "TAHOE_NO_SYSTEM")]
     no_system: bool,
@@ -61,9 +68,18 @@ impl Producer for Syslog {
             if !own_journal {
                 planned.extend(system_files(place)?);
             }
+            // A system without rsyslog has its journal alone.
+            if planned.is_empty() && has_journal() {
+                args.journal.journal = true;
+            }
             if !args.listen.is_asked_for() {
                 args.listen.syslog.push(ADDRESS.to_owned());
             }
+        }
+        args.syslog_file.retain(|path| !path.is_empty());
+        if !args.syslog_file.is_empty() {
+            let set = path_set("--syslog-file", "system.syslog", args.syslog_file, place)?;
+            planned.push(plan_files("syslog-file", vec![set], place)?);
         }
         if args.journal.is_asked_for() {
             planned.push(journal(args.journal, place));
@@ -100,6 +116,13 @@ fn system_files(place: &Place) -> Result<Option<Planned>, String> {
     let mut planned = plan_files("system", sets, place)?;
     planned.notes.extend(notes);
     Ok(Some(planned))
+}
+
+/// This machine keeps a journal, and has the program that reads it.
+fn has_journal() -> bool {
+    let kept = JOURNALS.iter().any(|folder| Path::new(folder).is_dir());
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    kept && std::env::split_paths(&paths).any(|folder| folder.join("journalctl").is_file())
 }
 
 /// What every stream that is not a file has in common.

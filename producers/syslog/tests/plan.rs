@@ -37,3 +37,11 @@ fn the_machines_own_journal_takes_the_place_of_its_files() {
     assert!(found[0].1.contains("in place of the files"), "{found:?}");
     assert!(planned(&["--no-system"]).is_empty());
 }
+
+#[test]
+fn files_of_syslog_are_named_beside_the_machines_own() {
+    let found = planned(&["--no-system", "--syslog-file", "/x/*.log", "--syslog-file", "/y.log"]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].0, "syslog-file");
+    assert!(found[0].1.contains("/x/*.log") && found[0].1.contains("/y.log"), "{found:?}");
+}
