@@ -22,6 +22,9 @@ use crate::registry::PRODUCERS;
 use crate::sample;
 use crate::view::{Pipeline, View};
 
+/// Between two looks at whether the transformer has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Settings of the command beside those of the producers.
 #[derive(Args)]
 pub struct UpArgs {
@@ -84,8 +87,8 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let feed = args.sample.then(|| sample::start(&sample_folder(&args), stop)).transpose()?;
     let running = start(planned, &log, &place.host, &settings, stop);
     let counts = Arc::new(TransformerCounts::default());
-    let transform =
-        TransformSettings { drain: true, ..args.transform.settings(&topics, process.grace) };
+    let drain = drain(&args, process.grace);
+    let transform = TransformSettings { drain, ..args.transform.settings(&topics, process.grace) };
     let ready = readiness(&log, &sink, &transform.topics, runtime.handle());
     let pipeline = Pipeline::new(running.metered.clone(), Arc::clone(&counts), ready);
     if let Some(address) = process.metrics {
@@ -105,6 +108,13 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         feed.join().map_err(|_| anyhow!("the sample feed stopped by a defect"))??;
     }
     transformer_stop.ask();
+    while !thread.is_finished() {
+        if stop.is_urgent() {
+            transformer_stop.ask();
+        }
+        view.show(&pipeline);
+        std::thread::park_timeout(LOOK);
+    }
     let transformed = thread.join().map_err(|_| anyhow!("the transformer stopped by a defect"))?;
     view.finish(&pipeline);
     if args.json {
@@ -113,6 +123,13 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     produced.map_err(|error| anyhow!(error))?;
     transformed.map_err(|error| anyhow!(error))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Told beforehand when to end, it ends with everything stored, however long that takes, unless
+/// others write to the log too.
+fn drain(args: &UpArgs, grace: Duration) -> Duration {
+    let alone = !args.backends.uses_kafka();
+    if alone && args.duration.is_some() { Duration::MAX } else { grace }
 }
 
 /// Ready while the log and the store answer.

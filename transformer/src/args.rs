@@ -40,7 +40,7 @@ impl TransformArgs {
             linger: Duration::from_millis(self.linger_ms),
             keep_original: self.keep_original,
             grace,
-            drain: false,
+            drain: Duration::ZERO,
         }
     }
 }

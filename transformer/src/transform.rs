@@ -49,8 +49,8 @@ pub struct TransformSettings {
     pub keep_original: bool,
     /// How long a stop waits for what is in flight.
     pub grace: Duration,
-    /// Read everything that is in the log before stopping.
-    pub drain: bool,
+    /// How long a stop reads on what is in the log already; zero leaves it for the next start.
+    pub drain: Duration,
 }
 
 impl Default for TransformSettings {
@@ -61,7 +61,7 @@ impl Default for TransformSettings {
             linger: Duration::from_millis(200),
             keep_original: false,
             grace: Duration::from_secs(10),
-            drain: false,
+            drain: Duration::ZERO,
         }
     }
 }
@@ -186,11 +186,9 @@ impl Transformer<'_> {
         while !self.stop.is_asked() {
             self.step()?;
         }
-        if self.settings.drain {
-            let deadline = Instant::now() + self.settings.grace;
-            while self.lag()? > 0 && Instant::now() < deadline && !self.stop.is_urgent() {
-                self.step()?;
-            }
+        let asked = Instant::now();
+        while asked.elapsed() < self.settings.drain && !self.stop.is_urgent() && self.lag()? > 0 {
+            self.step()?;
         }
         self.dispatch();
         self.land_all()
@@ -352,9 +350,9 @@ impl Transformer<'_> {
     }
 
     fn land_all(&mut self) -> Result<(), TransformError> {
-        let deadline = Instant::now() + self.settings.grace;
+        let (began, within) = (Instant::now(), self.settings.grace.max(self.settings.drain));
         while !self.flights.is_empty() {
-            if self.stop.is_urgent() || (self.stop.is_asked() && Instant::now() >= deadline) {
+            if self.stop.is_urgent() || (self.stop.is_asked() && began.elapsed() >= within) {
                 return Err(TransformError::Again("stopped with batches in flight".into()));
             }
             self.land(Duration::from_millis(50))?;
