@@ -22,6 +22,10 @@ use crate::registry::PRODUCERS;
 use crate::sample;
 use crate::view::{Pipeline, View};
 
+/// Where there is nothing to read.
+const WHAT_TO_PASS: &str = "pass --laravel PATH, --file DATASET=PATH or --syslog ADDRESS, or \
+                            --sample to see recorded lines";
+
 /// Between two looks at whether the transformer has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -166,15 +170,15 @@ fn plan(args: &UpArgs, matches: &ArgMatches, place: &Place) -> anyhow::Result<Ve
         planned.push(sample::plan(&sample_folder(args), place)?);
     }
     if planned.is_empty() {
-        bail!(
-            "nothing to read: pass --laravel PATH, --file DATASET=PATH, --syslog ADDRESS or \
-             --sample"
-        );
+        bail!("nothing to read: {WHAT_TO_PASS}");
     }
     for plan in &planned {
         for note in &plan.notes {
             tracing::info!(source = plan.name, "{note}");
         }
+    }
+    if planned.iter().all(|plan| plan.waits_for_others) {
+        tracing::warn!("no log file of this machine can be read: {WHAT_TO_PASS}");
     }
     Ok(planned)
 }

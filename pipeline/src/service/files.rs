@@ -48,6 +48,7 @@ pub fn plan_files(name: &str, sets: Vec<PathSet>, place: &Place) -> Result<Plann
     Ok(Planned {
         name: name.to_owned(),
         notes,
+        waits_for_others: false,
         topics,
         open: Box::new(move || Ok(Box::new(open(&sets, &place)?))),
     })

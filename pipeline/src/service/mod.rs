@@ -51,6 +51,8 @@ pub struct Planned {
     pub name: String,
     /// Lines for the start-up log: what is read, what cannot be and why.
     pub notes: Vec<String>,
+    /// It takes what others send, which may be nothing for ever.
+    pub waits_for_others: bool,
     /// Topics that it writes to.
     pub topics: Vec<String>,
     /// Opens it.

@@ -146,6 +146,7 @@ fn journal(args: JournalArgs, place: &Place) -> Planned {
     Planned {
         name: "journal".to_owned(),
         notes: vec![format!("reading {}{instead}", args.path())],
+        waits_for_others: false,
         topics: vec![template(&place).topic],
         open: Box::new(move || Ok(Box::new(Journal::new(&args, template(&place))))),
     }
@@ -158,6 +159,7 @@ fn listener(args: ListenArgs, place: &Place) -> Planned {
     Planned {
         name: "syslog".to_owned(),
         notes: vec![format!("listening for syslog on {}", addresses.join(", "))],
+        waits_for_others: true,
         topics: vec![template(&place).topic],
         open: Box::new(move || Ok(Box::new(Listen::bind(&args, template(&place))?))),
     }
