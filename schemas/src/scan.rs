@@ -39,6 +39,7 @@ pub(crate) struct Scan<'a> {
     keys: Vec<&'a [u8]>,
     /// Entries of the outermost object, or elements of the outermost list, whose keys are empty.
     pub entries: Vec<Entry<'a>>,
+    collects: bool,
     /// It cannot be written as it is: control characters.
     pub repair: bool,
 }
@@ -48,7 +49,13 @@ impl<'a> Scan<'a> {
     pub fn new(text: &'a [u8]) -> Self {
         let (keys, entries) =
             (Vec::with_capacity(ENTRIES_USUAL), Vec::with_capacity(ENTRIES_USUAL));
-        Self { text, at: 0, depth: 0, keys, entries, repair: false }
+        Self { text, at: 0, depth: 0, keys, entries, collects: true, repair: false }
+    }
+
+    /// The same without [`Scan::entries`], for who only wants to know where it ends.
+    pub fn without_entries(text: &'a [u8]) -> Self {
+        let (keys, entries) = (Vec::with_capacity(ENTRIES_USUAL), Vec::new());
+        Self { text, at: 0, depth: 0, keys, entries, collects: false, repair: false }
     }
 
     /// Reads a whole object or list; gives its length.
@@ -102,7 +109,7 @@ impl<'a> Scan<'a> {
             self.space()?;
             let from = self.at;
             self.value()?;
-            if self.depth == 1 {
+            if self.depth == 1 && self.collects {
                 self.entries.push(Entry { key, value: &self.text[from..self.at] });
             }
             let byte = self.space()?;

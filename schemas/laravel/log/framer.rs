@@ -1,7 +1,7 @@
 //! A record goes on until the next header, since Laravel lets real line ends through. A header
 //! that stands inside a string of the context is part of the record: visitors can write one.
 
-use memchr::{memchr, memchr_iter, memmem, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 use tahoe_seams::{Cut, Framer};
 
 use super::header::Header;
@@ -123,14 +123,15 @@ enum Inside {
 /// end of a line, perhaps before the extra.
 fn inside_context(bytes: &[u8], place: usize, ended: bool, budget: &mut usize) -> Inside {
     let mut at = 0;
-    while let Some(found) = memmem::find(&bytes[at..place], b"{\"") {
+    while let Some(found) = memchr(b'{', &bytes[at..place]) {
         let from = at + found;
         at = from + 1;
-        if from == 0 || !matches!(bytes[from - 1], b' ' | b'[') {
+        let opens = bytes[at] == b'"' && at < place;
+        if !opens || from == 0 || !matches!(bytes[from - 1], b' ' | b'[') {
             continue;
         }
         let until = bytes.len().min(from + LOOK_AHEAD_BYTES.min(*budget));
-        let mut scan = Scan::new(&bytes[from..until]);
+        let mut scan = Scan::without_entries(&bytes[from..until]);
         let done = scan.run();
         *budget = budget.saturating_sub(scan.at + 1);
         match done {
