@@ -1,9 +1,9 @@
 //! Records that no producer of ours wrote, so that a ten-line script can be one.
 //!
-//! Three JSON shapes are recognised: `{timestamp, level, message}` (two of them are enough, if the
-//! message is one), a row with `id`, a document with `_id`. Keys without a field of their own are
-//! kept in the dataset's `<module>.fields`, or in `tahoe.fields`. Everything else is for the
-//! dataset's own parser, the JSON of its own formatters too.
+//! Three JSON shapes are recognised: `{timestamp, level, message}` (the time may be missing), a row
+//! with `id`, a document with `_id`. Keys without a field of their own are kept in the dataset's
+//! `<module>.fields`, or in `tahoe.fields`. Everything else is for the dataset's own parser: the
+//! JSON of its own formatters, and a line that a collector wrapped into `{timestamp, message}`.
 
 use tahoe_seams::{Conditions, Events, Normalizer, Record, Rejection};
 
@@ -96,7 +96,7 @@ fn has_shape(keys: &[Entry<'_>]) -> bool {
     if FORMATTERS_KEYS.iter().any(|key| has(key)) {
         return false;
     }
-    has(b"_id") || has(b"id") || (has(b"message") && (has(b"timestamp") || has(b"level")))
+    has(b"_id") || has(b"id") || (has(b"message") && has(b"level"))
 }
 
 /// Sets the field that a key stands for. Says whether all of it is in there.
@@ -229,14 +229,16 @@ mod tests {
             ("{\"$date\":1772616425250}", "2026-03-04T09:27:05.250Z"),
             ("{\"$date\":{\"$numberLong\":\"1772616425250\"}}", "2026-03-04T09:27:05.250Z"),
         ] {
-            let found = event("laravel.log", &format!(r#"{{"timestamp":{text},"message":"m"}}"#));
+            let found =
+                event("laravel.log", &format!(r#"{{"timestamp":{text},"level":3,"message":"m"}}"#));
             assert_eq!(found["@timestamp"], expected, "{text}");
         }
     }
 
     #[test]
     fn a_time_that_cannot_be_read_is_kept_and_the_record_is_of_the_time_of_reading() {
-        let found = event("laravel.log", r#"{"timestamp":"yesterday","message":"m"}"#);
+        let found =
+            event("laravel.log", r#"{"timestamp":"yesterday","level":"info","message":"m"}"#);
         assert_eq!(found["@timestamp"], "2026-11-21T12:00:00.000Z");
         assert_eq!(found["laravel"]["fields"], json!({"timestamp": "yesterday"}));
         assert_eq!(found["tahoe"]["transformations"], json!(["time_assumed:read"]));
@@ -266,5 +268,8 @@ mod tests {
         assert_eq!(found["message"], "m");
         let found = event("system.syslog", r#"{"other":1}"#);
         assert_eq!(found["message"], r#"{"other":1}"#);
+        let wrapped = r#"{"timestamp":"2026-03-04T09:27:05Z","message":"sshd[7]: hello"}"#;
+        let found = event("system.syslog", wrapped);
+        assert_eq!((&found["message"], &found["process"]["pid"]), (&json!("hello"), &json!(7)));
     }
 }

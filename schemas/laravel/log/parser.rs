@@ -138,6 +138,13 @@ fn json_key<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> Result<bool, Reject
             }
             event.time(stamp);
         }
+        (b"timestamp", _) if !event.has(fields::TIMESTAMP) => {
+            let Some((stamp, zone)) = json_time(entry.value, event) else { return Ok(false) };
+            if let Some(zone) = zone {
+                event.use_time_zone(zone);
+            }
+            event.time(stamp);
+        }
         (b"channel", Some(text)) => set_channel(text, event),
         (b"level_name" | b"log.level", Some(text)) => set_level(text, event),
         (b"level", Some(text)) => {
