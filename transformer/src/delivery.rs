@@ -29,6 +29,8 @@ pub async fn write_until_durable(
             false => sink.write(&rest).await,
         };
         match written {
+            // The usual case: nothing is left to remember.
+            Ok(results) if whole && !results.contains(&Outcome::Busy) => return Some(results),
             Ok(results) => {
                 uncertain = false;
                 for (at, outcome) in open.into_iter().zip(results) {

@@ -38,14 +38,17 @@ pub(super) fn envelopes(
         packed: Vec::new(),
         each: Vec::with_capacity(records.len()),
     };
-    let mut index = 0;
+    let (mut index, mut lengths) = (0, Vec::new());
     while let Some(raw) = records.get(index) {
         let origin = &batch.streams()[raw.stream as usize].origin;
         let encoded = &addresses[raw.stream as usize].encoded_origin;
         let segment_ms = streams.segment_ms(origin.source, raw.start, now_ms);
-        let lengths = pack(batch, index, pack_bytes, |start| {
-            streams.segment_ms(origin.source, start, now_ms) == segment_ms
-        });
+        lengths.clear();
+        if pack_bytes > 0 {
+            pack(batch, index, pack_bytes, &mut lengths, |start| {
+                streams.segment_ms(origin.source, start, now_ms) == segment_ms
+            });
+        }
         if lengths.len() > 1 {
             header::encode_pack(&mut out.headers, segment_ms, raw.start, &lengths, encoded);
             for (ordinal, raw) in records[index..index + lengths.len()].iter().enumerate() {
@@ -74,15 +77,15 @@ pub(super) fn envelopes(
     out
 }
 
-/// Lengths of the records from `first` on that share one Kafka record: neighbours of one stream
+/// Adds the lengths of the records from `first` on that share one Kafka record: neighbours of one stream
 /// and one segment, none with a context or a part of its own, up to `pack_bytes`.
 fn pack(
     batch: &Batch,
     first: usize,
     pack_bytes: usize,
+    lengths: &mut Vec<(u32, u32)>,
     same_segment: impl Fn(u64) -> bool,
-) -> Vec<(u32, u32)> {
-    let mut lengths = Vec::new();
+) {
     let mut bytes = 0;
     let mut next = None;
     let stream = batch.records()[first].stream;
@@ -104,7 +107,6 @@ fn pack(
         lengths.push((text, span));
         next = Some(raw.end);
     }
-    lengths
 }
 
 impl Envelopes {
