@@ -231,11 +231,11 @@ impl Listen {
         // The kernel reports twice what it grants, for its own bookkeeping.
         let granted = socket.recv_buffer_size().map_err(refused)? / 2;
         if granted < buffer_bytes {
-            tracing::warn!(
+            tracing::info!(
                 granted,
                 wanted = buffer_bytes,
-                "the kernel grants a smaller UDP buffer: raise net.core.rmem_max, or lower \
-                 --syslog-udp-buffer-bytes"
+                "the kernel grants a smaller UDP buffer, enough for few senders: for more, raise \
+                 net.core.rmem_max"
             );
         }
         self.drops.push(Drops::of(&socket).map_err(refused)?);
