@@ -30,7 +30,7 @@ pub async fn write_until_durable(
         };
         match written {
             // The usual case: nothing is left to remember.
-            Ok(results) if whole && !results.contains(&Outcome::Busy) => return Some(results),
+            Ok(results) if is_whole(&results, &outcomes) => return Some(results),
             Ok(results) => {
                 uncertain = false;
                 for (at, outcome) in open.into_iter().zip(results) {
@@ -52,6 +52,11 @@ pub async fn write_until_durable(
             return None;
         }
     }
+}
+
+/// Every event of the batch was asked for, and has an outcome that stands.
+fn is_whole(results: &[Outcome], outcomes: &[Option<Outcome>]) -> bool {
+    results.len() == outcomes.len() && !results.contains(&Outcome::Busy)
 }
 
 /// True if stopping became urgent meanwhile.
