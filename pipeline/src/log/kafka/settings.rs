@@ -15,6 +15,9 @@ use crate::secret::{self, Secret};
 const UNACKNOWLEDGED_KIB: usize = 32 << 10;
 /// What a reader may hold that was fetched and not visited.
 const FETCHED_KIB: usize = 8 << 10;
+/// Small records weigh more than their bytes: some 400 each in the client, so 8 MB; a hundred
+/// thousand, the client's default, cost 20 MB more and were no faster.
+const FETCHED_RECORDS: usize = 20_000;
 /// One answer to a fetch; a larger record still comes, alone.
 const FETCH_BYTES: usize = 4 << 20;
 
@@ -265,6 +268,7 @@ impl KafkaArgs {
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "earliest")
             .set("queued.max.messages.kbytes", FETCHED_KIB.to_string())
+            .set("queued.min.messages", FETCHED_RECORDS.to_string())
             .set("fetch.max.bytes", FETCH_BYTES.to_string())
             .set("fetch.queue.backoff.ms", "20")
             // Other members take over this long after a crash; 6 s is the least that brokers allow.
