@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::program::run;
 use crate::wait::until;
 
-/// One page of Elasticsearch is all that a test looks at.
+/// Hits in one answer of Elasticsearch, which gives no more.
 const PAGE: usize = 10_000;
 
 /// One document.
@@ -130,33 +130,42 @@ impl InElasticsearch {
         format!("/logs-*-{}", self.namespace)
     }
 
+    /// All hits, or with `size` 0 their number alone.
     fn hits(&self, query: &str, size: usize) -> Result<(usize, Vec<Document>), String> {
-        let quiet = "?allow_no_indices=true&ignore_unavailable=true";
+        let quiet = "allow_no_indices=true&ignore_unavailable=true";
         // What was written is found at once, so that nothing has to be waited for.
-        self.ask("POST", &format!("{}/_refresh{quiet}", self.pattern()), "")?;
+        self.ask("POST", &format!("{}/_refresh?{quiet}", self.pattern()), "")?;
         let body = serde_json::json!({
             "query": {"query_string": {"query": query}},
             "size": size,
             "sort": ["_doc"],
             "track_total_hits": true,
         });
-        let found =
-            self.ask("POST", &format!("{}/_search{quiet}", self.pattern()), &body.to_string())?;
-        let failed = found["_shards"]["failed"].as_u64();
-        if failed != Some(0) {
-            return Err(format!("shards failed: {found}"));
-        }
+        let scroll = if size > 0 { "&scroll=1m" } else { "" };
+        let path = format!("{}/_search?{quiet}{scroll}", self.pattern());
+        let mut found = self.ask("POST", &path, &body.to_string())?;
         let total = found["hits"]["total"]["value"].as_u64().expect("a total");
-        let hits = found["hits"]["hits"].as_array().expect("hits").clone();
         let total = usize::try_from(total).expect("few");
-        Ok((total, hits.into_iter().map(Document::parse).collect()))
+        let mut documents = Vec::new();
+        loop {
+            if found["_shards"]["failed"].as_u64() != Some(0) {
+                return Err(format!("shards failed: {found}"));
+            }
+            let hits = found["hits"]["hits"].as_array().cloned().unwrap_or_default();
+            if hits.is_empty() {
+                return Ok((total, documents));
+            }
+            documents.extend(hits.into_iter().map(Document::parse));
+            let next = serde_json::json!({"scroll": "1m", "scroll_id": found["_scroll_id"]});
+            found = self.ask("POST", "/_search/scroll", &next.to_string())?;
+        }
     }
 }
 
 impl Documents for InElasticsearch {
     fn find(&self, query: &str) -> Vec<Document> {
         let (total, hits) = until("Elasticsearch answers", || self.hits(query, PAGE));
-        assert_eq!(total, hits.len(), "more than a page: let the test write less");
+        assert_eq!(total, hits.len(), "what is stored changes while it is looked at");
         hits
     }
 

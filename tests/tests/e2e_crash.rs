@@ -18,9 +18,9 @@ const ROUNDS: u64 = 20;
 /// Visible in Elasticsearch between two kills.
 const STORED_PER_ROUND: usize = 60;
 
-/// A dead member keeps its partitions until its session ends, so these sessions are short; and so
-/// slow that what is written meanwhile, 20 times, fits a page of Elasticsearch.
+/// A dead member keeps its partitions until its session ends, so these sessions are short.
 const SHORT_SESSIONS: &str = "session.timeout.ms=2000,heartbeat.interval.ms=500";
+/// Lines a second that leave something to do after each of these sessions, and not too much.
 const SLOW: u32 = 50;
 
 /// Numbers of records that are interrupted: beyond those of the feed.

@@ -7,8 +7,7 @@ use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::servers::{free_port, http_get, services, setting};
 use tahoe_tests::wait::until;
 
-/// Lines a second: few enough that what is written until the server is back fits one page of
-/// Elasticsearch.
+/// Lines a second while a server takes its time to come back.
 const CALM: u32 = 50;
 
 /// Visible before the server goes, and again after it has come back.

@@ -120,6 +120,8 @@ fn a_reader_that_is_gone_leaves_its_partitions_to_the_other() {
 fn check_says_what_is_there_and_names_what_is_missing() {
     let Some(brokers) = brokers() else { return };
     let (log, topic) = start(&brokers, "check", 3);
+    let positions = Topic { name: format!("{topic}_positions"), partitions: 1, compacted: true };
+    log.setup(&[positions]).expect("created");
     let said = log.check(std::slice::from_ref(&topic)).expect("all is there");
     assert!(said.contains(&format!("topic {topic}: 3 partition(s), 1 replica(s)")), "{said}");
     let missing = log.check(&["tahoe_test_missing".to_owned()]).expect_err("missing");
