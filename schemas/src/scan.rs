@@ -52,9 +52,10 @@ impl<'a> Scan<'a> {
         Self { text, at: 0, depth: 0, keys, entries, collects: true, repair: false }
     }
 
-    /// The same without [`Scan::entries`], for who only wants to know where it ends.
+    /// The same without [`Scan::entries`], for who only wants to know where it ends: keys are not
+    /// compared with each other.
     pub fn without_entries(text: &'a [u8]) -> Self {
-        let (keys, entries) = (Vec::with_capacity(ENTRIES_USUAL), Vec::new());
+        let (keys, entries) = (Vec::new(), Vec::new());
         Self { text, at: 0, depth: 0, keys, entries, collects: false, repair: false }
     }
 
@@ -133,15 +134,17 @@ impl<'a> Scan<'a> {
         }
         let from = self.at;
         let key = self.string()?;
-        // Keys that are spelt with escapes could be equal without looking so.
-        let keys = &self.keys[base..];
-        let mark = mark_of(key);
-        let twice = *marks & mark != 0 && keys.contains(&key);
-        *marks |= mark;
-        if !has_one_spelling(key) || keys.len() == KEYS_MAX || twice {
-            return Err(Flaw::At(from));
+        if self.collects {
+            // Keys that are spelt with escapes could be equal without looking so.
+            let keys = &self.keys[base..];
+            let mark = mark_of(key);
+            let twice = *marks & mark != 0 && keys.contains(&key);
+            *marks |= mark;
+            if !has_one_spelling(key) || keys.len() == KEYS_MAX || twice {
+                return Err(Flaw::At(from));
+            }
+            self.keys.push(key);
         }
-        self.keys.push(key);
         if self.space()? != b':' {
             return Err(Flaw::At(self.at));
         }
