@@ -5,15 +5,18 @@
 //! <https://www.rfc-editor.org/rfc/rfc5424>, <https://www.rfc-editor.org/rfc/rfc3164>, and the
 //! formats that rsyslog and macOS write to files.
 
+mod codes;
 mod envelope;
+mod family;
 mod framer;
 mod journal;
 mod parser;
 mod structured;
 mod wrapped;
 
+pub(crate) use family::Family;
 pub(crate) use framer::SyslogFramer;
-pub(crate) use parser::{Family, SyslogLine};
+pub(crate) use parser::SyslogLine;
 
 use crate::{Dataset, Parse};
 

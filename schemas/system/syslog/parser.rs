@@ -1,50 +1,20 @@
-//! The fields that all three datasets share, and which of them a record is of.
+//! The fields that all three datasets share.
 
 use tahoe_seams::{Record, Rejection};
 
+use super::codes::codes;
 use super::envelope::{self, Envelope};
+use super::family::{Family, family_of};
 use super::journal;
 use super::wrapped::wrapped;
 use crate::datasets::{system_auth, system_kern};
 use crate::time::Stamp;
 use crate::{Event, Parser, Value, fields};
 
-/// Which dataset a source was configured with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
-    /// `system.syslog`: each record goes where it belongs.
-    Any,
-    /// `system.auth`, whatever a record is about.
-    Auth,
-    /// `system.kern`, whatever a record is about.
-    Kern,
-}
-
 /// One record of syslog.
 pub(crate) struct SyslogLine {
     pub family: Family,
 }
-
-/// Facilities by code (RFC 5424, table 1), by the names that syslog.conf has for them.
-const FACILITIES: [&str; 24] = [
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
-    "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4",
-    "local5", "local6", "local7",
-];
-/// Severities by code (RFC 5424, table 2), and the levels that they mean.
-const SEVERITIES: [(&str, &str); 8] = [
-    ("Emergency", "emergency"),
-    ("Alert", "alert"),
-    ("Critical", "critical"),
-    ("Error", "error"),
-    ("Warning", "warning"),
-    ("Notice", "notice"),
-    ("Informational", "info"),
-    ("Debug", "debug"),
-];
-const KERN: u8 = 0;
-const AUTH: u8 = 4;
-const AUTHPRIV: u8 = 10;
 
 impl Parser for SyslogLine {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
@@ -136,20 +106,6 @@ fn common<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) -> &'a str {
     name
 }
 
-/// Sets facility (0 to 23) and severity (0 to 7), as far as they are known, by code and name.
-pub(super) fn codes(facility: Option<u8>, severity: Option<u8>, event: &mut Event<'_>) {
-    if let Some(facility) = facility {
-        event.set(fields::log::syslog::facility::CODE, facility);
-        event.set(fields::log::syslog::facility::NAME, FACILITIES[usize::from(facility)]);
-    }
-    if let Some(severity) = severity {
-        let (name, level) = SEVERITIES[usize::from(severity)];
-        event.set(fields::log::syslog::severity::CODE, severity);
-        event.set(fields::log::syslog::severity::NAME, name);
-        event.set(fields::log::LEVEL, level);
-    }
-}
-
 /// The header's parts by their own names.
 fn rfc5424<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) {
     let parts = [
@@ -168,30 +124,5 @@ fn rfc5424<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) {
     }
     if let Some(object) = envelope.structured {
         event.set(fields::log::syslog::STRUCTURED_DATA, Value::Raw(object));
-    }
-}
-
-/// Where a record of `system.syslog` belongs: by its program, else by its facility.
-fn family_of(envelope: &Envelope<'_>, name: &str) -> Family {
-    if name == "kernel" {
-        return Family::Kern;
-    }
-    if is_auth(name, envelope.message) {
-        return Family::Auth;
-    }
-    match envelope.priority.map(|priority| priority >> 3) {
-        Some(KERN) => Family::Kern,
-        Some(AUTH | AUTHPRIV) => Family::Auth,
-        _ => Family::Any,
-    }
-}
-
-fn is_auth(name: &str, message: &str) -> bool {
-    match name {
-        "sshd" | "sshd-session" | "sshd-auth" | "sudo" | "su" | "login" | "passwd" | "chpasswd"
-        | "chage" | "chfn" | "chsh" | "gpasswd" | "useradd" | "userdel" | "usermod"
-        | "groupadd" | "groupdel" | "groupmod" | "systemd-logind" | "polkitd" | "pkexec" => true,
-        "CRON" | "cron" | "crond" => message.starts_with("pam_"),
-        _ => message.starts_with("pam_unix("),
     }
 }

@@ -11,7 +11,8 @@ mod json;
 use tahoe_seams::{Record, Rejection};
 
 use super::envelope::Envelope;
-use super::parser::Family;
+use super::codes::codes;
+use super::family::Family;
 use crate::time::Stamp;
 use crate::{Event, Field, Value, fields};
 
@@ -168,7 +169,7 @@ impl<'a> Entry<'a> {
     /// `user.id`, except in `system.auth`, where that is the account that the message is about.
     pub(super) fn finish(&self, family: Family, event: &mut Event<'a>) {
         if self.envelope.priority.is_none() {
-            super::parser::codes(self.facility, self.severity, event);
+            codes(self.facility, self.severity, event);
         }
         if let Some(identifier) = self.identifier {
             event.set(fields::log::syslog::APPNAME, identifier);

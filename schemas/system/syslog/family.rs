@@ -1,0 +1,43 @@
+//! Which of the three datasets a record belongs to.
+
+use super::envelope::Envelope;
+
+/// Which dataset a source was configured with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// `system.syslog`: each record goes where it belongs.
+    Any,
+    /// `system.auth`, whatever a record is about.
+    Auth,
+    /// `system.kern`, whatever a record is about.
+    Kern,
+}
+
+const KERN: u8 = 0;
+const AUTH: u8 = 4;
+const AUTHPRIV: u8 = 10;
+
+/// Where a record of `system.syslog` belongs: by its program, else by its facility.
+pub(super) fn family_of(envelope: &Envelope<'_>, name: &str) -> Family {
+    if name == "kernel" {
+        return Family::Kern;
+    }
+    if is_auth(name, envelope.message) {
+        return Family::Auth;
+    }
+    match envelope.priority.map(|priority| priority >> 3) {
+        Some(KERN) => Family::Kern,
+        Some(AUTH | AUTHPRIV) => Family::Auth,
+        _ => Family::Any,
+    }
+}
+
+fn is_auth(name: &str, message: &str) -> bool {
+    match name {
+        "sshd" | "sshd-session" | "sshd-auth" | "sudo" | "su" | "login" | "passwd" | "chpasswd"
+        | "chage" | "chfn" | "chsh" | "gpasswd" | "useradd" | "userdel" | "usermod"
+        | "groupadd" | "groupdel" | "groupmod" | "systemd-logind" | "polkitd" | "pkexec" => true,
+        "CRON" | "cron" | "crond" => message.starts_with("pam_"),
+        _ => message.starts_with("pam_unix("),
+    }
+}
