@@ -35,15 +35,16 @@ impl Faults {
         if let Some(code) = error.rdkafka_error_code() {
             let fault = Fault { code, reason: reason.to_owned(), at: Instant::now() };
             let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            // Every client of the log says the same.
+            // Every client of the log says the same, and that all brokers are down says less than why
+            // the last of them is.
             let fresh = state.warned.filter(|(_, at)| at.elapsed() < FRESH);
-            if fresh.is_none_or(|(warned, _)| warned != code) {
+            let vague = code == RDKafkaErrorCode::AllBrokersDown;
+            if fresh.is_none_or(|(warned, _)| warned != code && !vague) {
                 tracing::warn!(%error, reason, "kafka");
                 state.warned = Some((code, Instant::now()));
             }
-            // That all brokers are down says less than why the last of them is.
             let known = state.latest.as_ref().is_some_and(|known| known.at.elapsed() < FRESH);
-            if code != RDKafkaErrorCode::AllBrokersDown || !known {
+            if !vague || !known {
                 state.latest = Some(fault);
             }
         }
