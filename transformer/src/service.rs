@@ -90,8 +90,9 @@ impl Service for Transformer {
         let settings = args.transform.settings(args.topic.as_slice(), process.grace);
         let counts = Arc::new(TransformerCounts::default());
         let runtime = process.runtime.handle();
+        let ready = Arc::new(readiness(&log, &sink, topics, runtime));
+        ready.tell();
         if let Some(address) = process.metrics {
-            let ready = readiness(&log, &sink, topics, runtime);
             let health = TransformerHealth { counts: Arc::clone(&counts), ready };
             process.runtime.block_on(async { serve(address, Arc::new(health)) })?;
         }
@@ -114,7 +115,7 @@ fn readiness(
 
 struct TransformerHealth {
     counts: Arc<TransformerCounts>,
-    ready: Readiness,
+    ready: Arc<Readiness>,
 }
 
 impl Health for TransformerHealth {

@@ -210,10 +210,14 @@ impl Transformer<'_> {
         };
         let wait = if self.flights.is_empty() { wait } else { wait.min(LANDING) };
         let wait = if self.paused { Duration::ZERO } else { wait };
-        self.intake.given.ingested_ms = now_ms();
         let before = self.intake.taken.len();
         let intake = &mut self.intake;
+        let mut came = false;
         let polled = self.reader.read(wait, &mut |found| {
+            if !came {
+                came = true;
+                intake.given.ingested_ms = now_ms();
+            }
             intake.take(&found);
             match intake.events.bytes() >= BATCH_BYTES {
                 true => ControlFlow::Break(()),

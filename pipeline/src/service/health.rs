@@ -1,6 +1,6 @@
 //! What a process says of itself: its sources' counters, and whether what it depends on answers.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Metered, metric};
@@ -18,6 +18,17 @@ impl Readiness {
     /// `ask` connects and changes nothing; its error is the answer of `/readyz`.
     pub fn new(ask: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
         Self { ask: Box::new(ask), answer: Mutex::new(None) }
+    }
+
+    /// Asks once, in the background, and logs why the service is not ready, if it is not: what is
+    /// wrong shall be seen before the first record needs it.
+    pub fn tell(self: &Arc<Self>) {
+        let ready = Arc::clone(self);
+        std::thread::spawn(move || {
+            if let Some(text) = ready.failure() {
+                tracing::warn!(text, "not ready");
+            }
+        });
     }
 
     /// Why the service is not ready. Blocks while it asks; one caller at a time does.
@@ -81,7 +92,6 @@ pub fn source_metrics(sources: &[Metered], out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use tahoe_seams::Lag;

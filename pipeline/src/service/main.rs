@@ -84,8 +84,10 @@ fn run_matches(
     }
     let args = ProcessArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
     let process = args.begin(command, matches)?;
-    service.run(matches, &process)?;
-    Ok(ExitCode::SUCCESS)
+    let result = service.run(matches, &process);
+    // A probe that waits for an answer must not keep the process from ending.
+    process.runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
 }
 
 /// A producer's own binary: from its sources into Kafka.
