@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use listen_support::{address, bind, started};
 use produce_support::{Loop, TOPIC, Watched};
 use tahoe_pipeline::listen::Listen;
+use tahoe_pipeline::positions::{self, Position, Segment};
 use tahoe_pipeline::produce::ProduceError;
 use tahoe_pipeline::seams::{
-    Batch, BatchEnd, Known, Origin, Source, SourceError, SourceId, Stream,
+    Batch, BatchEnd, Known, Log as _, Origin, Source, SourceError, SourceId, Stream,
 };
 
 /// A listener whose loop is held up in its first append, with a small queue.
@@ -101,6 +102,37 @@ fn what_is_read_again_after_the_log_failed_is_counted_as_undone() {
     let counts = Arc::clone(&running.counts);
     running.join().expect_err("the log failed");
     assert_eq!((counts.read.get(), counts.dropped.get(), counts.undone.get()), (1, 0, 1));
+}
+
+#[test]
+fn what_recovery_made_certain_is_not_looked_for_again_though_its_stream_stays_silent() {
+    let log = Watched::new();
+    let source = SourceId([9; 16]);
+    let unclean = Position {
+        source,
+        generation: 0,
+        next: 100,
+        context: Vec::new(),
+        segments: vec![Segment(0, 1 << 20, 1_700_000_000_000)],
+        topic: TOPIC.to_owned(),
+        partition: 1,
+        scan_from: 0,
+        clean: false,
+        identity: serde_json::json!({"path": "/x"}),
+    };
+    let stored = (positions::key("host/test", source), Some(unclean.encode(0)));
+    log.store_positions(&[stored]).expect("stored");
+    for _ in 0..3 {
+        log.fence(TOPIC, 1).expect("something to read again");
+    }
+    let running = Loop::start(&log, Scripted::new(0, true));
+    running.stop.ask();
+    running.join().expect("it stops in order");
+    let stored = positions::of_owner("host/test", &log.positions().expect("readable"));
+    let found = stored.expect("of this version").remove(0);
+    assert!(found.clean, "{found:?}");
+    assert_eq!((found.next, found.scan_from), (100, 3));
+    assert_eq!(found.segments, unclean.segments, "its times stand");
 }
 
 /// Gives what it holds, one record a read, when it is closed or at once.

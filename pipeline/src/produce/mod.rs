@@ -109,9 +109,10 @@ pub fn produce(
         source,
         settings,
         counts,
-        streams: Streams::new(&settings.owner, recovered.positions),
+        streams: Streams::new(log, &settings.owner, recovered.positions, now_ms())?,
         flights: VecDeque::new(),
         idle_since: Some(Instant::now()),
+        quiet_at_ms: now_ms(),
         lag_at: None,
         source_is: SourceIs::Open,
     };
@@ -155,6 +156,8 @@ struct Producer<'a> {
     flights: VecDeque<Flight>,
     /// When the last flight landed, until positions were stored after it.
     idle_since: Option<Instant>,
+    /// When quiet streams were looked for last.
+    quiet_at_ms: i64,
     /// When the lag was asked for last.
     lag_at: Option<Instant>,
     source_is: SourceIs,
@@ -342,6 +345,12 @@ impl Producer<'_> {
         if self.flights.is_empty() && self.idle_since.is_some_and(|since| since.elapsed() >= IDLE) {
             self.streams.store(self.log, &[], true, now_ms())?;
             self.idle_since = None;
+        }
+        if now_ms() - self.quiet_at_ms >= streams::QUIET_MS {
+            self.quiet_at_ms = now_ms();
+            let spans = self.flights.iter().flat_map(|flight| &flight.spans);
+            let in_flight = spans.map(|span| span.source).collect();
+            self.streams.store_quiet(self.log, &in_flight, self.quiet_at_ms)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What the producer loop knows of each stream: what is acknowledged, and which times are decided.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tahoe_seams::{Batch, Log, LogError, SourceId, Stream};
@@ -15,6 +15,10 @@ const SEGMENT_BYTES: u64 = 1 << 20;
 /// And a second, so that ids follow the clock.
 const SEGMENT_MS: i64 = 1000;
 
+/// A stream from which nothing came for this long is stored clean though others are busy, or a
+/// crash would have to read the log from where the quietest of them stood.
+pub(super) const QUIET_MS: i64 = 10_000;
+
 /// One stream.
 struct State {
     position: Position,
@@ -24,6 +28,8 @@ struct State {
     horizon: u64,
     /// Differs from what is stored.
     unstored: bool,
+    /// When a record of it was sent last.
+    sent_ms: i64,
 }
 
 /// All streams of one owner.
@@ -55,14 +61,29 @@ pub(super) struct Address {
 }
 
 impl Streams {
-    pub(super) fn new(owner: &str, recovered: Vec<Position>) -> Self {
-        Self {
+    /// Stores as clean what recovery has made certain: the next crash need not look for it again.
+    pub(super) fn new(
+        log: &dyn Log,
+        owner: &str,
+        mut recovered: Vec<Position>,
+        now_ms: i64,
+    ) -> Result<Self, LogError> {
+        let (mut floors, mut changes) = (HashMap::new(), Vec::new());
+        for position in recovered.iter_mut().filter(|position| !position.clean) {
+            floors.insert((position.topic.clone(), position.partition), position.scan_from);
+            position.clean = true;
+            changes.push((key(owner, position.source), Some(position.encode(now_ms))));
+        }
+        if !changes.is_empty() {
+            log.store_positions(&changes)?;
+        }
+        Ok(Self {
             owner: owner.to_owned(),
             states: HashMap::new(),
             recovered: recovered.into_iter().map(|position| (position.source, position)).collect(),
             partitions: HashMap::new(),
-            floors: HashMap::new(),
-        }
+            floors,
+        })
     }
 
     /// Takes note of a batch's streams; gives their addresses in the batch's own order.
@@ -142,6 +163,7 @@ impl Streams {
             encoded_origin: Arc::clone(&encoded_origin),
             horizon,
             unstored: false,
+            sent_ms: 0,
         };
         self.states.insert(origin.source, state);
         encoded_origin
@@ -168,6 +190,7 @@ impl Streams {
         let mut changes = Vec::new();
         for span in spans {
             let Some(state) = self.states.get_mut(&span.source) else { continue };
+            state.sent_ms = now_ms;
             if !state.stream.resumable || !state.reserve(span, now_ms) {
                 continue;
             }
@@ -227,11 +250,7 @@ impl Streams {
         let resumable = self.states.values_mut().filter(|state| state.stream.resumable);
         for state in resumable.filter(|state| state.unstored || (clean && !state.position.clean)) {
             if clean {
-                state.position.clean = true;
-                state.position.segments.retain(|segment| segment.1 > state.position.next);
-                // A reservation that a crashed run made stands until it is used up.
-                let horizon = state.horizon;
-                state.position.segments.retain(|segment| segment.0 < horizon);
+                state.make_clean();
             }
             changes.push((
                 key(&self.owner, state.position.source),
@@ -241,9 +260,37 @@ impl Streams {
         }
         if changes.is_empty() { Ok(()) } else { log.store_positions(&changes) }
     }
+
+    /// Stores as clean the streams from which nothing came for a while, except those that are
+    /// `in_flight`.
+    pub(super) fn store_quiet(
+        &mut self,
+        log: &dyn Log,
+        in_flight: &HashSet<SourceId>,
+        now_ms: i64,
+    ) -> Result<(), LogError> {
+        let mut changes = Vec::new();
+        for (source, state) in &mut self.states {
+            let quiet = now_ms - state.sent_ms >= QUIET_MS && !in_flight.contains(source);
+            if quiet && state.stream.resumable && !state.position.clean {
+                state.make_clean();
+                changes.push((key(&self.owner, *source), Some(state.position.encode(now_ms))));
+                state.unstored = false;
+            }
+        }
+        if changes.is_empty() { Ok(()) } else { log.store_positions(&changes) }
+    }
 }
 
 impl State {
+    /// Nothing of it is in flight, and no segment is kept open.
+    fn make_clean(&mut self) {
+        let (next, horizon) = (self.position.next, self.horizon);
+        self.position.clean = true;
+        // A reservation that a crashed run made stands until it is used up.
+        self.position.segments.retain(|segment| segment.1 > next && segment.0 < horizon);
+    }
+
     /// Makes sure that every record of the span has a time; true if the position must be stored.
     fn reserve(&mut self, span: &Span, now_ms: i64) -> bool {
         let from = span.first_start.max(self.horizon);
@@ -279,4 +326,61 @@ fn floor(
     let floor = log.fence(&span.topic, span.partition)?;
     floors.insert(place, floor);
     Ok(floor)
+}
+
+#[cfg(test)]
+mod tests {
+    use tahoe_seams::{Origin, Topic};
+
+    use super::*;
+    use crate::log::embedded::{EmbeddedLog, EmbeddedSettings};
+    use crate::positions;
+
+    fn stream(n: u8) -> Arc<Stream> {
+        let source = SourceId([n; 16]);
+        let origin = Origin { source, dataset: "a.b".into(), ..Origin::default() };
+        Arc::new(Stream { origin, topic: "t".into(), key: vec![n], resumable: true })
+    }
+
+    fn span(n: u8, from: u64) -> Span {
+        Span {
+            source: SourceId([n; 16]),
+            first_start: from,
+            last_start: from,
+            end: from + 10,
+            carried: Vec::new(),
+            topic: "t".to_owned(),
+            partition: 0,
+        }
+    }
+
+    #[test]
+    fn a_quiet_stream_is_stored_clean_while_others_are_busy_or_in_flight() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = EmbeddedLog::open(folder.path(), &EmbeddedSettings::default()).expect("opens");
+        let topics = [("t", false), ("tahoe.positions", true)].map(|(name, compacted)| Topic {
+            name: name.into(),
+            partitions: 1,
+            compacted,
+        });
+        log.setup(&topics).expect("topics can be created");
+        let mut streams = Streams::new(&log, "o", Vec::new(), 0).expect("nothing to store");
+        let mut batch = Batch::new(1 << 20);
+        for n in 1..=3 {
+            batch.stream(&stream(n));
+        }
+        streams.admit(&log, &batch).expect("admitted");
+        streams.reserve(&log, &[span(1, 0), span(2, 0), span(3, 0)], 0).expect("stored");
+        let offsets = [("t".to_owned(), 0, 7)];
+        streams.acknowledge(&[span(1, 0), span(2, 0)], &offsets);
+        streams.reserve(&log, &[span(2, 10)], QUIET_MS - 1).expect("stored");
+        let in_flight = HashSet::from([SourceId([3; 16])]);
+        streams.store_quiet(&log, &in_flight, QUIET_MS).expect("stored");
+        let stored = positions::of_owner("o", &log.positions().expect("readable"));
+        let mut found: Vec<_> = stored.expect("of this version");
+        found.sort_by_key(|position| position.source.0);
+        let clean: Vec<_> = found.iter().map(|position| position.clean).collect();
+        assert_eq!(clean, [true, false, false], "quiet, busy, in flight");
+        assert_eq!((found[0].next, found[0].scan_from), (10, 8));
+    }
 }
