@@ -1,7 +1,6 @@
 //! Bare librdkafka with the settings of ours: the same records sent and received by a loop that
 //! does nothing else.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -17,6 +16,7 @@ use tahoe_seams::{Origin, RecordId, SourceId};
 
 use crate::generate::Kind;
 use crate::measure::Meter;
+use crate::produce::ProduceArgs;
 use crate::topics;
 
 /// After this long without a record, a topic has no more.
@@ -33,29 +33,13 @@ enum Direction {
     /// Send the records of a file
     #[command(after_help = "Example: tahoe-bench floor produce laravel laravel.log \
                             --topic bench_floor --kafka 127.0.0.1:9092")]
-    Produce(SendArgs),
+    Produce(ProduceArgs),
     /// Receive what `produce` or `floor produce` has sent
     #[command(
         after_help = "Example: tahoe-bench floor consume laravel --topic bench --events 1000000 \
                             --kafka 127.0.0.1:9092"
     )]
     Consume(ReceiveArgs),
-}
-
-#[derive(clap::Args)]
-struct SendArgs {
-    /// What kind of lines the file holds
-    kind: Kind,
-    /// The file
-    file: PathBuf,
-    /// Topic; created if it is missing
-    #[arg(long, value_name = "TOPIC")]
-    topic: String,
-    /// Bytes of records that share one Kafka record; 0 gives each record its own
-    #[arg(long = "pack", default_value_t = 0, value_name = "BYTES")]
-    pack_bytes: usize,
-    #[command(flatten)]
-    kafka: KafkaArgs,
 }
 
 #[derive(clap::Args)]
@@ -85,7 +69,7 @@ struct Envelope {
     header: Vec<u8>,
 }
 
-fn produce(args: SendArgs) -> anyhow::Result<()> {
+fn produce(args: ProduceArgs) -> anyhow::Result<()> {
     let log = KafkaLog::connect(&args.kafka, "tahoe-bench")?;
     topics::set_up(&log, &args.kafka, &args.topic)?;
     drop(log);
@@ -115,7 +99,7 @@ fn produce(args: SendArgs) -> anyhow::Result<()> {
 }
 
 /// Cuts the file as our producer would, with headers of the same kind and size.
-fn envelopes(args: &SendArgs, bytes: &[u8]) -> anyhow::Result<(Vec<Envelope>, u64)> {
+fn envelopes(args: &ProduceArgs, bytes: &[u8]) -> anyhow::Result<(Vec<Envelope>, u64)> {
     let dataset = datasets::find(args.kind.dataset()).context("the dataset is in the list")?;
     let origin = Origin {
         source: SourceId([7; 16]),

@@ -22,17 +22,17 @@ use crate::topics;
 #[derive(clap::Args)]
 pub struct ProduceArgs {
     /// What kind of lines the file holds
-    kind: Kind,
+    pub kind: Kind,
     /// The file
-    file: PathBuf,
+    pub file: PathBuf,
     /// Topic; created if it is missing
     #[arg(long, value_name = "TOPIC")]
-    topic: String,
+    pub topic: String,
     /// Bytes of records that share one Kafka record; 0 gives each record its own
     #[arg(long = "pack", default_value_t = 0, value_name = "BYTES")]
-    pack_bytes: usize,
+    pub pack_bytes: usize,
     #[command(flatten)]
-    kafka: KafkaArgs,
+    pub kafka: KafkaArgs,
 }
 
 pub fn run(args: ProduceArgs) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use serde_json::json;
 use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
 use tahoe_pipeline::stop::Stop;
 use tahoe_seams::Sink;
-use tahoe_sink_elasticsearch::{Elasticsearch, ElasticsearchArgs, Kind as TemplateKind, Template};
+use tahoe_sink_elasticsearch::{Elasticsearch, ElasticsearchArgs, dataset_templates};
 use tahoe_transformer::{TransformSettings, TransformerCounts, transform};
 
 use crate::endpoint::Endpoint;
@@ -47,7 +47,8 @@ pub fn run(mut args: TransformArgs) -> anyhow::Result<()> {
     }
     // As the service has it: one thread for the loop, and the sink's requests beside it.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let sink: Arc<dyn Sink> = Arc::new(Elasticsearch::new(&args.elasticsearch, templates())?);
+    let sink: Arc<dyn Sink> =
+        Arc::new(Elasticsearch::new(&args.elasticsearch, dataset_templates())?);
     if real {
         runtime.block_on(sink.setup())?;
     }
@@ -76,11 +77,6 @@ pub fn run(mut args: TransformArgs) -> anyhow::Result<()> {
     }
     let what = if real { "transform to Elasticsearch" } else { "transform" };
     meter.finish(what, stored, more)
-}
-
-fn templates() -> Vec<Template> {
-    let all = tahoe_schemas::templates::index_templates().into_iter();
-    all.map(|(name, body)| Template { kind: TemplateKind::Index, name, body }).collect()
 }
 
 /// Returns when every record is decided. The wall clock begins with the first record, since a

@@ -1,6 +1,7 @@
 //! How records move, whatever they are: the loops over the seams, the logs, the readers that
 //! sources are made of, and the one shape in which every service starts and stops.
 
+pub mod clock;
 pub mod header;
 pub mod journal;
 pub mod listen;

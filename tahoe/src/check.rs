@@ -2,12 +2,11 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::anyhow;
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
-use tahoe_pipeline::service::{Check, Planned, SourceArgs, run_checks};
-use tahoe_transformer::record_topics;
+use tahoe_pipeline::service::{Check, Planned, SourceArgs, run_checks, topics_of};
+use tahoe_transformer::{record_topics, sink_check};
 
 use crate::backends::BackendArgs;
 use crate::up;
@@ -44,19 +43,12 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let place = args.sources.place().map_err(|error| anyhow!(error))?;
     let planned = up::plan_producers(matches, &place)?;
     let mut topics = record_topics();
-    topics.extend(planned.iter().flat_map(|plan| plan.topics.clone()));
+    topics.extend(topics_of(&planned));
     topics.sort();
     topics.dedup();
     let mut checks = backends(&args.backends, topics)?;
-    checks.extend(planned.into_iter().map(source));
+    checks.extend(planned.into_iter().map(Planned::check));
     Ok(run_checks(checks, args.json))
-}
-
-fn source(mut plan: Planned) -> Check {
-    Check::new(plan.name.clone(), move || {
-        (plan.open)().map_err(|error| error.to_string())?;
-        Ok(plan.notes.join("\n"))
-    })
 }
 
 fn backends(args: &BackendArgs, topics: Vec<String>) -> anyhow::Result<Vec<Check>> {
@@ -68,12 +60,7 @@ fn backends(args: &BackendArgs, topics: Vec<String>) -> anyhow::Result<Vec<Check
         }));
     }
     if args.elasticsearch.is_set() {
-        let sink = Arc::clone(&args.sink()?);
-        checks.push(Check::new("elasticsearch", move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.map_err(|error| error.to_string())?;
-            runtime.block_on(sink.check()).map_err(|error| error.to_string())
-        }));
+        checks.push(sink_check(args.sink()?));
     }
     if checks.len() < 2 {
         let data = args.data.clone();

@@ -11,10 +11,12 @@ use serde_json::json;
 use tahoe_pipeline::produce::ProduceSettings;
 use tahoe_pipeline::seams::{Log, Sink};
 use tahoe_pipeline::service::{
-    Place, Planned, ProcessArgs, Readiness, Running, SourceArgs, serve, start,
+    Place, Planned, ProcessArgs, Running, SourceArgs, log_notes, serve, start, topics_of,
 };
 use tahoe_pipeline::stop::Stop;
-use tahoe_transformer::{TransformArgs, TransformSettings, TransformerCounts, keep_transforming};
+use tahoe_transformer::{
+    TransformArgs, TransformSettings, TransformerCounts, keep_transforming, readiness,
+};
 use tokio::runtime::Handle;
 
 use crate::backends::BackendArgs;
@@ -77,7 +79,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let (runtime, stop) = (&process.runtime, &process.stop);
     let place = args.sources.place().map_err(|error| anyhow!(error))?;
     let planned = plan(&args, matches, &place)?;
-    let topics: Vec<_> = planned.iter().flat_map(|plan| plan.topics.clone()).collect();
+    let topics = topics_of(&planned);
     let log = args.backends.log()?;
     log.setup(&args.backends.topics(&topics))?;
     let sink = args.backends.sink()?;
@@ -93,7 +95,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let counts = Arc::new(TransformerCounts::default());
     let drain = drain(&args, process.grace);
     let transform = TransformSettings { drain, ..args.transform.settings(&topics, process.grace) };
-    let ready = readiness(&log, &sink, &transform.topics, runtime.handle());
+    let ready = readiness(&log, &sink, transform.topics.clone(), runtime.handle());
     let pipeline = Pipeline::new(running.metered.clone(), Arc::clone(&counts), ready);
     if let Some(address) = process.metrics {
         let health = Arc::new(pipeline.clone());
@@ -136,21 +138,6 @@ fn drain(args: &UpArgs, grace: Duration) -> Duration {
     if alone && args.duration.is_some() { Duration::MAX } else { grace }
 }
 
-/// Ready while the log and the store answer.
-fn readiness(
-    log: &Arc<dyn Log>,
-    sink: &Arc<dyn Sink>,
-    topics: &[String],
-    runtime: &Handle,
-) -> Readiness {
-    let (log, sink) = (Arc::clone(log), Arc::clone(sink));
-    let (topics, runtime) = (topics.to_vec(), runtime.clone());
-    Readiness::new(move || {
-        log.check(&topics).map_err(|error| error.to_string())?;
-        runtime.block_on(sink.check()).map(drop).map_err(|error| error.to_string())
-    })
-}
-
 fn sample_folder(args: &UpArgs) -> PathBuf {
     args.backends.data.join("sample")
 }
@@ -172,11 +159,7 @@ fn plan(args: &UpArgs, matches: &ArgMatches, place: &Place) -> anyhow::Result<Ve
     if planned.is_empty() {
         bail!("nothing to read: {WHAT_TO_PASS}");
     }
-    for plan in &planned {
-        for note in &plan.notes {
-            tracing::info!(source = plan.name, "{note}");
-        }
-    }
+    log_notes(&planned);
     if planned.iter().all(|plan| plan.waits_for_others) {
         tracing::warn!("no log file of this machine can be read: {WHAT_TO_PASS}");
     }

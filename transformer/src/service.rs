@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
-use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
+use tahoe_pipeline::log::kafka::KafkaArgs;
 use tahoe_pipeline::seams::{Log, Sink};
-use tahoe_pipeline::service::{Check, Health, Process, Readiness, Service, serve};
+use tahoe_pipeline::service::{Check, Health, Process, Readiness, Service, connect_kafka, serve};
 use tahoe_sink_elasticsearch::{Elasticsearch, ElasticsearchArgs, dataset_templates};
 use tokio::runtime::Handle;
 
@@ -36,16 +36,13 @@ struct Connected {
 
 impl TransformerArgs {
     fn connect(&self) -> Result<Connected, String> {
-        if self.kafka.kafka.as_deref().is_none_or(str::is_empty) {
-            return Err("--kafka (KAFKA_BOOTSTRAP_SERVERS) is not set".to_owned());
-        }
+        let log = connect_kafka(&self.kafka, "tahoe-transformer")?;
         if !self.elasticsearch.is_set() {
             return Err("--elasticsearch (ELASTICSEARCH_URL) is not set".to_owned());
         }
-        let log = KafkaLog::connect(&self.kafka, "tahoe-transformer");
         let sink = Elasticsearch::new(&self.elasticsearch, dataset_templates());
         Ok(Connected {
-            log: Arc::new(log.map_err(|error| error.to_string())?),
+            log,
             sink: Arc::new(sink.map_err(|error| error.to_string())?),
             topics: self
                 .transform
@@ -76,12 +73,7 @@ impl Service for Transformer {
         let args = TransformerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
         let Connected { log, sink, topics } = args.connect()?;
         let kafka = move || log.check(&topics).map_err(|error| error.to_string());
-        let elasticsearch = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.map_err(|error| error.to_string())?;
-            runtime.block_on(sink.check()).map_err(|error| error.to_string())
-        };
-        Ok(vec![Check::new("kafka", kafka), Check::new("elasticsearch", elasticsearch)])
+        Ok(vec![Check::new("kafka", kafka), sink_check(sink)])
     }
 
     fn run(&self, matches: &ArgMatches, process: &Process) -> Result<(), String> {
@@ -100,7 +92,17 @@ impl Service for Transformer {
     }
 }
 
-fn readiness(
+/// What `--check` looks at in Elasticsearch.
+pub fn sink_check(sink: Arc<dyn Sink>) -> Check {
+    Check::new("elasticsearch", move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        runtime.block_on(sink.check()).map_err(|error| error.to_string())
+    })
+}
+
+/// Ready while the log, with these topics, and the sink answer.
+pub fn readiness(
     log: &Arc<dyn Log>,
     sink: &Arc<dyn Sink>,
     topics: Vec<String>,

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use tahoe_pipeline::clock::now_ms;
 use tahoe_pipeline::retry::Backoff;
 use tahoe_pipeline::stop::Stop;
 use tahoe_seams::{EventMeta, Log, LogError, LogReader, Outcome, Polled, Rejection, Sink};
@@ -484,9 +485,4 @@ impl Verdict {
             Outcome::Rejected(rejection) => self.rejection = Some(rejection),
         }
     }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

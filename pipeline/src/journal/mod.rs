@@ -23,13 +23,14 @@ mod export;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use tahoe_seams::{
     Batch, BatchEnd, Known, Origin, Part, Record, Source, SourceError, SourceId, Stream,
 };
 
+use crate::clock::now_ms;
 use crate::retry::Backoff;
 use child::{Child, Output};
 use export::{Cursor, Scan};
@@ -418,9 +419,4 @@ impl Source for Journal {
 fn carried(context: &[u8]) -> Option<(u64, Cursor)> {
     let (count, cursor) = std::str::from_utf8(context).ok()?.split_once(' ')?;
     Some((count.parse().ok()?, Cursor::parse(cursor)?))
-}
-
-fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }

@@ -28,7 +28,7 @@ use std::collections::{HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tahoe_seams::{Batch, BatchEnd, Known, Origin, Record, Source, SourceError, SourceId, Stream};
 use tokio::net::TcpListener;
@@ -44,6 +44,8 @@ use door::{Door, Protocol};
 use lane::{Lane, Lanes};
 use queue::{Chunk, Queue};
 use udp::Drops;
+
+use crate::clock::now_ms;
 
 /// How often the kernel is asked for dropped datagrams.
 const DROPS_EVERY: Duration = Duration::from_secs(1);
@@ -98,11 +100,6 @@ fn draw() -> SourceId {
     let random = rustls::crypto::ring::default_provider().secure_random;
     random.fill(&mut id).expect("the kernel gives random bytes");
     SourceId(id)
-}
-
-fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 enum Bound {

@@ -18,6 +18,8 @@ use super::lane::{self, Alignment, Lane};
 use super::queue::Chunk;
 use super::relp::{self, Command, Header};
 
+use crate::clock::now_ms;
+
 /// A client repeats everything at once; when nothing came for this long, the repetition is over.
 const QUIET: Duration = Duration::from_millis(300);
 /// A client that takes no answers for this long is given up.
@@ -67,7 +69,7 @@ struct Session<'a> {
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         if let Phase::Settled { lane, .. } = &self.phase {
-            lane.free(super::now_ms());
+            lane.free(now_ms());
         }
     }
 }
@@ -182,7 +184,7 @@ impl Session<'_> {
         {
             let empty = Chunk { lane: Some(Arc::clone(lane)), ..Chunk::of(&lane.stream) };
             let chunk = std::mem::replace(&mut self.chunk, empty);
-            self.shared.queue.push(Chunk { read_at_ms: super::now_ms(), ..chunk }).await;
+            self.shared.queue.push(Chunk { read_at_ms: now_ms(), ..chunk }).await;
         }
     }
 
@@ -309,7 +311,7 @@ impl Session<'_> {
         let shared = self.shared;
         let (lane, repeated) = shared.lanes.settle(&alignment).unwrap_or_else(|| {
             let stream = || shared.lane_stream(self.path, self.peer);
-            (shared.lanes.take(self.path, self.peer, super::now_ms(), stream), 0)
+            (shared.lanes.take(self.path, self.peer, now_ms(), stream), 0)
         });
         let offset = lane.next() - repeated as u64;
         self.chunk = Chunk { lane: Some(Arc::clone(&lane)), ..Chunk::of(&lane.stream) };

@@ -14,6 +14,8 @@ use super::framing::{Decoder, Step};
 use super::inbox::Inbox;
 use super::queue::Chunk;
 
+use crate::clock::now_ms;
+
 /// Records are handed over when this many bytes are together, or when nothing more is there.
 const CHUNK_BYTES: usize = 256 << 10;
 
@@ -77,7 +79,7 @@ fn cut(
     limit: usize,
     ended: bool,
 ) -> Option<Chunk> {
-    let mut chunk = Chunk { read_at_ms: super::now_ms(), ..Chunk::of(stream) };
+    let mut chunk = Chunk { read_at_ms: now_ms(), ..Chunk::of(stream) };
     while chunk.bytes.len() < CHUNK_BYTES {
         match decoder.step(inbox.bytes(), inbox.limit(limit), ended) {
             Step::Message { text, part, end } => {

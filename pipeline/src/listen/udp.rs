@@ -16,6 +16,8 @@ use super::closing::{CLOSING_TIME, Lease};
 use super::framing::strip;
 use super::queue::Chunk;
 
+use crate::clock::now_ms;
+
 /// A datagram is at most 65,507 bytes long.
 const DATAGRAM_BYTES_MAX: usize = 64 << 10;
 /// A chunk of datagrams: large enough that handing over costs nothing per record.
@@ -79,7 +81,7 @@ impl Peers {
         receive: impl Fn(&mut [u8]) -> io::Result<(usize, SocketAddr)>,
     ) -> Chunk {
         self.tick += 1;
-        let mut chunk = Chunk { read_at_ms: super::now_ms(), ..Chunk::default() };
+        let mut chunk = Chunk { read_at_ms: now_ms(), ..Chunk::default() };
         let mut indices: HashMap<IpAddr, u32> = HashMap::new();
         let mut last: Option<(IpAddr, u32)> = None;
         while chunk.bytes.len() < CHUNK_BYTES {

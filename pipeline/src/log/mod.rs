@@ -4,6 +4,10 @@
 pub mod embedded;
 pub mod kafka;
 
+use std::time::Duration;
+
+use crate::seams::{Appended, LogError, Outgoing, Pending};
+
 /// Key of a fence: a record with an empty value that marks "everything before me was written
 /// before I started".
 pub const FENCE_KEY: &[u8] = b"tahoe.fence";
@@ -13,3 +17,18 @@ pub const HEADER: &str = "tahoe";
 
 /// Largest record by default: Kafka's `max.message.bytes` of our topics, 20 MiB.
 pub const RECORD_BYTES_MAX: usize = 20 << 20;
+
+/// What [`Log::fence`](crate::seams::Log::fence) appends.
+fn fence_of(topic: &str, partition: u32, timestamp_ms: i64) -> Outgoing<'_> {
+    let (key, value) = (FENCE_KEY, &b""[..]);
+    Outgoing { topic, partition, key, value, timestamp_ms, header: None, more_headers: &[] }
+}
+
+/// Waits, for as long as it takes, until an append is durable or has failed.
+fn durable(pending: &Pending) -> Result<Appended, LogError> {
+    loop {
+        if let Some(result) = pending.wait(Duration::from_secs(60)) {
+            return result;
+        }
+    }
+}

@@ -20,6 +20,7 @@ use envelope::envelopes;
 pub use recover::each as each_record;
 use streams::{Address, Span, Streams};
 
+use crate::clock::now_ms;
 use crate::stop::Stop;
 use crate::telemetry::ProducerCounts;
 
@@ -389,10 +390,4 @@ fn spans(batch: &Batch, addresses: &[Address]) -> Vec<Span> {
         }
     }
     spans.into_iter().flatten().collect()
-}
-
-/// Milliseconds since the epoch.
-pub(crate) fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

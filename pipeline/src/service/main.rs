@@ -6,8 +6,8 @@ use std::sync::Arc;
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
 use super::{
-    Check, Metered, Process, ProcessArgs, Producer, Readiness, SourceArgs, probe, run_checks,
-    serve, start, without_empty_variables,
+    Check, Metered, Planned, Process, ProcessArgs, Producer, Readiness, SourceArgs, log_notes,
+    probe, run_checks, serve, start, topics_of, without_empty_variables,
 };
 use crate::log::kafka::{KafkaArgs, KafkaLog};
 use crate::produce::ProduceSettings;
@@ -130,17 +130,10 @@ impl Service for ProducerService {
     fn checks(&self, matches: &ArgMatches) -> Result<Vec<Check>, String> {
         let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
         let planned = self.plan(&args, matches)?;
-        let mut topics: Vec<_> = planned.iter().flat_map(|plan| plan.topics.clone()).collect();
-        topics.sort();
-        topics.dedup();
-        let log = connect(&args.kafka, self.0.name())?;
+        let topics = topics_of(&planned);
+        let log = connect_kafka(&args.kafka, self.0.name())?;
         let kafka = move || log.check(&topics).map_err(|error| error.to_string());
-        let sources = planned.into_iter().map(|mut plan| {
-            Check::new(plan.name.clone(), move || {
-                (plan.open)().map_err(|error| error.to_string())?;
-                Ok(plan.notes.join("\n"))
-            })
-        });
+        let sources = planned.into_iter().map(Planned::check);
         Ok(std::iter::once(Check::new("kafka", kafka)).chain(sources).collect())
     }
 
@@ -148,12 +141,9 @@ impl Service for ProducerService {
         let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
         let place = args.sources.place()?;
         let planned = self.plan(&args, matches)?;
-        for plan in &planned {
-            plan.notes.iter().for_each(|note| tracing::info!(source = plan.name, "{note}"));
-        }
-        let mut topics: Vec<_> = planned.iter().flat_map(|plan| plan.topics.clone()).collect();
-        topics.dedup();
-        let log = connect(&args.kafka, self.0.name())?;
+        log_notes(&planned);
+        let topics = topics_of(&planned);
+        let log = connect_kafka(&args.kafka, self.0.name())?;
         let settings = ProduceSettings {
             owner: String::new(),
             grace: process.grace,
@@ -173,11 +163,7 @@ impl Service for ProducerService {
 }
 
 impl ProducerService {
-    fn plan(
-        &self,
-        args: &ProducerArgs,
-        matches: &ArgMatches,
-    ) -> Result<Vec<super::Planned>, String> {
+    fn plan(&self, args: &ProducerArgs, matches: &ArgMatches) -> Result<Vec<Planned>, String> {
         let planned = self.0.plan(matches, &args.sources.place()?)?;
         match planned.is_empty() {
             true => Err(format!("nothing to read; for example: {}", self.0.example())),
@@ -186,7 +172,11 @@ impl ProducerService {
     }
 }
 
-fn connect(kafka: &KafkaArgs, client_id: &str) -> Result<Arc<dyn Log>, String> {
+/// Kafka as a service must have it.
+///
+/// # Errors
+/// Names the setting that is missing or cannot be.
+pub fn connect_kafka(kafka: &KafkaArgs, client_id: &str) -> Result<Arc<dyn Log>, String> {
     if kafka.kafka.as_deref().is_none_or(str::is_empty) {
         return Err("--kafka (KAFKA_BOOTSTRAP_SERVERS) is not set".to_owned());
     }

@@ -19,7 +19,9 @@ pub use checks::{Check, run_checks};
 pub use files::{path_set, plan_files};
 pub use health::{Readiness, not_running, source_metrics};
 pub use http::{Health, metric, probe, serve};
-pub use main::{Service, producer_command, run_producer, run_service, service_command};
+pub use main::{
+    Service, connect_kafka, producer_command, run_producer, run_service, service_command,
+};
 pub use process::{Logging, Process, ProcessArgs, log_through, without_empty_variables};
 pub use supervise::{Running, start, stop_on_signals};
 
@@ -57,6 +59,31 @@ pub struct Planned {
     pub topics: Vec<String>,
     /// Opens it.
     pub open: Open,
+}
+
+impl Planned {
+    /// Opens it, as `--check` does, and gives its notes.
+    pub fn check(mut self) -> Check {
+        Check::new(self.name.clone(), move || {
+            (self.open)().map_err(|error| error.to_string())?;
+            Ok(self.notes.join("\n"))
+        })
+    }
+}
+
+/// The topics that sources write to, each once.
+pub fn topics_of(planned: &[Planned]) -> Vec<String> {
+    let mut topics: Vec<_> = planned.iter().flat_map(|plan| plan.topics.clone()).collect();
+    topics.sort();
+    topics.dedup();
+    topics
+}
+
+/// Logs what is read, and what cannot be and why.
+pub fn log_notes(planned: &[Planned]) {
+    for plan in planned {
+        plan.notes.iter().for_each(|note| tracing::info!(source = plan.name, "{note}"));
+    }
 }
 
 /// A source and its counters, for metrics and the live view.

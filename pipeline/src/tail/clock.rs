@@ -1,6 +1,8 @@
 //! Time as an argument: quiet times are measured on it, so that tests move it instead of waiting.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
+
+use crate::clock::now_ms;
 
 /// What the tail asks for the time.
 pub trait Clock: Send {
@@ -26,7 +28,6 @@ impl Clock for SystemClock {
     }
 
     fn wall_ms(&self) -> i64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        now_ms()
     }
 }

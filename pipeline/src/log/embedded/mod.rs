@@ -15,13 +15,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use self::block::BLOCK_BYTES;
 use self::retention::Retention;
 use self::store::{Store, lock};
 use self::writer::{Change, Chunk, Commits, Queue};
-use crate::log::{FENCE_KEY, RECORD_BYTES_MAX};
+use crate::log::{RECORD_BYTES_MAX, durable, fence_of};
 use crate::seams::{
     KeyValue, Log, LogError, LogReader, Outgoing, Ownership, Pending, Topic, Visit,
 };
@@ -78,14 +77,6 @@ impl Shared {
 
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
-    }
-}
-
-fn durable(pending: &Pending) -> Result<crate::seams::Appended, LogError> {
-    loop {
-        if let Some(result) = pending.wait(Duration::from_secs(60)) {
-            return result;
-        }
     }
 }
 
@@ -187,15 +178,7 @@ impl Log for EmbeddedLog {
     }
 
     fn fence(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
-        let fence = Outgoing {
-            topic,
-            partition,
-            key: FENCE_KEY,
-            value: b"",
-            timestamp_ms: 0,
-            header: None,
-            more_headers: &[],
-        };
+        let fence = fence_of(topic, partition, 0);
         let appended = durable(&self.append(&[fence])?)?;
         Ok(appended.first().map_or(0, |(_, _, offset)| *offset))
     }

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use redb::Table;
 
 use super::block::{self, BLOCK_BYTES};
 use super::retention::Retention;
 use super::store::{BLOCKS, ENDS, End, GROUPS, POSITIONS, Store, failure, lock};
+use crate::clock::now_ms;
 use crate::seams::{Appended, LogError, Pending};
 
 /// With the fsync itself this keeps an append under 5 ms on a disk that syncs in 3.
@@ -155,12 +156,6 @@ pub(super) fn run(store: &Store, queue: &Queue, commits: &Commits, mut retention
         }
         retention.apply_when_due(store, now_ms());
     }
-}
-
-/// The clock by which retention counts.
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn write(store: &Store, commits: &Commits, group: Vec<Job>) {

@@ -13,7 +13,6 @@ mod settings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use self::settings::{Compression, KafkaArgs, SaslMechanism, SecurityProtocol};
 
@@ -21,9 +20,10 @@ use self::admin::Admin;
 use self::failure::Faults;
 use self::producer::Producer;
 use self::scan::Scanner;
-use crate::log::FENCE_KEY;
+use crate::clock::now_ms;
+use crate::log::{durable, fence_of};
 use crate::seams::{
-    Appended, KeyValue, Log, LogError, LogReader, Outgoing, Ownership, Pending, Topic, Visit,
+    KeyValue, Log, LogError, LogReader, Outgoing, Ownership, Pending, Topic, Visit,
 };
 
 /// What Kafka adds to a record in a batch, at most: lengths, attributes, the batch's own head.
@@ -115,14 +115,6 @@ impl KafkaLog {
     }
 }
 
-fn durable(pending: &Pending) -> Result<Appended, LogError> {
-    loop {
-        if let Some(result) = pending.wait(Duration::from_secs(60)) {
-            return result;
-        }
-    }
-}
-
 impl Log for KafkaLog {
     fn partitions(&self, topic: &str) -> Result<u32, LogError> {
         self.admin.partitions(topic)
@@ -138,16 +130,7 @@ impl Log for KafkaLog {
     }
 
     fn fence(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let fence = Outgoing {
-            topic,
-            partition,
-            key: FENCE_KEY,
-            value: b"",
-            timestamp_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
-            header: None,
-            more_headers: &[],
-        };
+        let fence = fence_of(topic, partition, now_ms());
         let appended = durable(&self.append(&[fence])?)?;
         Ok(appended.first().map_or(0, |(_, _, offset)| *offset))
     }
