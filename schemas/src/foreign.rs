@@ -7,9 +7,9 @@
 
 use tahoe_seams::{Conditions, Events, Normalizer, Record, Rejection};
 
-use crate::common::in_scratch;
 use crate::event::Scratch;
 use crate::object::{entries, object, scalar};
+use crate::parser::in_scratch;
 use crate::scan::Entry;
 use crate::time::{Time, parse_iso};
 use crate::{Dataset, Event, Field, fields};

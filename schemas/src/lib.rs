@@ -4,7 +4,6 @@
 //! that a sample file is a complete test. A field has a constant only if ECS or a `dataset.yaml`
 //! declares it; no other field can be written.
 
-mod common;
 pub mod datasets;
 mod declaration;
 mod event;
@@ -14,6 +13,7 @@ mod framing;
 pub mod json;
 mod letterhead;
 mod object;
+mod parser;
 mod scan;
 pub mod templates;
 pub mod time;
@@ -21,13 +21,13 @@ mod value;
 mod writer;
 mod zone;
 
-pub use common::{Parse, Parser};
 pub use datasets::Dataset;
 pub use declaration::{Declaration, DeclarationError, KINDS, OwnField, Shared, TimeZoneRule};
 pub use event::{Event, time_of};
 pub use field::{ECS_VERSION, Field, multi_fields, own_yaml};
 pub use foreign::Foreign;
 pub use framing::{Frame, Frames, LineFramer, frame_all};
+pub use parser::{Parse, Parser};
 pub use value::Value;
 pub use zone::zone_is_known;
 

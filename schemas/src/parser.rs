@@ -1,5 +1,4 @@
-//! What is the same in every dataset: the common fields, parts of a long text, and the way from a
-//! record to its event.
+//! A dataset's parser, and the way from a record to its event, which is the same in all of them.
 
 use std::cell::RefCell;
 

@@ -1,6 +1,6 @@
 //! Which log and which store: the real ones where a setting names them, else the embedded ones.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -39,7 +39,7 @@ pub struct BackendArgs {
 impl BackendArgs {
     /// Opens the log.
     pub fn log(&self) -> anyhow::Result<Arc<dyn Log>> {
-        if self.uses_kafka() {
+        if self.kafka.is_set() {
             return Ok(Arc::new(KafkaLog::connect(&self.kafka, "tahoe")?));
         }
         Ok(Arc::new(EmbeddedLog::open(&self.folder("log")?, &self.embedded)?))
@@ -63,7 +63,7 @@ impl BackendArgs {
 
     /// What must be in the log: every dataset's topic, its dead letters, and the positions.
     pub fn topics(&self, more: &[String]) -> Vec<Topic> {
-        let partitions = if self.uses_kafka() { KAFKA_PARTITIONS } else { EMBEDDED_PARTITIONS };
+        let partitions = if self.kafka.is_set() { KAFKA_PARTITIONS } else { EMBEDDED_PARTITIONS };
         let mut names = record_topics();
         names.extend(more.iter().filter(|topic| !topic.is_empty()).cloned());
         names.sort();
@@ -79,18 +79,10 @@ impl BackendArgs {
         names.into_iter().map(topic).chain([positions]).collect()
     }
 
-    /// Kafka is set.
-    pub fn uses_kafka(&self) -> bool {
-        self.kafka.kafka.as_deref().is_some_and(|brokers| !brokers.is_empty())
-    }
-
     fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
         let folder = self.data.join(name);
-        create(&folder).with_context(|| format!("--data {}", self.data.display()))?;
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("--data {}", self.data.display()))?;
         Ok(folder)
     }
-}
-
-fn create(folder: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)
 }

@@ -53,7 +53,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 fn backends(args: &BackendArgs, topics: Vec<String>) -> anyhow::Result<Vec<Check>> {
     let mut checks = Vec::new();
-    if args.uses_kafka() {
+    if args.kafka.is_set() {
         let log = args.log()?;
         checks.push(Check::new("kafka", move || {
             log.check(&topics).map_err(|error| error.to_string())

@@ -37,7 +37,7 @@ pub fn run(args: &SetupArgs, matches: &clap::ArgMatches) -> anyhow::Result<ExitC
     let command = SetupArgs::augment_args(clap::Command::new("setup"));
     let process = args.process.begin(&command, matches).map_err(|error| anyhow!(error))?;
     let backends = &args.backends;
-    if !backends.uses_kafka() && !backends.elasticsearch.is_set() {
+    if !backends.kafka.is_set() && !backends.elasticsearch.is_set() {
         bail!(
             "nothing to set up: pass --kafka (KAFKA_BOOTSTRAP_SERVERS) or --elasticsearch \
              (ELASTICSEARCH_URL); the embedded log and store set themselves up"
@@ -45,7 +45,7 @@ pub fn run(args: &SetupArgs, matches: &clap::ArgMatches) -> anyhow::Result<ExitC
     }
     let place = args.sources.place().map_err(|error| anyhow!(error))?;
     let mut topics = Vec::new();
-    if backends.uses_kafka() {
+    if backends.kafka.is_set() {
         let wanted = backends.topics(place.topic.as_slice());
         backends.log()?.setup(&wanted)?;
         topics = wanted.into_iter().map(|topic| topic.name).collect();

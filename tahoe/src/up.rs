@@ -134,7 +134,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 /// Told beforehand when to end, it ends with everything stored, however long that takes, unless
 /// others write to the log too.
 fn drain(args: &UpArgs, grace: Duration) -> Duration {
-    let alone = !args.backends.uses_kafka();
+    let alone = !args.backends.kafka.is_set();
     if alone && args.duration.is_some() { Duration::MAX } else { grace }
 }
 

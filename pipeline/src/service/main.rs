@@ -177,7 +177,7 @@ impl ProducerService {
 /// # Errors
 /// Names the setting that is missing or cannot be.
 pub fn connect_kafka(kafka: &KafkaArgs, client_id: &str) -> Result<Arc<dyn Log>, String> {
-    if kafka.kafka.as_deref().is_none_or(str::is_empty) {
+    if !kafka.is_set() {
         return Err("--kafka (KAFKA_BOOTSTRAP_SERVERS) is not set".to_owned());
     }
     let log = KafkaLog::connect(kafka, client_id).map_err(|error| error.to_string())?;

@@ -138,6 +138,11 @@ pub struct KafkaArgs {
 }
 
 impl KafkaArgs {
+    /// Brokers are given.
+    pub fn is_set(&self) -> bool {
+        self.kafka.as_deref().is_some_and(|brokers| !brokers.is_empty())
+    }
+
     /// The defaults, with these brokers.
     #[must_use]
     pub fn at(brokers: &str) -> Self {
