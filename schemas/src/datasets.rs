@@ -37,22 +37,22 @@ pub fn find(name: &str) -> Option<&'static Dataset> {
     ALL.iter().copied().find(|dataset| dataset.name == name)
 }
 
-macro_rules! datasets {
-    ($($module:ident = $path:literal;)*) => {
-        $(
-            #[path = $path]
-            pub mod $module;
-        )*
+#[path = "../laravel/log/mod.rs"]
+pub mod laravel_log;
+#[path = "../nginx/access/mod.rs"]
+pub mod nginx_access;
+#[path = "../system/auth/mod.rs"]
+pub mod system_auth;
+#[path = "../system/kern/mod.rs"]
+pub mod system_kern;
+#[path = "../system/syslog/mod.rs"]
+pub mod system_syslog;
 
-        /// Every dataset.
-        pub static ALL: &[&Dataset] = &[$(&$module::DATASET),*];
-    };
-}
-
-datasets! {
-    laravel_log = "../laravel/log/mod.rs";
-    nginx_access = "../nginx/access/mod.rs";
-    system_auth = "../system/auth/mod.rs";
-    system_kern = "../system/kern/mod.rs";
-    system_syslog = "../system/syslog/mod.rs";
-}
+/// Every dataset.
+pub static ALL: &[&Dataset] = &[
+    &laravel_log::DATASET,
+    &nginx_access::DATASET,
+    &system_auth::DATASET,
+    &system_kern::DATASET,
+    &system_syslog::DATASET,
+];

@@ -73,7 +73,9 @@ fn every_dataset_has_its_declaration_samples_that_pass_and_samples_that_are_reje
         let folder = format!("schemas/{package}/{dataset}");
         let declared = read(&format!("{folder}/dataset.yaml"));
         assert!(declared.contains(&format!("name: {package}.{dataset}\n")), "{folder}");
-        assert!(list.contains(&format!("../{package}/{dataset}/mod.rs")), "{folder} is in no list");
+        assert!(list.contains(&format!("../{package}/{dataset}/mod.rs")), "{folder} is no module");
+        let listed = format!("&{package}_{dataset}::DATASET");
+        assert!(list.contains(&listed), "{folder} is not in the list");
         let samples = fs::read_dir(repository().join(&folder).join("samples")).expect("samples");
         let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("readable").file_name();
         let samples: BTreeSet<_> =

@@ -98,17 +98,15 @@ fn from_object<'a>(value: &'a [u8], event: &mut Event<'a>) -> Option<()> {
     let raw = |key: &[u8]| parts.iter().find(|part| part.key == key).map(|part| part.value);
     let class = scalar(raw(b"class")?, event)?;
     event.set(fields::error::TYPE, class);
-    for (key, field) in
-        [(&b"message"[..], fields::error::MESSAGE), (b"code", fields::error::CODE)]
+    for (key, field) in [(&b"message"[..], fields::error::MESSAGE), (b"code", fields::error::CODE)]
     {
         if let Some(text) = raw(key).and_then(|value| scalar(value, event)) {
             event.set(field, text);
         }
     }
     if let Some(place) = raw(b"file").and_then(|value| scalar(value, event)) {
-        let place = place.rsplit_once(':').and_then(|(file, line)| {
-            Some((file, line.parse().ok()?))
-        });
+        let place =
+            place.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse().ok()?)));
         set_place(place, event);
     }
     if let Some(lines) = raw(b"trace").and_then(|value| entries(value, event)) {
@@ -146,9 +144,11 @@ pub(super) fn from_message<'a>(message: &'a str, event: &mut Event<'a>) -> &'a s
     let Some(at) = memchr::memmem::find(message.as_bytes(), b"\nStack trace:") else {
         return message;
     };
-    let Some(trace) = message[at + 1..].trim_start_matches('\r').strip_prefix(TRACE).or_else(|| {
-        message[at + 1..].strip_prefix("Stack trace:\r\n")
-    }) else {
+    let Some(trace) = message[at + 1..]
+        .trim_start_matches('\r')
+        .strip_prefix(TRACE)
+        .or_else(|| message[at + 1..].strip_prefix("Stack trace:\r\n"))
+    else {
         return message;
     };
     let head = message[..at].trim_end();
@@ -158,9 +158,9 @@ pub(super) fn from_message<'a>(message: &'a str, event: &mut Event<'a>) -> &'a s
         return head;
     }
     let named = match text.strip_prefix("exception '") {
-        Some(rest) => rest.split_once("' with message '").map(|(class, message)| {
-            (class, message.strip_suffix('\'').unwrap_or(message))
-        }),
+        Some(rest) => rest
+            .split_once("' with message '")
+            .map(|(class, message)| (class, message.strip_suffix('\'').unwrap_or(message))),
         None => text.split_once(": ").filter(|(class, _)| is_class(class)),
     };
     if let Some((class, message)) = named {
@@ -172,6 +172,5 @@ pub(super) fn from_message<'a>(message: &'a str, event: &mut Event<'a>) -> &'a s
 }
 
 fn is_class(name: &str) -> bool {
-    !name.is_empty()
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'\\' | b'_'))
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'\\' | b'_'))
 }

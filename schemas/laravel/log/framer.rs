@@ -34,9 +34,7 @@ impl Framer for HeaderFramer {
         match next_record(bytes, next, scanned, (orphan, ended)) {
             Next::At(end) => Cut::Record { text: trimmed(&bytes[..end]), end, orphan },
             Next::Perhaps(end) => Cut::Open { text: trimmed(&bytes[..end]), end, orphan },
-            Next::Unseen if ended => {
-                Cut::Record { text: trimmed(bytes), end: bytes.len(), orphan }
-            }
+            Next::Unseen if ended => Cut::Record { text: trimmed(bytes), end: bytes.len(), orphan },
             Next::Unseen => {
                 let end = memrchr(b'\n', bytes).map_or(next, |at| at + 1);
                 Cut::Open { text: trimmed(&bytes[..end]), end, orphan }
@@ -78,12 +76,7 @@ enum Next {
     Unseen,
 }
 
-fn next_record(
-    bytes: &[u8],
-    first: usize,
-    scanned: usize,
-    (orphan, ended): (bool, bool),
-) -> Next {
+fn next_record(bytes: &[u8], first: usize, scanned: usize, (orphan, ended): (bool, bool)) -> Next {
     // A header that an earlier call left open is at most that far from its end.
     let mut from = scanned.saturating_sub(LOOK_AHEAD_BYTES + 1).max(first - 1);
     from = memrchr(b'\n', &bytes[..=from.min(bytes.len() - 1)]).unwrap_or(first - 1);
@@ -199,7 +192,9 @@ mod tests {
 
     #[test]
     fn an_object_line_is_closed_and_ends_a_record_before_it() {
-        let found = whole("x\n[2026-03-04 09:27:32] a.INFO: x\n{\"a\":1}\n{\"message\":\"y\"}\n{\"b\":1}\n");
+        let found = whole(
+            "x\n[2026-03-04 09:27:32] a.INFO: x\n{\"a\":1}\n{\"message\":\"y\"}\n{\"b\":1}\n",
+        );
         assert_eq!(found.len(), 4, "{found:?}");
     }
 }

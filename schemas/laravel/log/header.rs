@@ -55,11 +55,7 @@ impl Header {
             let dot = memchr::memrchr(b'.', &line[..colon])?;
             let name = &line[dot + 1..colon];
             LEVELS.iter().find(|(level, _)| level.as_bytes() == name)?;
-            Some(Self {
-                stamp_end,
-                channel: (from, from + dot),
-                level_end: from + colon,
-            })
+            Some(Self { stamp_end, channel: (from, from + dot), level_end: from + colon })
         })
     }
 }

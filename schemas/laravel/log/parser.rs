@@ -3,9 +3,9 @@
 use tahoe_seams::{Record, Rejection};
 
 use super::header::{self, Header, LEVELS};
+use super::{context, exception};
 use crate::object::{entries, object, scalar};
 use crate::scan::{Entry, Flaw, Scan};
-use super::{context, exception};
 use crate::time::Stamp;
 use crate::{Event, Field, Parser, fields};
 
@@ -52,7 +52,8 @@ fn line<'a>(text: &'a str, header: Header, event: &mut Event<'a>) -> Result<(), 
     let (from, until) = header.channel;
     set_channel(&text[from..until], event);
     set_level(&text[until + 1..header.level_end], event);
-    let (message, context, extra) = context::split(text[header.level_end + 1..].trim_start(), event);
+    let (message, context, extra) =
+        context::split(text[header.level_end + 1..].trim_start(), event);
     if let Some(entries) = context {
         context::set(entries, fields::laravel::CONTEXT, event);
     }
@@ -209,9 +210,8 @@ fn collect<'a>(
         let parts = entries(value, event).unwrap_or_default();
         return !parts.is_empty()
             && parts.iter().all(|part| {
-                std::str::from_utf8(part.key).is_ok_and(|key| {
-                    collect(&format!("{path}.{key}"), part.value, event, found)
-                })
+                std::str::from_utf8(part.key)
+                    .is_ok_and(|key| collect(&format!("{path}.{key}"), part.value, event, found))
             });
     }
     let Some((_, field)) = ECS.iter().find(|(name, _)| *name == path) else { return false };

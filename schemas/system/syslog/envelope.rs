@@ -113,17 +113,34 @@ pub fn stamp(bytes: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
 /// The months as strftime's `%b` writes them in French, German, Spanish, Italian and Portuguese
 /// locales, where they differ from the English ones; no name means two months.
 const OTHER_MONTHS: [(&str, &[u8; 3]); 28] = [
-    ("janv", b"Jan"), ("ene", b"Jan"), ("gen", b"Jan"),
-    ("févr", b"Feb"), ("fev", b"Feb"),
-    ("mars", b"Mar"), ("mär", b"Mar"), ("märz", b"Mar"),
-    ("avril", b"Apr"), ("avr", b"Apr"), ("abr", b"Apr"),
-    ("mai", b"May"), ("mag", b"May"),
-    ("juin", b"Jun"), ("giu", b"Jun"),
-    ("juil", b"Jul"), ("lug", b"Jul"),
-    ("août", b"Aug"), ("ago", b"Aug"),
-    ("sept", b"Sep"), ("set", b"Sep"),
-    ("okt", b"Oct"), ("ott", b"Oct"), ("out", b"Oct"),
-    ("dez", b"Dec"), ("déc", b"Dec"), ("dic", b"Dec"), ("juli", b"Jul"),
+    ("janv", b"Jan"),
+    ("ene", b"Jan"),
+    ("gen", b"Jan"),
+    ("févr", b"Feb"),
+    ("fev", b"Feb"),
+    ("mars", b"Mar"),
+    ("mär", b"Mar"),
+    ("märz", b"Mar"),
+    ("avril", b"Apr"),
+    ("avr", b"Apr"),
+    ("abr", b"Apr"),
+    ("mai", b"May"),
+    ("mag", b"May"),
+    ("juin", b"Jun"),
+    ("giu", b"Jun"),
+    ("juil", b"Jul"),
+    ("lug", b"Jul"),
+    ("août", b"Aug"),
+    ("ago", b"Aug"),
+    ("sept", b"Sep"),
+    ("set", b"Sep"),
+    ("okt", b"Oct"),
+    ("ott", b"Oct"),
+    ("out", b"Oct"),
+    ("dez", b"Dec"),
+    ("déc", b"Dec"),
+    ("dic", b"Dec"),
+    ("juli", b"Jul"),
 ];
 
 /// The most bytes of such a name with its full stop.
@@ -166,11 +183,7 @@ fn word_end(bytes: &[u8], at: usize) -> usize {
 impl<'a> Envelope<'a> {
     /// Splits a record. Rejected are one without anything in it (`empty_record`) and one that ends
     /// with its priority or time (`empty_message`).
-    pub fn parse(
-        text: &'a str,
-        read_at_ms: i64,
-        event: &mut Event<'a>,
-    ) -> Result<Self, Rejection> {
+    pub fn parse(text: &'a str, read_at_ms: i64, event: &mut Event<'a>) -> Result<Self, Rejection> {
         if text.trim_ascii().is_empty() {
             return Err(Rejection::at("empty_record", "nothing but white space", 0));
         }
@@ -343,7 +356,8 @@ mod tests {
             assert_eq!(Some(stamp), english(text).map(|(stamp, _)| stamp), "{other}");
             assert!(other[..used].ends_with(&text[13..15]), "{other}: {used} bytes");
         }
-        for none in ["août", "août 19", "août 32 11:08:37", "mais 19 11:08:37", "août 19 11:08"] {
+        for none in ["août", "août 19", "août 32 11:08:37", "mais 19 11:08:37", "août 19 11:08"]
+        {
             assert!(english(none).is_none(), "{none}");
         }
     }

@@ -72,7 +72,8 @@ mod tests {
     use super::*;
     use crate::Frames;
 
-    const BYTES: &[u8] = b"Oct 11 22:14:15 h a: one\r\n\ttwo\n  three\n\nnone\nOct 12 00:00:00 h b: x";
+    const BYTES: &[u8] =
+        b"Oct 11 22:14:15 h a: one\r\n\ttwo\n  three\n\nnone\nOct 12 00:00:00 h b: x";
 
     #[test]
     fn indented_lines_belong_to_the_record_before_however_the_bytes_arrive() {

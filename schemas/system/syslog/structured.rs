@@ -88,9 +88,8 @@ fn object<'a>(parameters: &[Parameter<'a>], event: &Event<'a>) -> &'a [u8] {
         out.extend_from_slice(b":{");
         let mut comma = false;
         for (index, one) in parameters.iter().enumerate() {
-            let same = |other: &Parameter<'_>| {
-                other.element == one.element && other.name == one.name
-            };
+            let same =
+                |other: &Parameter<'_>| other.element == one.element && other.name == one.name;
             let mine = one.element == first.element && !one.name.is_empty();
             if !mine || parameters[..index].iter().any(same) {
                 continue;

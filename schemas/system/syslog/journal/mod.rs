@@ -10,8 +10,8 @@ mod json;
 
 use tahoe_seams::{Record, Rejection};
 
-use super::envelope::Envelope;
 use super::codes::codes;
+use super::envelope::Envelope;
 use super::family::Family;
 use crate::time::Stamp;
 use crate::{Event, Field, Value, fields};
