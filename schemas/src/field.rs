@@ -92,11 +92,6 @@ pub fn multi_fields() -> &'static [(&'static str, &'static str)] {
     &MULTI_FIELDS_OF_ECS
 }
 
-/// The declaration of the fields that every dataset may write.
-pub fn own_yaml() -> &'static str {
-    include_str!("../ecs/own.yaml")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

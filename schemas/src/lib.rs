@@ -22,9 +22,9 @@ mod writer;
 mod zone;
 
 pub use datasets::Dataset;
-pub use declaration::{Declaration, DeclarationError, KINDS, OwnField, Shared, TimeZoneRule};
+pub use declaration::{Declaration, OwnField, TimeZoneRule, shared_fields};
 pub use event::{Event, time_of};
-pub use field::{ECS_VERSION, Field, multi_fields, own_yaml};
+pub use field::{ECS_VERSION, Field, multi_fields};
 pub use foreign::Foreign;
 pub use framing::{Frame, Frames, LineFramer, frame_all};
 pub use parser::{Parse, Parser};

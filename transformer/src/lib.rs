@@ -20,10 +20,8 @@ pub use transform::{TransformError, TransformSettings, keep_transforming, transf
 
 /// The topics that the datasets declare.
 pub fn record_topics() -> Vec<String> {
-    let topic = |dataset: &&tahoe_schemas::Dataset| {
-        dataset.declared().expect("the declarations are tested").topic
-    };
-    let mut topics: Vec<_> = tahoe_schemas::datasets::ALL.iter().map(topic).collect();
+    let declared = tahoe_schemas::datasets::ALL.iter().map(|dataset| dataset.declared());
+    let mut topics: Vec<_> = declared.map(|declared| declared.topic.to_owned()).collect();
     topics.sort();
     topics.dedup();
     topics

@@ -21,12 +21,12 @@ pub fn path_set(
         return Err(format!("{setting}: no dataset {dataset}; there are {names}"));
     };
     patterns.iter().try_for_each(|path| readable(setting, path))?;
-    let declared = found.declared().map_err(|error| error.to_string())?;
+    let declared = found.declared();
     Ok(PathSet {
         patterns,
         dataset: dataset.to_owned(),
         framer: found.framer,
-        topic: place.topic.clone().unwrap_or(declared.topic),
+        topic: place.topic.clone().unwrap_or_else(|| declared.topic.to_owned()),
         namespace: place.namespace.clone(),
         time_zone: place.time_zone.clone(),
         labels: place.labels.clone(),

@@ -20,5 +20,4 @@ pub static DATASET: Dataset = Dataset {
     module: "laravel",
     framer: &framer::HeaderFramer,
     normalizer: &Parse { dataset: &DATASET, parser: parser::LogRecord },
-    declaration: include_str!("dataset.yaml"),
 };

@@ -15,5 +15,4 @@ pub static DATASET: Dataset = Dataset {
     module: "nginx",
     framer: &LineFramer,
     normalizer: &Parse { dataset: &DATASET, parser: parser::AccessLine },
-    declaration: include_str!("dataset.yaml"),
 };

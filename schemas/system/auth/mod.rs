@@ -17,7 +17,6 @@ pub static DATASET: Dataset = Dataset {
     module: "system",
     framer: &SyslogFramer,
     normalizer: &Parse { dataset: &DATASET, parser: SyslogLine { family: Family::Auth } },
-    declaration: include_str!("dataset.yaml"),
 };
 
 /// Sets what the message of a program says.

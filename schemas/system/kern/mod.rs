@@ -13,5 +13,4 @@ pub static DATASET: Dataset = Dataset {
     module: "system",
     framer: &SyslogFramer,
     normalizer: &Parse { dataset: &DATASET, parser: SyslogLine { family: Family::Kern } },
-    declaration: include_str!("dataset.yaml"),
 };

@@ -26,5 +26,4 @@ pub static DATASET: Dataset = Dataset {
     module: "system",
     framer: &SyslogFramer,
     normalizer: &Parse { dataset: &DATASET, parser: SyslogLine { family: Family::Any } },
-    declaration: include_str!("dataset.yaml"),
 };

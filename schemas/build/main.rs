@@ -1,8 +1,6 @@
 //! Generates a constant for every field of ECS and of every dataset.yaml, numbered in the order of
 //! nested JSON, and the tables by which an event is written.
 
-#[path = "src/declaration.rs"]
-#[expect(dead_code, reason = "the library uses what the build script does not")]
 mod declaration;
 
 use std::collections::BTreeMap;
@@ -37,6 +35,7 @@ fn main() -> Result<(), Failure> {
     let multi = read_ecs(&root, &mut tree)?;
     let shared = Shared::parse(OWN, &read(&root.join(OWN))?)?;
     add_own(&mut tree, &shared.fields, OWN)?;
+    let mut declarations = String::new();
     for path in dataset_files(&root)? {
         let file = path.strip_prefix(&root)?.display().to_string();
         let declared = Declaration::parse(&file, &read(&path)?)?;
@@ -45,6 +44,7 @@ fn main() -> Result<(), Failure> {
             return Err(format!("{file}: name {:?} is not its folder's", declared.name).into());
         }
         add_own(&mut tree, &declared.fields, &file)?;
+        declarations.push_str(&format!("{},\n", declared.constant()));
     }
     let mut made = Made::default();
     made.node(&tree, "", 0, 0);
@@ -54,6 +54,12 @@ fn main() -> Result<(), Failure> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("fields.rs"), &made.constants)?;
     fs::write(out.join("tables.rs"), made.tables(&multi))?;
+    let shared = declaration::constants(&shared.fields);
+    let declarations = format!(
+        "static SHARED: &[OwnField] = &{shared};\n\
+         static DECLARATIONS: &[Declaration] = &[\n{declarations}];\n"
+    );
+    fs::write(out.join("declarations.rs"), declarations)?;
     Ok(())
 }
 
