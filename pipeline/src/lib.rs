@@ -9,6 +9,7 @@ pub mod log;
 pub mod partition;
 pub mod positions;
 pub mod produce;
+pub mod replicate;
 pub mod retry;
 pub mod secret;
 pub mod service;

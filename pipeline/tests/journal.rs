@@ -21,7 +21,13 @@ struct Flags {
 fn journal(flags: &[&str]) -> Journal {
     let args = Flags::parse_from([&["test"], flags].concat()).journal;
     let origin = Origin { host: "h".into(), ..Origin::default() };
-    let template = Stream { origin, topic: "syslog_logs".into(), key: Vec::new(), resumable: true };
+    let template = Stream {
+        origin,
+        topic: "syslog_logs".into(),
+        key: Vec::new(),
+        lane: None,
+        resumable: true,
+    };
     Journal::new(&args, template)
 }
 

@@ -13,10 +13,22 @@ pub struct Stream {
     pub origin: Origin,
     /// Topic that they go to.
     pub topic: String,
-    /// Kafka key: what must stay in order.
+    /// Kafka key: what must stay in order, unless a record brings a key of its own.
     pub key: Vec<u8>,
+    /// For records with keys of their own.
+    pub lane: Option<Lane>,
     /// Positions of this stream are kept, because its source can give the records again.
     pub resumable: bool,
+}
+
+/// A stream of records with keys of their own, which all fall into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// Decides the partition in place of [`Stream::key`]: a position stands for one partition.
+    pub number: u32,
+    /// A second read may give other records (rows of a table): the position stays before them until
+    /// [`Batch::advance`] moves it.
+    pub may_change: bool,
 }
 
 /// One record in a [`Batch`].
@@ -30,6 +42,8 @@ pub struct Raw {
     context: (u32, u32),
     /// The same for the context after it, which is kept with the position.
     carried: (u32, u32),
+    /// The same for a key of its own; none if it is empty.
+    key: (u32, u32),
     /// First byte, or ordinal, of its position.
     pub start: u64,
     /// One past the last.
@@ -44,6 +58,16 @@ pub struct Raw {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct BatchEnd(pub u64);
 
+/// A stream has nothing before this that is not in this batch or an earlier one.
+#[derive(Clone, Copy, Debug)]
+pub struct Advance {
+    /// Index into [`Batch::streams`].
+    pub stream: u32,
+    /// First byte, or ordinal, of what comes next.
+    pub at: u64,
+    carried: (u32, u32),
+}
+
 /// Records on their way from a source to the log.
 #[derive(Debug)]
 pub struct Batch {
@@ -53,6 +77,7 @@ pub struct Batch {
     records: Vec<Raw>,
     streams: Vec<Arc<Stream>>,
     beginnings: Vec<(u32, u64)>,
+    advances: Vec<Advance>,
     identities: Vec<(SourceId, serde_json::Value)>,
     forgotten: Vec<SourceId>,
     dropped: u64,
@@ -68,6 +93,7 @@ impl Batch {
             records: Vec::new(),
             streams: Vec::new(),
             beginnings: Vec::new(),
+            advances: Vec::new(),
             identities: Vec::new(),
             forgotten: Vec::new(),
             dropped: 0,
@@ -80,6 +106,7 @@ impl Batch {
         self.records.clear();
         self.streams.clear();
         self.beginnings.clear();
+        self.advances.clear();
         self.identities.clear();
         self.forgotten.clear();
         self.dropped = 0;
@@ -132,7 +159,37 @@ impl Batch {
             _ => self.keep(carried),
         };
         let (start, end) = span;
-        self.records.push(Raw { stream, bytes, context, carried, start, end, read_at_ms, part });
+        let key = (0, 0);
+        self.records.push(Raw {
+            stream,
+            bytes,
+            context,
+            carried,
+            key,
+            start,
+            end,
+            read_at_ms,
+            part,
+        });
+    }
+
+    /// Gives the record that was added last a Kafka key of its own.
+    pub fn key_last(&mut self, key: &[u8]) {
+        let key = self.keep(key);
+        if let Some(last) = self.records.last_mut() {
+            last.key = key;
+        }
+    }
+
+    /// Once everything before is durable, the stream's position is at `at`, which its own records in
+    /// the batch do not say.
+    pub fn advance(&mut self, stream: u32, at: u64, carried: &[u8]) {
+        // The streams of one source advance together, with one context.
+        let carried = match self.advances.last() {
+            Some(last) if self.slice(last.carried) == carried => last.carried,
+            _ => self.keep(carried),
+        };
+        self.advances.push(Advance { stream, at, carried });
     }
 
     /// A stream (or a new generation of it) begins at `at`, which is stored even before it has a
@@ -171,6 +228,11 @@ impl Batch {
         &self.beginnings
     }
 
+    /// What [`Batch::advance`] was told, with the context to keep.
+    pub fn advances(&self) -> impl ExactSizeIterator<Item = (Advance, &[u8])> {
+        self.advances.iter().map(|advance| (*advance, self.slice(advance.carried)))
+    }
+
     /// What [`Batch::identify`] was told.
     pub fn identities(&self) -> &[(SourceId, serde_json::Value)] {
         &self.identities
@@ -190,6 +252,7 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
             && self.beginnings.is_empty()
+            && self.advances.is_empty()
             && self.identities.is_empty()
             && self.forgotten.is_empty()
             && self.dropped == 0
@@ -208,6 +271,19 @@ impl Batch {
     /// The context after a record, kept with the position.
     pub fn carried(&self, raw: &Raw) -> &[u8] {
         self.slice(raw.carried)
+    }
+
+    /// The Kafka key of a record.
+    pub fn key<'a>(&'a self, raw: &Raw) -> &'a [u8] {
+        match self.slice(raw.key) {
+            [] => &self.streams[raw.stream as usize].key,
+            own => own,
+        }
+    }
+
+    /// It was given by [`Batch::key_last`].
+    pub fn has_own_key(&self, raw: &Raw) -> bool {
+        raw.key.1 > 0
     }
 
     fn keep(&mut self, bytes: &[u8]) -> (u32, u32) {
@@ -232,6 +308,7 @@ mod tests {
             origin: Origin::default(),
             topic: "laravel_logs".into(),
             key: b"k".to_vec(),
+            lane: None,
             resumable: true,
         });
         let mut batch = Batch::new(8);

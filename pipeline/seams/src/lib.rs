@@ -11,7 +11,7 @@ pub mod search;
 
 use std::time::Duration;
 
-pub use batch::{Batch, BatchEnd, Raw, Stream};
+pub use batch::{Advance, Batch, BatchEnd, Lane, Raw, Stream};
 pub use event::{EventBatch, EventMeta, Events, Outcome};
 pub use failure::{LogError, Rejection, SinkError, SourceError};
 pub use record::{Conditions, Origin, Part, Record, RecordId, SourceId};
@@ -24,12 +24,27 @@ pub trait Source: Send {
     /// Called between the start and [`Source::resume`] for every record of this owner that the log
     /// holds beyond its stored position, in order: the chance to bring the carried context forward.
     fn recover(&mut self, _record: &Record<'_>, _context: &mut Vec<u8>) {}
+    /// Asked before that: true if the stream's records may be others when they are read again
+    /// ([`Lane::may_change`]). Its position then stays where it is, and the source leaves out what
+    /// it saw in [`Source::recover`].
+    fn may_change(&self, _stream: SourceId) -> bool {
+        false
+    }
     /// Adds whole records until `batch` is full or nothing more is there now; waits at most `wait`
     /// for the first one. An error loses nothing: what was added before it is still sent.
     fn read(&mut self, batch: &mut Batch, wait: Duration) -> Result<(), SourceError>;
     /// Every record up to the end of this batch is durable in the log. Sources with an
     /// acknowledgement (RELP, an LSN) give it here, and nowhere earlier.
     fn release(&mut self, through: BatchEnd) -> Result<(), SourceError>;
+    /// The server keeps what was read until [`Source::stored`] lets it go.
+    fn holds(&self) -> bool {
+        false
+    }
+    /// Only called if [`Source::holds`], about once a second: the positions up to the end of this
+    /// batch are stored, so that no start will ask for anything before them.
+    fn stored(&mut self, _through: BatchEnd) -> Result<(), SourceError> {
+        Ok(())
+    }
     /// How far behind each stream is, for telemetry; called about once a second.
     fn lag(&self) -> Vec<Lag> {
         Vec::new()

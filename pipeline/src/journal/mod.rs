@@ -178,6 +178,7 @@ impl Journal {
         }
         let path = self.args.path();
         let stream = Arc::new(Stream {
+            lane: None,
             key: format!("{} {path}", self.template.origin.host).into_bytes(),
             origin: Origin { source, path, ..self.template.origin.clone() },
             topic: self.template.topic.clone(),

@@ -345,7 +345,13 @@ mod tests {
 
     fn stream() -> Arc<Stream> {
         let origin = tahoe_seams::Origin::default();
-        Arc::new(Stream { origin, topic: String::new(), key: Vec::new(), resumable: true })
+        Arc::new(Stream {
+            origin,
+            topic: String::new(),
+            key: Vec::new(),
+            lane: None,
+            resumable: true,
+        })
     }
 
     /// How many of `sent` are taken for a repetition of the end of `held`.

@@ -89,6 +89,7 @@ impl Shared {
             key: peer.clone().into_bytes(),
             origin: Origin { source, path: path.to_owned(), peer, ..self.template.origin.clone() },
             topic: self.template.topic.clone(),
+            lane: None,
             resumable,
         })
     }

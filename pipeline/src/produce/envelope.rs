@@ -13,14 +13,15 @@ pub(super) struct Envelopes {
 }
 
 struct Envelope {
-    stream: u32,
+    /// Its first record.
+    record: usize,
     header_end: usize,
     value: Value,
     read_at_ms: i64,
 }
 
 enum Value {
-    Record(usize),
+    Record,
     Packed(usize),
 }
 
@@ -64,10 +65,10 @@ pub(super) fn envelopes(
             header::encode(&mut out.headers, id, span, raw.part, batch.context(raw), encoded);
         }
         out.each.push(Envelope {
-            stream: raw.stream,
+            record: index,
             header_end: out.headers.len(),
             value: match lengths.len() {
-                0 | 1 => Value::Record(index),
+                0 | 1 => Value::Record,
                 _ => Value::Packed(out.packed.len()),
             },
             read_at_ms: raw.read_at_ms,
@@ -94,6 +95,7 @@ fn pack(
         bytes += text.len() + 1;
         let alone = raw.stream != stream
             || raw.part.is_some()
+            || batch.has_own_key(raw)
             || !batch.context(raw).is_empty()
             || next.is_some_and(|next| next != raw.start)
             || bytes > pack_bytes
@@ -119,9 +121,9 @@ impl Envelopes {
         let mut out = Vec::with_capacity(self.each.len());
         let (mut header_at, mut packed_at) = (0, 0);
         for envelope in &self.each {
-            let stream = &batch.streams()[envelope.stream as usize];
+            let raw = &batch.records()[envelope.record];
             let value = match envelope.value {
-                Value::Record(index) => batch.bytes(&batch.records()[index]),
+                Value::Record => batch.bytes(raw),
                 Value::Packed(end) => {
                     let value = &self.packed[packed_at..end];
                     packed_at = end;
@@ -129,9 +131,9 @@ impl Envelopes {
                 }
             };
             out.push(Outgoing {
-                topic: &stream.topic,
-                partition: addresses[envelope.stream as usize].partition,
-                key: &stream.key,
+                topic: &batch.streams()[raw.stream as usize].topic,
+                partition: addresses[raw.stream as usize].partition,
+                key: batch.key(raw),
                 value,
                 timestamp_ms: envelope.read_at_ms,
                 header: Some(&self.headers[header_at..envelope.header_end]),

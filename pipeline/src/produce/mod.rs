@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tahoe_seams::{
-    Appended, Batch, BatchEnd, Known, Log, LogError, Ownership, Pending, Raw, Source, SourceError,
+    Advance, Appended, Batch, BatchEnd, Known, Log, LogError, Ownership, Pending, Raw, Source,
+    SourceError,
 };
 
 use envelope::envelopes;
@@ -97,7 +98,7 @@ pub fn produce(
     let ownership = log.own(&settings.owner)?;
     let recovered = recover::recover(log, &settings.owner, source)?;
     counts.already_there.add(recovered.records);
-    let known = recovered.positions.iter().map(|position| Known {
+    let known = recovered.positions.values().map(|position| Known {
         source: position.source,
         generation: position.generation,
         next: position.next,
@@ -110,12 +111,14 @@ pub fn produce(
         source,
         settings,
         counts,
-        streams: Streams::new(log, &settings.owner, recovered.positions, now_ms())?,
+        streams: Streams::new(log, &settings.owner, recovered, now_ms())?,
         flights: VecDeque::new(),
         idle_since: Some(Instant::now()),
         quiet_at_ms: now_ms(),
         lag_at: None,
         source_is: SourceIs::Open,
+        released: BatchEnd::default(),
+        stored: (BatchEnd::default(), Instant::now()),
     };
     counts.set_running(true);
     let result = producer.run(stop, ownership.as_ref());
@@ -125,9 +128,12 @@ pub fn produce(
 }
 
 struct Flight {
-    pending: Pending,
+    /// None if it has no records, only positions to move.
+    pending: Option<Pending>,
     end: BatchEnd,
     spans: Vec<Span>,
+    /// Spans without records, for what [`Batch::advance`] was told.
+    moved: Vec<Span>,
     records: Records,
 }
 
@@ -162,6 +168,10 @@ struct Producer<'a> {
     /// When the lag was asked for last.
     lag_at: Option<Instant>,
     source_is: SourceIs,
+    /// The last batch that is durable in the log.
+    released: BatchEnd,
+    /// The last batch that the source was told to be stored, and when.
+    stored: (BatchEnd, Instant),
 }
 
 #[derive(Clone, Copy)]
@@ -246,7 +256,17 @@ impl Producer<'_> {
             self.collect(Duration::from_millis(50))?;
         }
         let clean = self.flights.is_empty();
-        Ok(self.streams.store(self.log, &[], clean, now_ms())?)
+        self.store(clean)
+    }
+
+    /// Stores where to resume, and lets the source's server forget what is before that.
+    fn store(&mut self, clean: bool) -> Result<(), ProduceError> {
+        self.streams.store(self.log, &[], clean, now_ms())?;
+        if self.source.holds() && self.released > self.stored.0 {
+            self.source.stored(self.released)?;
+        }
+        self.stored = (self.released, Instant::now());
+        Ok(())
     }
 
     fn count_read(&self, batch: &Batch) {
@@ -306,7 +326,13 @@ impl Producer<'_> {
             self.streams.store(self.log, batch.forgotten(), false, now_ms())?;
         }
         self.idle_since.get_or_insert_with(Instant::now);
+        let moved = moved(batch, &addresses);
         if batch.records().is_empty() {
+            if !moved.is_empty() {
+                let end = batch.end();
+                let (pending, spans) = (None, Vec::new());
+                self.flights.push_back(Flight { pending, end, spans, moved, records });
+            }
             return Ok(());
         }
         let spans = spans(batch, &addresses);
@@ -315,21 +341,27 @@ impl Producer<'_> {
         let envelopes =
             envelopes(batch, &addresses, &self.streams, now_ms, self.settings.pack_bytes);
         let outgoing = envelopes.outgoing(batch, &addresses);
-        let pending = self.log.append(&outgoing)?;
-        self.flights.push_back(Flight { pending, end: batch.end(), spans, records });
+        let pending = Some(self.log.append(&outgoing)?);
+        self.flights.push_back(Flight { pending, end: batch.end(), spans, moved, records });
         Ok(())
     }
 
     /// Takes acknowledgements in the order of sending, waiting at most `wait` for the first.
     fn collect(&mut self, mut wait: Duration) -> Result<(), ProduceError> {
         while let Some(flight) = self.flights.front() {
-            let Some(result) = flight.pending.wait(wait) else { break };
+            let offsets: Appended = match &flight.pending {
+                None => Appended::new(),
+                Some(pending) => match pending.wait(wait) {
+                    None => break,
+                    Some(result) => result?,
+                },
+            };
             wait = Duration::ZERO;
-            let offsets: Appended = result?;
             let flight = self.flights.pop_front().expect("it was the front one");
-            self.streams.acknowledge(&flight.spans, &offsets);
+            self.streams.acknowledge(&flight.spans, &flight.moved, &offsets);
             self.counts.appended.add(flight.records.again + flight.records.lost);
             self.source.release(flight.end)?;
+            self.released = flight.end;
             self.idle_since = Some(Instant::now());
         }
         Ok(())
@@ -344,8 +376,11 @@ impl Producer<'_> {
 
     fn store_if_idle(&mut self) -> Result<(), ProduceError> {
         if self.flights.is_empty() && self.idle_since.is_some_and(|since| since.elapsed() >= IDLE) {
-            self.streams.store(self.log, &[], true, now_ms())?;
+            self.store(true)?;
             self.idle_since = None;
+        }
+        if self.source.holds() && self.released > self.stored.0 && self.stored.1.elapsed() >= IDLE {
+            self.store(false)?;
         }
         if now_ms() - self.quiet_at_ms >= streams::QUIET_MS {
             self.quiet_at_ms = now_ms();
@@ -355,6 +390,24 @@ impl Producer<'_> {
         }
         Ok(())
     }
+}
+
+/// Spans without a record, for streams whose positions move without one.
+fn moved(batch: &Batch, addresses: &[Address]) -> Vec<Span> {
+    let span = |(advance, carried): (Advance, &[u8])| {
+        let index = advance.stream as usize;
+        let stream = &batch.streams()[index];
+        Span {
+            source: stream.origin.source,
+            first_start: advance.at,
+            last_start: advance.at,
+            end: advance.at,
+            carried: carried.to_vec(),
+            topic: stream.topic.clone(),
+            partition: addresses[index].partition,
+        }
+    };
+    batch.advances().map(span).collect()
 }
 
 fn records_by_dataset(batch: &Batch) -> Vec<(&str, u64)> {

@@ -12,9 +12,13 @@ use tahoe_seams::{Log, LogError, LogRecord, Part, Record, RecordId, Source, Sour
 use crate::header::{Boundaries, Content, Decoder, Header};
 use crate::positions::{self, Position};
 
-/// Positions as they really are, and how many records the log held beyond the stored ones.
-pub(super) struct Recovered {
-    pub(super) positions: Vec<Position>,
+/// Positions as they really are, and what the log held beyond the stored ones.
+#[derive(Default)]
+pub(super) struct Recovery {
+    pub(super) positions: HashMap<SourceId, Position>,
+    /// Streams whose position was not moved though the log has records behind it, and where the
+    /// last of those ended.
+    pub(super) held: HashMap<SourceId, u64>,
     pub(super) records: u64,
 }
 
@@ -22,7 +26,7 @@ pub(super) fn recover(
     log: &dyn Log,
     owner: &str,
     source: &mut dyn Source,
-) -> Result<Recovered, LogError> {
+) -> Result<Recovery, LogError> {
     let stored = positions::of_owner(owner, &log.positions()?)?;
     let mut scans: BTreeMap<(String, u32), u64> = BTreeMap::new();
     for position in stored.iter().filter(|position| !position.clean) {
@@ -32,51 +36,47 @@ pub(super) fn recover(
     }
     let mut recovery = Recovery {
         positions: stored.into_iter().map(|position| (position.source, position)).collect(),
-        decoder: Decoder::default(),
+        held: HashMap::new(),
         records: 0,
     };
+    let mut decoder = Decoder::default();
     for ((topic, partition), from) in scans {
         let fence = log.fence(&topic, partition)?;
         let mut failure = None;
-        log.scan(
-            &topic,
-            partition,
-            from,
-            fence,
-            &mut |found| match recovery.take(&found, source) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failure = Some(error);
-                    ControlFlow::Break(())
-                }
-            },
-        )?;
+        log.scan(&topic, partition, from, fence, &mut |found| match recovery.take(
+            &mut decoder,
+            &found,
+            source,
+        ) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
         if let Some(error) = failure {
             return Err(error);
         }
         tracing::info!(topic, partition, from, fence, "log read after an unclean stop");
-        let here = recovery.positions.values_mut();
+        let Recovery { positions, held, .. } = &mut recovery;
+        let here = positions.values_mut().filter(|position| !held.contains_key(&position.source));
         for position in here.filter(|p| p.topic == topic && p.partition == partition) {
             position.scan_from = fence;
         }
     }
-    Ok(Recovered {
-        positions: recovery.positions.into_values().collect(),
-        records: recovery.records,
-    })
-}
-
-struct Recovery {
-    positions: HashMap<SourceId, Position>,
-    decoder: Decoder,
-    records: u64,
+    Ok(recovery)
 }
 
 impl Recovery {
-    fn take(&mut self, found: &LogRecord<'_>, source: &mut dyn Source) -> Result<(), LogError> {
+    fn take(
+        &mut self,
+        decoder: &mut Decoder,
+        found: &LogRecord<'_>,
+        source: &mut dyn Source,
+    ) -> Result<(), LogError> {
         // Fences and the records of other programs are not ours.
         let Some(bytes) = found.header.filter(|_| !found.value.is_empty()) else { return Ok(()) };
-        let header = match self.decoder.decode(bytes) {
+        let header = match decoder.decode(bytes) {
             Ok(header) => header,
             Err(error) => {
                 let place = (found.topic, found.partition, found.offset);
@@ -100,6 +100,11 @@ impl Recovery {
             };
             source.recover(&record, &mut position.context);
             self.records += 1;
+        }
+        if source.may_change(position.source) {
+            let end = self.held.entry(position.source).or_default();
+            *end = header.end.max(*end);
+            return Ok(());
         }
         position.generation = header.origin.generation;
         position.next = header.end;

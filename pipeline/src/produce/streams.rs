@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tahoe_seams::{Batch, Log, LogError, SourceId, Stream};
 
+use super::recover::Recovery;
 use crate::header;
 use crate::partition;
 use crate::positions::{Position, Segment, key};
@@ -28,6 +29,10 @@ struct State {
     horizon: u64,
     /// Differs from what is stored.
     unstored: bool,
+    /// Where its last record ended, if the position stays before its records until it advances:
+    /// in this run, and in those before.
+    held_until: u64,
+    seen_until: u64,
     /// When a record of it was sent last.
     sent_ms: i64,
 }
@@ -38,6 +43,8 @@ pub(super) struct Streams {
     states: HashMap<SourceId, State>,
     /// Positions of earlier runs whose stream was not seen yet in this one.
     recovered: HashMap<SourceId, Position>,
+    /// Where the last record ended of those that the log has behind their position.
+    seen: HashMap<SourceId, u64>,
     partitions: HashMap<String, u32>,
     /// An offset of each partition that nothing sent from now on can be below.
     floors: HashMap<(String, u32), u64>,
@@ -65,11 +72,13 @@ impl Streams {
     pub(super) fn new(
         log: &dyn Log,
         owner: &str,
-        mut recovered: Vec<Position>,
+        mut recovery: Recovery,
         now_ms: i64,
     ) -> Result<Self, LogError> {
         let (mut floors, mut changes) = (HashMap::new(), Vec::new());
-        for position in recovered.iter_mut().filter(|position| !position.clean) {
+        let positions = recovery.positions.values_mut();
+        let certain = positions.filter(|position| !recovery.held.contains_key(&position.source));
+        for position in certain.filter(|position| !position.clean) {
             floors.insert((position.topic.clone(), position.partition), position.scan_from);
             position.clean = true;
             changes.push((key(owner, position.source), Some(position.encode(now_ms))));
@@ -80,7 +89,8 @@ impl Streams {
         Ok(Self {
             owner: owner.to_owned(),
             states: HashMap::new(),
-            recovered: recovered.into_iter().map(|position| (position.source, position)).collect(),
+            recovered: recovery.positions,
+            seen: recovery.held,
             partitions: HashMap::new(),
             floors,
         })
@@ -126,7 +136,10 @@ impl Streams {
                 count
             }
         };
-        Ok(partition::of_key(&stream.key, count))
+        Ok(match stream.lane {
+            Some(lane) => lane.number % count.max(1),
+            None => partition::of_key(&stream.key, count),
+        })
     }
 
     fn open(&mut self, stream: &Arc<Stream>, partition: u32) -> Arc<[u8]> {
@@ -163,6 +176,8 @@ impl Streams {
             encoded_origin: Arc::clone(&encoded_origin),
             horizon,
             unstored: false,
+            held_until: 0,
+            seen_until: self.seen.remove(&origin.source).unwrap_or(0),
             sent_ms: 0,
         };
         self.states.insert(origin.source, state);
@@ -191,6 +206,9 @@ impl Streams {
         for span in spans {
             let Some(state) = self.states.get_mut(&span.source) else { continue };
             state.sent_ms = now_ms;
+            if state.is_held() {
+                state.held_until = span.end;
+            }
             if !state.stream.resumable || !state.reserve(span, now_ms) {
                 continue;
             }
@@ -211,21 +229,41 @@ impl Streams {
         state.and_then(|state| state.position.segment_ms(start)).unwrap_or(now_ms)
     }
 
-    /// The records of these spans are durable, at `offsets` and below.
-    pub(super) fn acknowledge(&mut self, spans: &[Span], offsets: &[(String, u32, u64)]) {
+    /// The records of these spans are durable, at `offsets` and below; `moved` are where streams
+    /// are besides, before or behind those records.
+    pub(super) fn acknowledge(
+        &mut self,
+        spans: &[Span],
+        moved: &[Span],
+        offsets: &[(String, u32, u64)],
+    ) {
+        // The offsets before this batch: its records may be behind where their stream is.
+        for span in moved {
+            let floor = self.floors.get(&(span.topic.clone(), span.partition)).copied();
+            let Some(state) = self.states.get_mut(&span.source) else { continue };
+            if state.is_held() && span.end >= state.seen_until {
+                state.position.scan_from = floor.unwrap_or(0).max(state.position.scan_from);
+            }
+        }
         for (topic, partition, offset) in offsets {
             self.floors.insert((topic.clone(), *partition), offset + 1);
         }
         for span in spans {
             let Some(state) = self.states.get_mut(&span.source) else { continue };
-            state.position.next = span.end;
-            state.position.context.clone_from(&span.carried);
-            state.unstored = true;
+            if state.is_held() {
+                continue;
+            }
+            state.move_to(span);
             let at = offsets
                 .iter()
                 .find(|(topic, partition, _)| *partition == span.partition && *topic == span.topic);
             if let Some((.., offset)) = at {
                 state.position.scan_from = offset + 1;
+            }
+        }
+        for span in moved {
+            if let Some(state) = self.states.get_mut(&span.source) {
+                state.move_to(span);
             }
         }
     }
@@ -283,8 +321,21 @@ impl Streams {
 }
 
 impl State {
+    fn is_held(&self) -> bool {
+        self.stream.lane.is_some_and(|lane| lane.may_change)
+    }
+
+    fn move_to(&mut self, span: &Span) {
+        self.position.next = span.end;
+        self.position.context.clone_from(&span.carried);
+        self.unstored = true;
+    }
+
     /// Nothing of it is in flight, and no segment is kept open.
     fn make_clean(&mut self) {
+        if self.is_held() && self.held_until.max(self.seen_until) > self.position.next {
+            return;
+        }
         let (next, horizon) = (self.position.next, self.horizon);
         self.position.clean = true;
         // A reservation that a crashed run made stands until it is used up.
@@ -339,7 +390,7 @@ mod tests {
     fn stream(n: u8) -> Arc<Stream> {
         let source = SourceId([n; 16]);
         let origin = Origin { source, dataset: "a.b".into(), ..Origin::default() };
-        Arc::new(Stream { origin, topic: "t".into(), key: vec![n], resumable: true })
+        Arc::new(Stream { origin, topic: "t".into(), key: vec![n], lane: None, resumable: true })
     }
 
     fn span(n: u8, from: u64) -> Span {
@@ -364,7 +415,8 @@ mod tests {
             compacted,
         });
         log.setup(&topics).expect("topics can be created");
-        let mut streams = Streams::new(&log, "o", Vec::new(), 0).expect("nothing to store");
+        let mut streams =
+            Streams::new(&log, "o", Recovery::default(), 0).expect("nothing to store");
         let mut batch = Batch::new(1 << 20);
         for n in 1..=3 {
             batch.stream(&stream(n));
@@ -372,7 +424,7 @@ mod tests {
         streams.admit(&log, &batch).expect("admitted");
         streams.reserve(&log, &[span(1, 0), span(2, 0), span(3, 0)], 0).expect("stored");
         let offsets = [("t".to_owned(), 0, 7)];
-        streams.acknowledge(&[span(1, 0), span(2, 0)], &offsets);
+        streams.acknowledge(&[span(1, 0), span(2, 0)], &[], &offsets);
         streams.reserve(&log, &[span(2, 10)], QUIET_MS - 1).expect("stored");
         let in_flight = HashSet::from([SourceId([3; 16])]);
         streams.store_quiet(&log, &in_flight, QUIET_MS).expect("stored");

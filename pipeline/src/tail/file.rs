@@ -238,6 +238,7 @@ impl Tracked {
         self.generation += 1;
         let origin = &self.stream.origin;
         self.stream = Arc::new(Stream {
+            lane: None,
             origin: tahoe_seams::Origin { generation: self.generation, ..origin.clone() },
             topic: self.stream.topic.clone(),
             key: self.stream.key.clone(),

@@ -187,7 +187,7 @@ impl Tail {
             labels: paths.labels.clone(),
             tags: paths.tags.clone(),
         };
-        Arc::new(Stream { origin, topic: paths.topic.clone(), key, resumable: true })
+        Arc::new(Stream { origin, topic: paths.topic.clone(), key, lane: None, resumable: true })
     }
 
     fn set_of(&self, path: &Path) -> Option<usize> {

@@ -19,7 +19,7 @@ pub fn args<S: AsRef<str>>(flags: &[S]) -> ListenArgs {
 
 pub fn template() -> Stream {
     let origin = Origin { dataset: "system.syslog".into(), ..Origin::default() };
-    Stream { origin, topic: "syslog_logs".into(), key: Vec::new(), resumable: false }
+    Stream { origin, topic: "syslog_logs".into(), key: Vec::new(), lane: None, resumable: false }
 }
 
 pub fn bind<S: AsRef<str>>(flags: &[S]) -> Listen {

@@ -1,7 +1,10 @@
-//! The producer loop when it is asked to stop, with real sockets and a log that can be held up.
+//! The producer loop: when it is asked to stop, with real sockets and a log that can be held up, and
+//! under a feed that goes on where the log failed.
 
+#[path = "../listen_support/mod.rs"]
 mod listen_support;
-mod produce_support;
+mod replicate;
+mod support;
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -9,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use listen_support::{address, bind, started};
-use produce_support::{Loop, TOPIC, Watched};
+use support::{Loop, TOPIC, Watched};
 use tahoe_pipeline::listen::Listen;
 use tahoe_pipeline::positions::{self, Position, Segment};
 use tahoe_pipeline::produce::ProduceError;
@@ -149,7 +152,8 @@ impl Scripted {
     fn new(left: u64, resumable: bool) -> Self {
         let source = SourceId([7; 16]);
         let origin = Origin { source, dataset: "system.syslog".into(), ..Origin::default() };
-        let stream = Stream { origin, topic: TOPIC.into(), key: b"k".to_vec(), resumable };
+        let stream =
+            Stream { origin, topic: TOPIC.into(), key: b"k".to_vec(), lane: None, resumable };
         Self {
             stream: Arc::new(stream),
             left,

@@ -65,6 +65,11 @@ impl Watched {
         self.state().full = true;
     }
 
+    /// There is room again.
+    pub fn make_room(&self) {
+        self.state().full = false;
+    }
+
     /// Lets `append` go on.
     pub fn let_go(&self) {
         self.state().held = false;
@@ -78,18 +83,25 @@ impl Watched {
 
     /// The texts in the log, sorted.
     pub fn texts(&self) -> Vec<String> {
-        let mut texts = Vec::new();
+        let mut texts: Vec<_> = self.records().into_iter().map(|(.., text)| text).collect();
+        texts.sort_unstable();
+        texts
+    }
+
+    /// Partition, key and text of each record, in the order of the partitions.
+    pub fn records(&self) -> Vec<(u32, String, String)> {
+        let mut records = Vec::new();
         for partition in 0..2 {
             let mut visit = |record: tahoe_pipeline::seams::LogRecord<'_>| {
+                let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
                 if !record.value.is_empty() {
-                    texts.push(String::from_utf8_lossy(record.value).into_owned());
+                    records.push((partition, text(record.key), text(record.value)));
                 }
                 ControlFlow::Continue(())
             };
             self.inner.scan(TOPIC, partition, 0, u64::MAX, &mut visit).expect("it can be read");
         }
-        texts.sort_unstable();
-        texts
+        records
     }
 }
 

@@ -137,7 +137,7 @@ fn template(place: &Place) -> Stream {
         ..Origin::default()
     };
     let topic = place.topic.clone().unwrap_or_else(|| "syslog_logs".to_owned());
-    Stream { origin, topic, key: Vec::new(), resumable: false }
+    Stream { origin, topic, key: Vec::new(), lane: None, resumable: false }
 }
 
 fn journal(args: JournalArgs, place: &Place) -> Planned {

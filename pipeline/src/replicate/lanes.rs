@@ -1,0 +1,134 @@
+//! The lanes of a feed: records of one key share a lane, and a lane is a stream in one partition.
+
+use std::sync::Arc;
+
+use tahoe_seams::{Batch, Known, Origin, SourceId, Stream};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::partition;
+
+/// Lanes of each kind of records. A number that 2, 3, 4, 6, 8 and 12 divide: a topic of so many
+/// partitions has each key where Kafka's own clients would put it.
+pub const LANES: u32 = 24;
+
+/// One kind of a feed's records.
+#[derive(Clone, Debug)]
+pub struct RecordKind {
+    /// Dataset, host, namespace, path and labels; its `source` is the feed's own name, from which
+    /// the lanes' follow.
+    pub origin: Origin,
+    /// Topic that they go to.
+    pub topic: String,
+    /// A second read from the same point may give others: rows of a table, which may have changed
+    /// meanwhile. What is in the log already is then known by its bytes.
+    pub may_change: bool,
+}
+
+/// Where a record belongs.
+pub(super) struct Place<'a> {
+    pub kind: usize,
+    pub key: &'a [u8],
+    /// Records of its kind before it.
+    pub number: u64,
+}
+
+struct Lane {
+    stream: Arc<Stream>,
+    /// First number that the log does not have.
+    next: u64,
+}
+
+pub(super) struct Lanes {
+    kinds: Vec<RecordKind>,
+    /// [`LANES`] of each kind.
+    lanes: Vec<Lane>,
+}
+
+impl Lanes {
+    pub fn new(kinds: Vec<RecordKind>) -> Self {
+        let lanes = kinds.iter().flat_map(|kind| (0..LANES).map(|lane| Lane::new(kind, lane)));
+        Self { lanes: lanes.collect(), kinds }
+    }
+
+    fn kind_of(&self, source: SourceId) -> Option<(usize, &RecordKind)> {
+        let at = self.lanes.iter().position(|lane| lane.stream.origin.source == source)?;
+        Some((at, &self.kinds[at / LANES as usize]))
+    }
+
+    /// The records of that stream may be others when they are read again.
+    pub fn may_change(&self, source: SourceId) -> bool {
+        self.kind_of(source).is_some_and(|(_, kind)| kind.may_change)
+    }
+
+    /// Takes note of a stored position.
+    pub fn know(&mut self, known: &Known) {
+        if let Some((at, _)) = self.kind_of(known.source) {
+            self.lanes[at].next = known.next;
+        }
+    }
+
+    /// Adds a record to its lane, unless the log has it by that number.
+    pub fn push(
+        &mut self,
+        batch: &mut Batch,
+        place: Place<'_>,
+        bytes: &[u8],
+        carried: &[u8],
+        read_at_ms: i64,
+    ) {
+        let lane = partition::of_key(place.key, LANES) as usize;
+        let lane = &mut self.lanes[place.kind * LANES as usize + lane];
+        let span = (place.number, place.number + 1);
+        if !self.kinds[place.kind].may_change {
+            if span.0 < lane.next {
+                return;
+            }
+            lane.next = span.1;
+        }
+        let index = batch.stream(&lane.stream);
+        batch.push(index, span, bytes, &[], carried, read_at_ms, None);
+        batch.key_last(place.key);
+    }
+
+    /// Every lane begins, before any has a record.
+    pub fn begin(&self, batch: &mut Batch) {
+        for (number, lane) in self.lanes.iter().enumerate() {
+            let index = batch.stream(&lane.stream);
+            batch.begin(index, lane.next);
+            let origin = &lane.stream.origin;
+            let lane = number % LANES as usize;
+            let identity = serde_json::json!({"path": origin.path, "lane": lane});
+            batch.identify(origin.source, identity);
+        }
+    }
+
+    /// Moves every lane to the point, except those that have passed it.
+    pub fn advance(&mut self, batch: &mut Batch, counts: &[u64], carried: &[u8]) {
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            let count = counts[number / LANES as usize];
+            if lane.next <= count {
+                lane.next = count;
+                let index = batch.stream(&lane.stream);
+                batch.advance(index, count, carried);
+            }
+        }
+    }
+}
+
+impl Lane {
+    fn new(kind: &RecordKind, lane: u32) -> Self {
+        let mut name = kind.origin.source.0.to_vec();
+        name.extend_from_slice(kind.origin.dataset.as_bytes());
+        name.extend_from_slice(&lane.to_le_bytes());
+        let source = SourceId(xxh3_128(&name).to_le_bytes());
+        let origin = Origin { source, ..kind.origin.clone() };
+        let stream = Stream {
+            origin,
+            topic: kind.topic.clone(),
+            key: Vec::new(),
+            lane: Some(tahoe_seams::Lane { number: lane, may_change: kind.may_change }),
+            resumable: true,
+        };
+        Self { stream: Arc::new(stream), next: 0 }
+    }
+}

@@ -1,0 +1,231 @@
+//! A database's rows and changes, in the order in which it gives them, each once.
+//!
+//! A feed numbers nothing and remembers nothing: between its records it names points from which it
+//! can go on. Records are counted from point to point, so that a second read of the same changes
+//! gives the same numbers, and are dealt by their keys into lanes, each of which is a stream in one
+//! partition. A lane's position carries the last point: when it was stored, everything before that
+//! point was durable in all lanes, so a start goes on from the latest point of all, and each lane
+//! leaves out what it has behind it.
+
+mod lanes;
+mod point;
+
+use std::collections::{HashSet, VecDeque};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use tahoe_seams::{Batch, BatchEnd, Known, Lag, Record, Source, SourceError, SourceId};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::clock::now_ms;
+pub use lanes::{LANES, RecordKind};
+use lanes::{Lanes, Place};
+use point::Point;
+
+/// What a database gives, in its own order. Called from one thread.
+pub trait Feed: Send {
+    /// Connects and goes on at a point that it gave before; without one, from where the settings
+    /// say. The first step of a feed that begins is a [`Step::Point`].
+    fn open(&mut self, at: Option<&[u8]>) -> Result<(), SourceError>;
+    /// Gives what is there, waits at most `wait` for the first step; a `Break` ends the call after
+    /// the step that it answers, and the next call goes on behind it.
+    fn read(&mut self, wait: Duration, take: &mut Take<'_>) -> Result<(), SourceError>;
+    /// No start will ask for anything before this point: the database need not keep it.
+    fn forget(&mut self, before: &[u8]) -> Result<(), SourceError>;
+    /// How far it is behind.
+    fn lag(&self) -> Vec<Lag>;
+}
+
+/// Takes one step of a feed.
+pub type Take<'t> = dyn FnMut(Step<'_>) -> ControlFlow<()> + 't;
+
+/// What a feed gives.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// A record of one of the kinds that the feed was made with.
+    Record {
+        /// Its kind, by index.
+        kind: usize,
+        /// What must stay in order: table and primary key. It becomes the Kafka key.
+        key: &'a [u8],
+        /// The record.
+        bytes: &'a [u8],
+    },
+    /// Everything before this was given whole: a later start may go on here. At most some hundred
+    /// bytes that only the feed understands.
+    Point(&'a [u8]),
+}
+
+/// The [`Source`] over a feed.
+pub struct Replicate<F> {
+    feed: F,
+    lanes: Lanes,
+    /// The last point, and records of each kind so far.
+    point: Point,
+    counts: Vec<u64>,
+    /// A point was given, in this or an earlier run.
+    begun: bool,
+    /// A point was given since the lanes were last moved.
+    moved: bool,
+    there: There,
+    /// The last point of each batch that is not stored yet.
+    points: VecDeque<(BatchEnd, Vec<u8>)>,
+    closed: bool,
+}
+
+impl<F: Feed> Replicate<F> {
+    /// A source of what `feed` gives, whose records are of these kinds.
+    pub fn new(feed: F, kinds: Vec<RecordKind>) -> Self {
+        Self {
+            feed,
+            point: Point::new(kinds.len()),
+            counts: vec![0; kinds.len()],
+            lanes: Lanes::new(kinds),
+            begun: false,
+            moved: false,
+            there: There::default(),
+            points: VecDeque::new(),
+            closed: false,
+        }
+    }
+
+    /// Moves each lane that has nothing behind the last point to it.
+    fn advance(&mut self, batch: &mut Batch) {
+        if !std::mem::take(&mut self.moved) {
+            return;
+        }
+        if !std::mem::replace(&mut self.begun, true) {
+            self.lanes.begin(batch);
+        }
+        self.lanes.advance(batch, &self.point.counts, &self.point.encode());
+        self.points.push_back((batch.end(), self.point.bytes.clone()));
+    }
+}
+
+impl<F: Feed> Source for Replicate<F> {
+    fn recover(&mut self, record: &Record<'_>, _context: &mut Vec<u8>) {
+        if self.may_change(record.origin.source) {
+            self.there.add(record.bytes);
+        }
+    }
+
+    fn may_change(&self, stream: SourceId) -> bool {
+        self.lanes.may_change(stream)
+    }
+
+    fn resume(&mut self, known: Vec<Known>) -> Result<(), SourceError> {
+        for known in &known {
+            self.lanes.know(known);
+            if known.context.is_empty() {
+                continue;
+            }
+            let point = Point::decode(&known.context, self.counts.len()).ok_or_else(|| {
+                let text = format!(
+                    "the position of stream {} is damaged, or of a newer version: update this binary",
+                    known.source
+                );
+                SourceError::Stop(text, None)
+            })?;
+            if !self.begun || point.number > self.point.number {
+                self.begun = true;
+                self.point = point;
+            }
+        }
+        self.counts.clone_from(&self.point.counts);
+        self.feed.open(self.begun.then_some(&self.point.bytes))
+    }
+
+    fn read(&mut self, batch: &mut Batch, wait: Duration) -> Result<(), SourceError> {
+        if self.closed {
+            return Ok(());
+        }
+        let Self { feed, lanes, point, counts, begun, moved, there, .. } = self;
+        let read_at_ms = now_ms();
+        let mut carried = point.encode();
+        let result = feed.read(wait, &mut |step| match step {
+            Step::Record { kind, key, bytes } => {
+                assert!(*begun, "a feed begins with a point");
+                let place = Place { kind, key, number: counts[kind] };
+                counts[kind] += 1;
+                if !there.take(bytes) {
+                    lanes.push(batch, place, bytes, &carried, read_at_ms);
+                }
+                match batch.is_full() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            }
+            Step::Point(bytes) => {
+                point.number += 1;
+                point.counts.clone_from(counts);
+                point.bytes.clear();
+                point.bytes.extend_from_slice(bytes);
+                carried = point.encode();
+                *moved = true;
+                // Where everything begins is stored before anything is sent.
+                match *begun {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                }
+            }
+        });
+        self.advance(batch);
+        result
+    }
+
+    fn release(&mut self, _through: BatchEnd) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn holds(&self) -> bool {
+        true
+    }
+
+    fn stored(&mut self, through: BatchEnd) -> Result<(), SourceError> {
+        let stored = self.points.partition_point(|(end, _)| *end <= through);
+        match self.points.drain(..stored).next_back() {
+            Some((_, point)) => self.feed.forget(&point),
+            None => Ok(()),
+        }
+    }
+
+    fn lag(&self) -> Vec<Lag> {
+        self.feed.lag()
+    }
+
+    fn close(&mut self) -> Result<(), SourceError> {
+        // What was not given yet can be had again.
+        self.closed = true;
+        Ok(())
+    }
+}
+
+/// Rows that the log has beyond the point at which a start goes on, by their hashes: a second read
+/// of a table from there may give them again, in another order and with others between them.
+#[derive(Default)]
+struct There {
+    hashes: HashSet<u128>,
+    /// Records until the rest is given up: rows that are gone from the table since.
+    patience: usize,
+}
+
+impl There {
+    fn add(&mut self, bytes: &[u8]) {
+        self.hashes.insert(xxh3_128(bytes));
+        // The rows come again at once, among at most as many that the log does not have.
+        self.patience = self.hashes.len() * 2 + 1024;
+    }
+
+    /// True if the log has it; once for each.
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        if self.hashes.is_empty() {
+            return false;
+        }
+        let there = self.hashes.remove(&xxh3_128(bytes));
+        self.patience -= 1;
+        if self.patience == 0 {
+            self.hashes.clear();
+        }
+        there
+    }
+}

@@ -1,0 +1,219 @@
+//! The reader of feeds in the real loop, over a log that fails in mid-stream.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::support::{Loop, TOPIC, Watched};
+use tahoe_pipeline::partition;
+use tahoe_pipeline::replicate::{Feed, LANES, RecordKind, Replicate, Step, Take};
+use tahoe_seams::{Lag, Origin, SourceError, SourceId};
+
+const CHANGE: usize = 0;
+const ROW: usize = 1;
+
+/// What the feed's database remembers from one connection to the next.
+#[derive(Default)]
+struct Database {
+    /// Transactions that can be read.
+    committed: AtomicU64,
+    /// It keeps those from here on.
+    kept_from: AtomicU64,
+    /// Connections so far.
+    opened: AtomicU64,
+}
+
+/// Transactions 0, 1, 2…: the first `rows` of them are chunks of a table that is read while it
+/// changes, the others have up to five changes.
+struct Transactions {
+    database: Arc<Database>,
+    rows: u64,
+    at: u64,
+    opened: u64,
+    begun: bool,
+    given: usize,
+}
+
+impl Transactions {
+    fn new(database: &Arc<Database>, rows: u64) -> Self {
+        let database = Arc::clone(database);
+        Self { database, rows, at: 0, opened: 0, begun: false, given: 0 }
+    }
+
+    /// The records of the transaction that is next, with their keys.
+    fn records(&self) -> Vec<(usize, String, String)> {
+        let at = self.at;
+        if at >= self.rows {
+            return (0..at % 6)
+                .map(|n| (CHANGE, format!("key {}", (at + n) % 7), format!("{at:06}.{n}")))
+                .collect();
+        }
+        // Each time that it is read, the chunk has another row in front.
+        let fresh = format!("row {at}.new.{}", self.opened);
+        let rows = (0..4).map(|n| format!("row {at}.{n}"));
+        std::iter::once(fresh).chain(rows).map(|row| (ROW, row.clone(), row)).collect()
+    }
+}
+
+impl Feed for Transactions {
+    fn open(&mut self, at: Option<&[u8]>) -> Result<(), SourceError> {
+        self.opened = self.database.opened.fetch_add(1, Ordering::SeqCst);
+        self.begun = at.is_some();
+        if let Some(at) = at {
+            let text = std::str::from_utf8(at).expect("it is ours");
+            self.at = text.parse().expect("it is a number");
+        }
+        let kept_from = self.database.kept_from.load(Ordering::SeqCst);
+        assert!(self.at >= kept_from, "{} is gone, the first is {kept_from}", self.at);
+        Ok(())
+    }
+
+    fn read(&mut self, wait: Duration, take: &mut Take<'_>) -> Result<(), SourceError> {
+        if !self.begun {
+            self.begun = true;
+            let _ = take(Step::Point(b"0"));
+            return Ok(());
+        }
+        let committed = self.database.committed.load(Ordering::SeqCst);
+        if self.at >= committed {
+            std::thread::park_timeout(wait);
+        }
+        while self.at < committed {
+            while let Some((kind, key, text)) = self.records().into_iter().nth(self.given) {
+                self.given += 1;
+                let step = Step::Record { kind, key: key.as_bytes(), bytes: text.as_bytes() };
+                if take(step) == ControlFlow::Break(()) {
+                    return Ok(());
+                }
+            }
+            self.at += 1;
+            self.given = 0;
+            if take(Step::Point(self.at.to_string().as_bytes())) == ControlFlow::Break(()) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, before: &[u8]) -> Result<(), SourceError> {
+        let before = std::str::from_utf8(before).expect("it is ours").parse();
+        self.database.kept_from.store(before.expect("it is a number"), Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn lag(&self) -> Vec<Lag> {
+        Vec::new()
+    }
+}
+
+fn source(database: &Arc<Database>, rows: u64) -> Replicate<Transactions> {
+    let kind = |dataset: &str, may_change| RecordKind {
+        origin: Origin { source: SourceId([3; 16]), dataset: dataset.into(), ..Origin::default() },
+        topic: TOPIC.into(),
+        may_change,
+    };
+    let kinds = vec![kind("mysql.change", false), kind("mysql.row", true)];
+    Replicate::new(Transactions::new(database, rows), kinds)
+}
+
+fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// How many records the transactions up to `committed` have, with one row of each chunk that is new
+/// at every reading left out.
+fn expected(rows: u64, committed: u64) -> Vec<String> {
+    let mut transactions = Transactions::new(&Arc::default(), rows);
+    let mut all = Vec::new();
+    for at in 0..committed {
+        transactions.at = at;
+        let texts = transactions.records().into_iter().map(|(.., text)| text);
+        all.extend(texts.filter(|text| !text.contains("new")));
+    }
+    all.sort_unstable();
+    all
+}
+
+/// Both are sorted; says what is too many or missing rather than all.
+fn assert_same(found: &[String], expected: &[String]) {
+    let at = found.iter().zip(expected).take_while(|(found, expected)| found == expected).count();
+    let some = |texts: &[String]| texts.iter().skip(at).take(3).cloned().collect::<Vec<_>>();
+    assert_eq!((found.len(), some(found)), (expected.len(), some(expected)), "from {at} on");
+}
+
+fn old_texts(log: &Watched) -> Vec<String> {
+    log.texts().into_iter().filter(|text| !text.contains("new")).collect()
+}
+
+#[test]
+fn each_change_and_each_row_is_in_the_log_once_however_often_the_log_fails() {
+    const ROWS: u64 = 40;
+    let log = Watched::new();
+    let database = Arc::new(Database::default());
+    let mut committed = 0;
+    for round in 1..=20 {
+        let running = Loop::start(&log, source(&database, ROWS));
+        let before = old_texts(&log).len();
+        committed += 3 * round;
+        database.committed.store(committed, Ordering::SeqCst);
+        wait_until("nothing more came", || old_texts(&log).len() > before);
+        log.fill();
+        database.committed.store(committed + 5, Ordering::SeqCst);
+        committed += 5;
+        running.join().expect_err("the log failed");
+        log.make_room();
+    }
+    let running = Loop::start(&log, source(&database, ROWS));
+    let all = expected(ROWS, committed);
+    wait_until("some are missing", || old_texts(&log).len() >= all.len());
+    running.stop.ask();
+    running.join().expect("it stops in order");
+    assert_same(&old_texts(&log), &all);
+    let mut last: HashMap<String, String> = HashMap::new();
+    for (partition, key, text) in log.records().into_iter().filter(|(.., t)| !t.contains("row")) {
+        assert_eq!(partition, partition::of_key(key.as_bytes(), 2), "as Kafka's clients do");
+        let before = last.insert(key.clone(), text.clone()).unwrap_or_default();
+        assert!(before < text, "{key}: {text} came after {before}");
+    }
+    assert_eq!(last.len(), 7);
+}
+
+#[test]
+fn the_database_may_forget_only_what_no_start_asks_for_again() {
+    let log = Watched::new();
+    let database = Arc::new(Database::default());
+    database.committed.store(100, Ordering::SeqCst);
+    let running = Loop::start(&log, source(&database, 0));
+    let kept_from = || database.kept_from.load(Ordering::SeqCst);
+    wait_until("nothing may be forgotten", || kept_from() == 100);
+    // Transaction 102 has no records, 103 has one: every lane moves on with them all the same.
+    database.committed.store(103, Ordering::SeqCst);
+    wait_until("a transaction without records holds up", || kept_from() == 103);
+    log.fill();
+    database.committed.store(110, Ordering::SeqCst);
+    running.join().expect_err("the log failed");
+    assert_eq!(kept_from(), 103, "what the log has not is kept");
+    log.make_room();
+    let running = Loop::start(&log, source(&database, 0));
+    wait_until("it does not go on", || kept_from() == 110);
+    running.stop.ask();
+    running.join().expect("it stops in order");
+    assert_same(&old_texts(&log), &expected(0, 110));
+}
+
+#[test]
+fn lanes_have_each_key_where_kafka_puts_it_for_the_usual_numbers_of_partitions() {
+    for partitions in [1, 2, 3, 4, 6, 8, 12, 24] {
+        for key in 0..500 {
+            let key = format!("shop.orders:{key}");
+            let lane = partition::of_key(key.as_bytes(), LANES);
+            assert_eq!(lane % partitions, partition::of_key(key.as_bytes(), partitions));
+        }
+    }
+}
