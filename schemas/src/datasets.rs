@@ -38,6 +38,10 @@ pub fn find(name: &str) -> Option<&'static Dataset> {
 pub mod laravel_log;
 #[path = "../nginx/access/mod.rs"]
 pub mod nginx_access;
+#[path = "../postgresql/change/mod.rs"]
+pub mod postgresql_change;
+#[path = "../postgresql/row/mod.rs"]
+pub mod postgresql_row;
 #[path = "../system/auth/mod.rs"]
 pub mod system_auth;
 #[path = "../system/kern/mod.rs"]
@@ -49,6 +53,8 @@ pub mod system_syslog;
 pub static ALL: &[&Dataset] = &[
     &laravel_log::DATASET,
     &nginx_access::DATASET,
+    &postgresql_change::DATASET,
+    &postgresql_row::DATASET,
     &system_auth::DATASET,
     &system_kern::DATASET,
     &system_syslog::DATASET,

@@ -4,6 +4,7 @@
 //! that a sample file is a complete test. A field has a constant only if ECS or a `dataset.yaml`
 //! declares it; no other field can be written.
 
+pub mod change;
 pub mod datasets;
 mod declaration;
 mod event;

@@ -40,6 +40,8 @@ pub(crate) struct Scan<'a> {
     /// Entries of the outermost object, or elements of the outermost list, whose keys are empty.
     pub entries: Vec<Entry<'a>>,
     collects: bool,
+    /// Keys are compared with each other down to this depth.
+    compares: usize,
     /// It cannot be written as it is: control characters.
     pub repair: bool,
 }
@@ -49,14 +51,22 @@ impl<'a> Scan<'a> {
     pub fn new(text: &'a [u8]) -> Self {
         let (keys, entries) =
             (Vec::with_capacity(ENTRIES_USUAL), Vec::with_capacity(ENTRIES_USUAL));
-        Self { text, at: 0, depth: 0, keys, entries, collects: true, repair: false }
+        let compares = DEPTH_MAX;
+        Self { text, at: 0, depth: 0, keys, entries, collects: true, compares, repair: false }
+    }
+
+    /// The same for a text that was made by a program which wrote no key twice in the objects inside
+    /// the outermost one.
+    pub fn of_unique_keys(text: &'a [u8]) -> Self {
+        Self { compares: 1, ..Self::new(text) }
     }
 
     /// The same without [`Scan::entries`], for who only wants to know where it ends: keys are not
     /// compared with each other.
     pub fn without_entries(text: &'a [u8]) -> Self {
         let (keys, entries) = (Vec::new(), Vec::new());
-        Self { text, at: 0, depth: 0, keys, entries, collects: false, repair: false }
+        let (collects, compares) = (false, 0);
+        Self { text, at: 0, depth: 0, keys, entries, collects, compares, repair: false }
     }
 
     /// Reads a whole object or list; gives its length.
@@ -134,7 +144,7 @@ impl<'a> Scan<'a> {
         }
         let from = self.at;
         let key = self.string()?;
-        if self.collects {
+        if self.depth <= self.compares {
             // Keys that are spelt with escapes could be equal without looking so.
             let keys = &self.keys[base..];
             let mark = mark_of(key);

@@ -3,12 +3,14 @@
 //! Mappings are closed (`dynamic: false`): a field that no one declared is kept in `_source` and
 //! indexed nowhere, so that no document can make a mapping grow.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
-use crate::{Field, datasets};
+use crate::{Dataset, Field, datasets, shared_fields};
 
 /// Grows when a template changes, so that an older binary does not put an older one back.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Above Elasticsearch's own templates for `logs-*-*` (100) and those of Fleet (200).
 const PRIORITY: u32 = 500;
@@ -18,7 +20,7 @@ const IGNORE_ABOVE: u32 = 8191;
 
 /// Objects of ECS that the datasets of this repository write to; own fields come on top. All of
 /// ECS would be 2,700 fields in the mapping of every backing index.
-const OBJECTS: [&str; 25] = [
+const OBJECTS: [&str; 26] = [
     "@timestamp",
     "client",
     "data_stream",
@@ -44,12 +46,12 @@ const OBJECTS: [&str; 25] = [
     "transaction",
     "url",
     "user",
+    "user_agent",
 ];
 
 /// One index template per dataset: name and body.
 pub fn index_templates() -> Vec<(String, Value)> {
-    let mappings = mappings();
-    let template = |dataset: &&crate::Dataset| {
+    let template = |dataset: &&'static Dataset| {
         let body = json!({
             "index_patterns": [format!("logs-{}-*", dataset.name)],
             "priority": PRIORITY,
@@ -61,7 +63,7 @@ pub fn index_templates() -> Vec<(String, Value)> {
                     "mapping": {"ignore_malformed": true, "total_fields": {"limit": 3000}},
                     "codec": "best_compression",
                 }},
-                "mappings": mappings,
+                "mappings": mappings(dataset),
             },
         });
         (format!("logs-{}", dataset.name), body)
@@ -69,16 +71,19 @@ pub fn index_templates() -> Vec<(String, Value)> {
     datasets::ALL.iter().map(template).collect()
 }
 
-fn mappings() -> Value {
-    let own: Vec<String> = datasets::ALL.iter().map(|dataset| dataset.module.to_owned()).collect();
+/// What ECS has for logs, and what this dataset declares. A field that ECS does not know and another
+/// dataset declares is left out, whatever object it is in.
+fn mappings(dataset: &Dataset) -> Value {
+    let names = |dataset: &Dataset| dataset.declared().fields.iter().map(|field| field.name);
+    let own: HashSet<&str> =
+        names(dataset).chain(shared_fields().iter().map(|field| field.name)).collect();
+    let others: HashSet<&str> = datasets::ALL.iter().flat_map(|dataset| names(dataset)).collect();
     let mut properties = Map::new();
     for field in Field::all() {
-        let top = field.path().split('.').next().unwrap_or_default();
-        let wanted = OBJECTS.contains(&top)
-            || top == "user_agent"
-            || top == "tahoe"
-            || own.iter().any(|module| module == top);
-        if wanted && !is_too_deep(field.path()) {
+        let path = field.path();
+        let top = path.split('.').next().unwrap_or_default();
+        let of_ecs = OBJECTS.contains(&top) && !is_too_deep(path) && !others.contains(path);
+        if of_ecs || own.contains(path) {
             insert(&mut properties, field);
         }
     }
