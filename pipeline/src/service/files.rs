@@ -51,6 +51,7 @@ pub fn plan_files(name: &str, sets: Vec<PathSet>, place: &Place) -> Result<Plann
         waits_for_others: false,
         topics,
         open: Box::new(move || Ok(Box::new(open(&sets, &place)?))),
+        inspect: None,
     })
 }
 

@@ -149,6 +149,7 @@ fn journal(args: JournalArgs, place: &Place) -> Planned {
         waits_for_others: false,
         topics: vec![template(&place).topic],
         open: Box::new(move || Ok(Box::new(Journal::new(&args, template(&place))))),
+        inspect: None,
     }
 }
 
@@ -162,5 +163,6 @@ fn listener(args: ListenArgs, place: &Place) -> Planned {
         waits_for_others: true,
         topics: vec![template(&place).topic],
         open: Box::new(move || Ok(Box::new(Listen::bind(&args, template(&place))?))),
+        inspect: None,
     }
 }
