@@ -36,6 +36,8 @@ pub fn find(name: &str) -> Option<&'static Dataset> {
 
 #[path = "../laravel/log/mod.rs"]
 pub mod laravel_log;
+#[path = "../mongodb/log/mod.rs"]
+pub mod mongodb_log;
 #[path = "../nginx/access/mod.rs"]
 pub mod nginx_access;
 #[path = "../postgresql/change/mod.rs"]
@@ -52,6 +54,7 @@ pub mod system_syslog;
 /// Every dataset.
 pub static ALL: &[&Dataset] = &[
     &laravel_log::DATASET,
+    &mongodb_log::DATASET,
     &nginx_access::DATASET,
     &postgresql_change::DATASET,
     &postgresql_row::DATASET,

@@ -14,9 +14,10 @@ mod parser;
 mod structured;
 mod wrapped;
 
+pub(crate) use envelope::Envelope;
 pub(crate) use family::Family;
 pub(crate) use framer::SyslogFramer;
-pub(crate) use parser::SyslogLine;
+pub(crate) use parser::{SyslogLine, common};
 
 use crate::{Dataset, Parse};
 

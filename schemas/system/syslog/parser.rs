@@ -67,7 +67,7 @@ impl Parser for SyslogLine {
 }
 
 /// Sets what does not depend on the message. Gives the program's name.
-fn common<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) -> &'a str {
+pub(crate) fn common<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) -> &'a str {
     if let Some(priority) = envelope.priority {
         event.set(fields::log::syslog::PRIORITY, priority);
         codes(Some(priority >> 3), Some(priority & 7), event);
