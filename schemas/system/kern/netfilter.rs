@@ -1,59 +1,285 @@
-//! Netfilter's LOG target writes `KEY=value` words in a fixed order, after a prefix of the rule's.
+//! Netfilter's LOG target writes `KEY=value` words and bare flags in a fixed order, after a prefix
+//! that the rule gives (`net/netfilter/nf_log_syslog.c` of the kernel's sources is the
+//! specification).
 
 use std::net::IpAddr;
 
-use crate::{Event, fields};
+use super::community_id::Flow;
+use super::prefix;
+use crate::{Event, Field, Value, fields};
+
+/// Protocols by the numbers that IANA gave them, as `PROTO=` has them where the kernel knows no
+/// name, and by name.
+const PROTOCOLS: [(u8, &str); 15] = [
+    (1, "icmp"),
+    (2, "igmp"),
+    (4, "ipip"),
+    (6, "tcp"),
+    (17, "udp"),
+    (33, "dccp"),
+    (41, "ipv6"),
+    (47, "gre"),
+    (50, "esp"),
+    (51, "ah"),
+    (58, "icmpv6"),
+    (89, "ospf"),
+    (112, "vrrp"),
+    (132, "sctp"),
+    (136, "udplite"),
+];
+
+/// Keys whose values are devices; one that is not there is written as nothing.
+const DEVICES: [(&str, Field, Option<Field>); 4] = [
+    ("IN", fields::iptables::INPUT_DEVICE, Some(fields::observer::ingress::interface::NAME)),
+    ("OUT", fields::iptables::OUTPUT_DEVICE, Some(fields::observer::egress::interface::NAME)),
+    ("PHYSIN", fields::iptables::PHYSICAL_INPUT_DEVICE, None),
+    ("PHYSOUT", fields::iptables::PHYSICAL_OUTPUT_DEVICE, None),
+];
+
+/// Keys whose values are numbers, some of them with `0x`. `ID` and `LEN` mean the packet's before
+/// its protocol, and the protocol's after it.
+const NUMBERS: [(&str, Field); 18] = [
+    ("ACK", fields::iptables::tcp::ACK),
+    ("CODE", fields::iptables::icmp::CODE),
+    ("FLOWLBL", fields::iptables::FLOW_LABEL),
+    ("HOPLIMIT", fields::iptables::TTL),
+    ("MARK", fields::iptables::MARK),
+    ("MTU", fields::iptables::icmp::MTU),
+    ("PARAMETER", fields::iptables::icmp::PARAMETER),
+    ("PREC", fields::iptables::PRECEDENCE_BITS),
+    ("RES", fields::iptables::tcp::RESERVED_BITS),
+    ("SEQ", fields::iptables::tcp::SEQ),
+    ("TC", fields::iptables::TOS),
+    ("TOS", fields::iptables::TOS),
+    ("TTL", fields::iptables::TTL),
+    ("TYPE", fields::iptables::icmp::TYPE),
+    ("URGP", fields::iptables::tcp::URGENT_POINTER),
+    ("WINDOW", fields::iptables::tcp::WINDOW),
+    ("ID", fields::iptables::ID),
+    ("LEN", fields::iptables::LENGTH),
+];
+
+/// Where a logged packet begins in a message, behind its rule's prefix.
+pub(crate) fn packet(text: &str) -> Option<usize> {
+    let start = match (text.find("IN="), text.find("OUT=")) {
+        (Some(ingress), Some(egress)) => ingress.min(egress),
+        (ingress, egress) => ingress.or(egress)?,
+    };
+    let rest = &text[start..];
+    (rest.contains(" SRC=") || rest.contains(" PROTO=") && rest.contains(" LEN=")).then_some(start)
+}
 
 /// Sets what a logged packet says; other messages are left as they are.
 pub(crate) fn message<'a>(text: &'a str, event: &mut Event<'a>) {
-    let Some(start) = text.find("IN=") else { return };
-    if !text.contains(" OUT=") || !text.contains(" SRC=") {
-        return;
+    let Some(start) = packet(text) else { return };
+    event.set(fields::event::CATEGORY, "network");
+    event.set(fields::event::TYPE, "connection");
+    let mut words = Words { flow: Flow::default(), flags: event.list(), fragment: event.list() };
+    words.set(&text[start..], event);
+    let Words { flow, flags, fragment } = words;
+    if !flags.is_empty() {
+        event.set(fields::iptables::tcp::FLAGS, flags.into_bump_slice());
     }
-    for word in text[start..].split_ascii_whitespace() {
-        let Some((key, value)) = word.split_once('=').filter(|(_, value)| !value.is_empty()) else {
-            continue;
-        };
-        match key {
-            "IN" => event.set(fields::observer::ingress::interface::NAME, value),
-            "OUT" => event.set(fields::observer::egress::interface::NAME, value),
-            "SRC" if value.parse::<IpAddr>().is_ok() => {
-                event.set(fields::source::ADDRESS, value);
-                event.set(fields::source::IP, value);
-            }
-            "DST" if value.parse::<IpAddr>().is_ok() => {
-                event.set(fields::destination::ADDRESS, value);
-                event.set(fields::destination::IP, value);
-            }
-            "SPT" => port(fields::source::PORT, value, event),
-            "DPT" => port(fields::destination::PORT, value, event),
-            "PROTO" => {
-                let transport = event.lower_case(value);
-                event.set(fields::network::TRANSPORT, transport);
-            }
-            _ => {}
-        }
+    if !fragment.is_empty() {
+        event.set(fields::iptables::FRAGMENT_FLAGS, fragment.into_bump_slice());
+    }
+    if let Some(id) = flow.community_id() {
+        event.set(fields::network::COMMUNITY_ID, event.alloc_str(&id));
+    }
+    if let Some(host) = event.get_str(fields::host::HOSTNAME) {
+        event.set(fields::observer::NAME, host);
     }
     let mut ips = event.list::<&'a str>();
     for field in [fields::source::IP, fields::destination::IP] {
         ips.extend(event.get_str(field));
     }
-    event.set(fields::related::IP, ips.into_bump_slice());
-    event.set(fields::event::CATEGORY, "network");
-    match text[..start].split_once("[UFW ").and_then(|(_, rest)| rest.split_once(']')) {
-        Some(("BLOCK" | "LIMIT BLOCK", _)) => verdict("drop", &["connection", "denied"], event),
-        Some(("ALLOW" | "AUDIT", _)) => verdict("accept", &["connection", "allowed"], event),
-        _ => event.set(fields::event::TYPE, "connection"),
+    if !ips.is_empty() {
+        event.set(fields::related::IP, ips.into_bump_slice());
+    }
+    prefix::set(&text[..start], event);
+}
+
+struct Words<'a> {
+    flow: Flow,
+    flags: bumpalo::collections::Vec<'a, &'a str>,
+    fragment: bumpalo::collections::Vec<'a, &'a str>,
+}
+
+impl<'a> Words<'a> {
+    fn set(&mut self, text: &'a str, event: &mut Event<'a>) {
+        let mut cut_short = false;
+        for word in text.split_ascii_whitespace() {
+            // Either the packet that an ICMP error is about, or the bytes of a packet cut short.
+            if let Some(bytes) = word.strip_prefix('[') {
+                if cut_short {
+                    number(fields::iptables::INCOMPLETE_BYTES, bytes, event);
+                }
+                return;
+            }
+            match word.split_once('=') {
+                Some((key, value)) => self.pair(key, value, event),
+                None => self.flag(word, event),
+            }
+            cut_short = word == "INCOMPLETE";
+        }
+    }
+
+    fn pair(&mut self, key: &'a str, value: &'a str, event: &mut Event<'a>) {
+        if let Some((_, field, also)) = DEVICES.iter().find(|(known, ..)| *known == key) {
+            if event.set_clean(*field, value)
+                && let Some(also) = also
+            {
+                event.set(*also, value);
+            }
+            return;
+        }
+        if value.is_empty() {
+            return;
+        }
+        match key {
+            "SRC" => {
+                self.flow.source = value.parse().ok();
+                address(
+                    self.flow.source,
+                    fields::source::ADDRESS,
+                    fields::source::IP,
+                    value,
+                    event,
+                );
+            }
+            "DST" => {
+                let (whole, ip) = (fields::destination::ADDRESS, fields::destination::IP);
+                self.flow.destination = value.parse().ok();
+                address(self.flow.destination, whole, ip, value, event);
+            }
+            "SPT" => self.flow.source_port = port(fields::source::PORT, value, event),
+            "DPT" => self.flow.destination_port = port(fields::destination::PORT, value, event),
+            "PROTO" => self.protocol(value, event),
+            "MAC" => macs(value, event),
+            "MACSRC" => mac(fields::source::MAC, value, event),
+            "MACDST" => mac(fields::destination::MAC, value, event),
+            "MACPROTO" => ether_type(value, event),
+            "GATEWAY" if value.parse::<IpAddr>().is_ok() => {
+                event.set(fields::iptables::icmp::REDIRECT, value);
+            }
+            "UID" => event.set(fields::user::ID, value),
+            "GID" => event.set(fields::group::ID, value),
+            _ => self.number(key, value, event),
+        }
+    }
+
+    fn number(&mut self, key: &str, value: &str, event: &mut Event<'_>) {
+        let Some((_, field)) = NUMBERS.iter().find(|(known, _)| *known == key) else { return };
+        let icmp = matches!(self.flow.protocol, Some(1 | 58));
+        let field = match key {
+            "ID" if icmp => fields::iptables::icmp::ID,
+            "SEQ" if icmp => fields::iptables::icmp::SEQ,
+            "LEN" if self.flow.protocol.is_some() => fields::iptables::udp::LENGTH,
+            _ => *field,
+        };
+        number(field, value, event);
+        match key {
+            "TYPE" => self.flow.icmp_type = value.parse().ok(),
+            "CODE" => self.flow.icmp_code = value.parse().ok(),
+            _ => {}
+        }
+    }
+
+    fn protocol(&mut self, value: &'a str, event: &mut Event<'a>) {
+        let name = event.lower_case(value);
+        let known =
+            PROTOCOLS.iter().find(|(number, known)| *known == name || value.parse() == Ok(*number));
+        self.flow.protocol = known.map(|(number, _)| *number).or(value.parse().ok());
+        if let Some(number) = self.flow.protocol {
+            event.set(fields::network::IANA_NUMBER, event.format(format_args!("{number}")));
+        }
+        match known {
+            Some((_, name)) => event.set(fields::network::TRANSPORT, *name),
+            None if value.parse::<u8>().is_err() => event.set(fields::network::TRANSPORT, name),
+            None => {}
+        }
+    }
+
+    fn flag(&mut self, word: &'a str, event: &mut Event<'a>) {
+        match word {
+            "CE" | "DF" | "MF" => self.fragment.push(word),
+            "CWR" | "ECE" | "URG" | "ACK" | "PSH" | "RST" | "SYN" | "FIN" => self.flags.push(word),
+            _ => {
+                if let Some(offset) = word.strip_prefix("FRAG:") {
+                    number(fields::iptables::FRAGMENT_OFFSET, offset, event);
+                }
+            }
+        }
     }
 }
 
-fn port(field: crate::Field, value: &str, event: &mut Event<'_>) {
-    if let Ok(port) = value.parse::<u16>() {
-        event.set(field, port);
+fn address<'a>(
+    ip: Option<IpAddr>,
+    whole: Field,
+    field: Field,
+    text: &'a str,
+    event: &mut Event<'a>,
+) {
+    let Some(ip) = ip else { return };
+    event.set(whole, text);
+    event.set(field, text);
+    event.set(fields::network::TYPE, if ip.is_ipv4() { "ipv4" } else { "ipv6" });
+}
+
+fn port(field: Field, text: &str, event: &mut Event<'_>) -> Option<u16> {
+    let port = text.parse().ok()?;
+    event.set(field, port);
+    Some(port)
+}
+
+/// A number, hexadecimal after `0x`.
+fn number(field: Field, text: &str, event: &mut Event<'_>) {
+    let read = match text.strip_prefix("0x") {
+        Some(digits) => i64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    if let Ok(number) = read {
+        event.set(field, number);
     }
 }
 
-fn verdict(action: &'static str, kind: &'static [&'static str; 2], event: &mut Event<'_>) {
-    event.set(fields::event::ACTION, action);
-    event.set(fields::event::TYPE, kind);
+/// An Ethernet header: destination, source and type, byte by byte.
+fn macs<'a>(text: &'a str, event: &mut Event<'a>) {
+    if text.len() != "00:00:00:00:00:00:00:00:00:00:00:00:08:00".len() || !text.is_ascii() {
+        return;
+    }
+    mac(fields::destination::MAC, &text[..17], event);
+    mac(fields::source::MAC, &text[18..35], event);
+    ether_type(&text[36..], event);
+}
+
+/// As ECS writes it: `00-16-3E-00-00-01`.
+fn mac<'a>(field: Field, text: &'a str, event: &mut Event<'a>) {
+    let is_one = |text: &str| {
+        let digit = |byte: &u8| byte.is_ascii_hexdigit();
+        text.split(':').count() == 6
+            && text.split(':').all(|part| part.len() == 2 && part.as_bytes().iter().all(digit))
+    };
+    if !is_one(text) {
+        return;
+    }
+    let bytes = event.arena().alloc_slice_copy(text.as_bytes());
+    bytes.make_ascii_uppercase();
+    for byte in bytes.iter_mut().filter(|byte| **byte == b':') {
+        *byte = b'-';
+    }
+    event.set(field, Value::Bytes(bytes));
+}
+
+/// `08:00` or `0800`
+fn ether_type(text: &str, event: &mut Event<'_>) {
+    let digits = match text.split_once(':') {
+        Some((high, low)) => [high, low].map(|byte| u16::from_str_radix(byte, 16)),
+        None => [Ok(0), u16::from_str_radix(text, 16)],
+    };
+    if let [Ok(high), Ok(low)] = digits
+        && high <= 0xff
+    {
+        event.set(fields::iptables::ETHER_TYPE, high << 8 | low);
+    }
 }

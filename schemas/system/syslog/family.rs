@@ -1,6 +1,7 @@
 //! Which of the three datasets a record belongs to.
 
 use super::envelope::Envelope;
+use crate::datasets::system_kern;
 
 /// Which dataset a source was configured with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +20,13 @@ const AUTHPRIV: u8 = 10;
 
 /// Where a record of `system.syslog` belongs: by its program, else by its facility.
 pub(super) fn family_of(envelope: &Envelope<'_>, name: &str) -> Family {
-    if name == "kernel" {
+    // A firewall that sends its packets itself need not name a program.
+    let of_kernel = match name {
+        "kernel" => true,
+        "" | "ulogd" => system_kern::packet(envelope.message).is_some(),
+        _ => false,
+    };
+    if of_kernel {
         return Family::Kern;
     }
     if is_auth(name, envelope.message) {

@@ -18,6 +18,9 @@ pub(crate) struct SyslogLine {
 
 impl Parser for SyslogLine {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
+        if self.family != Family::Auth && firewall_line(record, self.family, event) {
+            return Ok(());
+        }
         let entry = journal::entry(record, event)?;
         let envelope = match (&entry, entry.is_none().then(|| wrapped(record, event)).flatten()) {
             (Some(entry), _) => entry.envelope,
@@ -64,6 +67,20 @@ impl Parser for SyslogLine {
     fn stamp(&self, context: &[u8], read_at_ms: i64) -> Option<Stamp> {
         envelope::stamp(context, read_at_ms).map(|(stamp, _)| stamp)
     }
+}
+
+/// A line of Proxmox's firewall, which has a head of its own. Says whether it was one.
+fn firewall_line<'a>(record: &Record<'a>, family: Family, event: &mut Event<'a>) -> bool {
+    if !record.bytes.first().is_some_and(u8::is_ascii_digit) {
+        return false;
+    }
+    let text = event.text(record.bytes);
+    let Some(message) = system_kern::proxmox_line(text, event) else { return false };
+    if family == Family::Any {
+        event.route(&system_kern::DATASET);
+    }
+    system_kern::message(message, event);
+    true
 }
 
 /// Sets what does not depend on the message. Gives the program's name.

@@ -1,0 +1,86 @@
+//! What a rule has written before its packet: UFW and Ubiquiti's devices in a form of their own,
+//! people a word of what the rule does.
+
+use crate::{Event, fields};
+
+/// The most bytes of a prefix that are looked at: the kernel's are at most 128.
+const PREFIX_BYTES_MAX: usize = 256;
+
+/// Sets what the text before a packet says of the rule.
+pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
+    let text = text.trim_end();
+    let mut from = text.len().saturating_sub(PREFIX_BYTES_MAX);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    let text = &text[from..];
+    let bracket = text.strip_suffix(']').and_then(|text| text.rsplit_once('['));
+    match bracket {
+        Some((_, inside)) if inside.starts_with("UFW ") => match &inside[4..] {
+            "BLOCK" | "LIMIT BLOCK" => verdict("drop", event),
+            "ALLOW" => verdict("accept", event),
+            _ => {}
+        },
+        Some((_, inside)) if ubiquiti(inside, event) => {}
+        _ => {
+            let words = text.rsplit(|c: char| !c.is_ascii_alphabetic());
+            if let Some(action) = words.into_iter().find_map(action) {
+                verdict(action, event);
+            }
+        }
+    }
+}
+
+/// `WAN_IN-3001-A`, `wan-lan-default-D`: rule set, rule and what it does. A rule set of two words
+/// names the zones that it stands between.
+fn ubiquiti<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    let mut parts = text.rsplitn(3, '-');
+    let (Some(letter), Some(rule), Some(rules)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let action = match letter {
+        "A" => "accept",
+        "D" => "drop",
+        "R" => "reject",
+        _ => return false,
+    };
+    verdict(action, event);
+    event.set(fields::iptables::ubiquiti::RULE_SET, rules);
+    event.set(fields::iptables::ubiquiti::RULE_NUMBER, rule);
+    event.set(fields::rule::NAME, rules);
+    event.set(fields::rule::ID, rule);
+    if let Some((from, to)) = rules.split_once('-').filter(|(_, to)| !to.contains('-')) {
+        event.set(fields::iptables::ubiquiti::INPUT_ZONE, from);
+        event.set(fields::iptables::ubiquiti::OUTPUT_ZONE, to);
+        event.set(fields::observer::ingress::ZONE, from);
+        event.set(fields::observer::egress::ZONE, to);
+    }
+    true
+}
+
+fn action(word: &str) -> Option<&'static str> {
+    const WORDS: [(&str, &str); 12] = [
+        ("accept", "accept"),
+        ("accepted", "accept"),
+        ("allow", "accept"),
+        ("allowed", "accept"),
+        ("block", "drop"),
+        ("blocked", "drop"),
+        ("deny", "drop"),
+        ("denied", "drop"),
+        ("drop", "drop"),
+        ("dropped", "drop"),
+        ("reject", "reject"),
+        ("rejected", "reject"),
+    ];
+    WORDS.iter().find(|(known, _)| word.eq_ignore_ascii_case(known)).map(|(_, action)| *action)
+}
+
+fn verdict(action: &'static str, event: &mut Event<'_>) {
+    event.set(fields::event::ACTION, action);
+    if action == "accept" {
+        event.set(fields::event::TYPE, &["connection", "allowed"]);
+    } else {
+        event.set(fields::event::TYPE, &["connection", "denied"]);
+    }
+}
