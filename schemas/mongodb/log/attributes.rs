@@ -20,7 +20,7 @@ pub(super) struct Message<'a> {
 
 impl Message<'_> {
     fn is_operation(self) -> bool {
-        self.id == Some(51803) || self.text == "Slow query"
+        self.id == Some(51803) || matches!(self.text, "Slow query" | "Slow in-progress query")
     }
 
     fn is_login(self) -> bool {
@@ -36,48 +36,44 @@ fn is_failure(event: &Event<'_>) -> bool {
 pub(super) const NS_PER_MS: i64 = 1_000_000;
 const NS_PER_US: i64 = 1000;
 
-/// Numbers and words by their keys, which the text log has too.
-const PLAIN: [(&str, Field); 30] = [
-    ("keysExamined", fields::mongodb::log::operation::KEYS_EXAMINED),
-    ("docsExamined", fields::mongodb::log::operation::DOCS_EXAMINED),
-    ("nscanned", fields::mongodb::log::operation::KEYS_EXAMINED),
-    ("nscannedObjects", fields::mongodb::log::operation::DOCS_EXAMINED),
-    ("nreturned", fields::mongodb::log::operation::DOCS_RETURNED),
-    ("nMatched", fields::mongodb::log::operation::DOCS_MATCHED),
-    ("nModified", fields::mongodb::log::operation::DOCS_MODIFIED),
-    ("ninserted", fields::mongodb::log::operation::DOCS_INSERTED),
-    ("ndeleted", fields::mongodb::log::operation::DOCS_DELETED),
-    ("nmatched", fields::mongodb::log::operation::DOCS_MATCHED),
-    ("nupdated", fields::mongodb::log::operation::DOCS_MODIFIED),
-    ("keysInserted", fields::mongodb::log::operation::KEYS_INSERTED),
-    ("keysDeleted", fields::mongodb::log::operation::KEYS_DELETED),
-    ("writeConflicts", fields::mongodb::log::operation::WRITE_CONFLICTS),
-    ("numYields", fields::mongodb::log::operation::YIELDS),
-    ("numYield", fields::mongodb::log::operation::YIELDS),
-    ("reslen", fields::mongodb::log::operation::RESPONSE_BYTES),
-    ("responseLength", fields::mongodb::log::operation::RESPONSE_BYTES),
-    ("cpuNanos", fields::mongodb::log::operation::CPU_TIME_NS),
-    ("cursorid", fields::mongodb::log::operation::CURSOR_ID),
-    ("queryHash", fields::mongodb::log::operation::QUERY_HASH),
-    ("planCacheShapeHash", fields::mongodb::log::operation::QUERY_HASH),
-    ("planCacheKey", fields::mongodb::log::operation::PLAN_CACHE_KEY),
-    ("queryFramework", fields::mongodb::log::operation::QUERY_FRAMEWORK),
-    ("protocol", fields::mongodb::log::operation::PROTOCOL),
-    ("planSummary", fields::mongodb::log::operation::PLAN_SUMMARY),
-    ("hasSortStage", fields::mongodb::log::operation::SORT_STAGE),
-    ("scanAndOrder", fields::mongodb::log::operation::SORT_STAGE),
-    ("usedDisk", fields::mongodb::log::operation::USED_DISK),
-    ("appName", fields::mongodb::log::APP_NAME),
-];
+/// The field of a number or word, by the key that both formats have for it; versions differ in some.
+fn plain_field(key: &str) -> Option<Field> {
+    use fields::mongodb::log::operation;
+    Some(match key {
+        "keysExamined" | "nscanned" => operation::KEYS_EXAMINED,
+        "docsExamined" | "nscannedObjects" => operation::DOCS_EXAMINED,
+        "nreturned" => operation::DOCS_RETURNED,
+        "nMatched" | "nmatched" => operation::DOCS_MATCHED,
+        "nModified" | "nupdated" => operation::DOCS_MODIFIED,
+        "ninserted" => operation::DOCS_INSERTED,
+        "ndeleted" => operation::DOCS_DELETED,
+        "keysInserted" => operation::KEYS_INSERTED,
+        "keysDeleted" => operation::KEYS_DELETED,
+        "writeConflicts" => operation::WRITE_CONFLICTS,
+        "numYields" | "numYield" => operation::YIELDS,
+        "reslen" | "responseLength" => operation::RESPONSE_BYTES,
+        "cpuNanos" => operation::CPU_TIME_NS,
+        "cursorid" => operation::CURSOR_ID,
+        "queryHash" | "planCacheShapeHash" => operation::QUERY_HASH,
+        "planCacheKey" => operation::PLAN_CACHE_KEY,
+        "queryFramework" => operation::QUERY_FRAMEWORK,
+        "protocol" => operation::PROTOCOL,
+        "planSummary" => operation::PLAN_SUMMARY,
+        "hasSortStage" | "scanAndOrder" => operation::SORT_STAGE,
+        "usedDisk" => operation::USED_DISK,
+        "appName" => fields::mongodb::log::APP_NAME,
+        _ => return None,
+    })
+}
 
 /// Sets a value by its key. Says whether there is a field for it.
 pub(super) fn set_plain<'a>(key: &str, text: &'a str, event: &mut Event<'a>) -> bool {
-    let Some((_, field)) = PLAIN.iter().find(|(known, _)| *known == key) else { return false };
+    let Some(field) = plain_field(key) else { return false };
     match field.kind() {
-        "long" => set_number(*field, text, event),
-        "boolean" => event.set(*field, matches!(text, "1" | "true")),
+        "long" => set_number(field, text, event),
+        "boolean" => event.set(field, matches!(text, "1" | "true")),
         _ => {
-            event.set_clean(*field, text);
+            event.set_clean(field, text);
         }
     }
     true
@@ -161,6 +157,12 @@ fn promote<'a>(entry: &Entry<'a>, message: Message<'a>, event: &mut Event<'a>) {
         "db" if message.is_login() => {
             event.set_clean(fields::mongodb::log::auth::DATABASE, text);
         }
+        // The code of the error, which is 0 for none; in 4.4 its text.
+        "result" if message.is_login() => match text.parse::<i64>() {
+            Ok(0) => {}
+            Ok(_) => event.set_if_absent(fields::error::CODE, text),
+            Err(_) => set_error(text, event),
+        },
         "mechanism" => {
             event.set_clean(fields::mongodb::log::auth::MECHANISM, text);
         }

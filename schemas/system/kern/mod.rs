@@ -1,5 +1,7 @@
 //! The kernel's messages in syslog, with the packets that netfilter logs (iptables, nftables, UFW,
 //! Ubiquiti's devices), and the log of Proxmox's firewall, which holds the same packets.
+//!
+//! The samples are composed by the formats, every value in them invented.
 
 mod community_id;
 mod netfilter;

@@ -1,4 +1,4 @@
-//! What a rule has written before its packet: UFW and Ubiquiti's devices in a form of their own,
+//! What a rule has written before its packet: Ubiquiti's devices in a form of their own, UFW and
 //! people a word of what the rule does.
 
 use crate::{Event, fields};
@@ -15,19 +15,13 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
     }
     let text = &text[from..];
     let bracket = text.strip_suffix(']').and_then(|text| text.rsplit_once('['));
-    match bracket {
-        Some((_, inside)) if inside.starts_with("UFW ") => match &inside[4..] {
-            "BLOCK" | "LIMIT BLOCK" => verdict("drop", event),
-            "ALLOW" => verdict("accept", event),
-            _ => {}
-        },
-        Some((_, inside)) if ubiquiti(inside, event) => {}
-        _ => {
-            let words = text.rsplit(|c: char| !c.is_ascii_alphabetic());
-            if let Some(action) = words.into_iter().find_map(action) {
-                verdict(action, event);
-            }
-        }
+    let text = bracket.map_or(text, |(_, inside)| inside);
+    if bracket.is_some() && ubiquiti(text, event) {
+        return;
+    }
+    let mut words = text.rsplit(|c: char| !c.is_ascii_alphabetic());
+    if let Some(action) = words.find_map(action) {
+        verdict(action, event);
     }
 }
 
