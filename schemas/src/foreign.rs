@@ -10,7 +10,7 @@ use tahoe_seams::{Conditions, Events, Normalizer, Record, Rejection};
 use crate::event::Scratch;
 use crate::object::{entries, object, scalar};
 use crate::parser::in_scratch;
-use crate::scan::Entry;
+use crate::scan::{Entries, Entry};
 use crate::time::{Time, parse_iso};
 use crate::{Dataset, Event, Field, fields};
 
@@ -61,7 +61,7 @@ impl Foreign {
         true
     }
 
-    fn set_others<'a>(&self, others: &mut Vec<Entry<'a>>, event: &mut Event<'a>) {
+    fn set_others<'a>(&self, others: &mut Entries<'a>, event: &mut Event<'a>) {
         others.retain(|entry| {
             let is_null = entry.value == b"null";
             if is_null {

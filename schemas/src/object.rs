@@ -2,23 +2,19 @@
 
 use std::borrow::Cow;
 
-use crate::scan::{Entry, Scan};
+use crate::scan::{Entries, Entry, Scan};
 use crate::{Event, Value};
 
 /// The keys and values of an object or list that fills `text`; a list's keys are its indices, as
 /// in PHP, where both are arrays. `None` if it is not valid.
-pub(crate) fn entries<'a>(text: &'a [u8], event: &Event<'a>) -> Option<Vec<Entry<'a>>> {
+pub(crate) fn entries<'a>(text: &'a [u8], event: &Event<'a>) -> Option<Entries<'a>> {
     let mut scan = Scan::new(text);
     let whole = matches!(text, [b'{' | b'[', ..]) && scan.run().ok()? == text.len();
     whole.then(|| indexed(text, scan.entries, event))
 }
 
 /// Gives the elements of a list their indices as keys.
-pub(crate) fn indexed<'a>(
-    text: &[u8],
-    mut entries: Vec<Entry<'a>>,
-    event: &Event<'a>,
-) -> Vec<Entry<'a>> {
+pub(crate) fn indexed<'a>(text: &[u8], mut entries: Entries<'a>, event: &Event<'a>) -> Entries<'a> {
     if text.starts_with(b"[") {
         for (index, entry) in entries.iter_mut().enumerate() {
             entry.key = event.format(format_args!("{index}")).as_bytes();

@@ -5,13 +5,14 @@
 //! pairs, numbers out of range, deep nesting.
 
 use memchr::memchr2;
+use smallvec::SmallVec;
 
 /// Elasticsearch's `flattened` goes 20 deep; the field that holds it counts.
 const DEPTH_MAX: usize = 18;
 /// Keys are compared with each other, so their number in one object has a limit.
 const KEYS_MAX: usize = 512;
-/// Keys and entries that a usual object has; more make the lists grow.
-const ENTRIES_USUAL: usize = 16;
+/// Entries of an object: those of a usual one are on the stack.
+pub(crate) type Entries<'a> = SmallVec<[Entry<'a>; 8]>;
 /// A number with fewer bytes and no exponent is in the range of a double.
 const NUMBER_BYTES_SAFE: usize = 300;
 
@@ -36,9 +37,9 @@ pub(crate) struct Scan<'a> {
     text: &'a [u8],
     pub at: usize,
     depth: usize,
-    keys: Vec<&'a [u8]>,
+    keys: SmallVec<[&'a [u8]; 16]>,
     /// Entries of the outermost object, or elements of the outermost list, whose keys are empty.
-    pub entries: Vec<Entry<'a>>,
+    pub entries: Entries<'a>,
     collects: bool,
     /// Keys are compared with each other down to this depth.
     compares: usize,
@@ -49,8 +50,7 @@ pub(crate) struct Scan<'a> {
 impl<'a> Scan<'a> {
     /// Reads one value at the start of `text`. Afterwards `at` is its end.
     pub fn new(text: &'a [u8]) -> Self {
-        let (keys, entries) =
-            (Vec::with_capacity(ENTRIES_USUAL), Vec::with_capacity(ENTRIES_USUAL));
+        let (keys, entries) = (SmallVec::new(), SmallVec::new());
         let compares = DEPTH_MAX;
         Self { text, at: 0, depth: 0, keys, entries, collects: true, compares, repair: false }
     }
@@ -64,7 +64,7 @@ impl<'a> Scan<'a> {
     /// The same without [`Scan::entries`], for who only wants to know where it ends: keys are not
     /// compared with each other.
     pub fn without_entries(text: &'a [u8]) -> Self {
-        let (keys, entries) = (Vec::new(), Vec::new());
+        let (keys, entries) = (SmallVec::new(), SmallVec::new());
         let (collects, compares) = (false, 0);
         Self { text, at: 0, depth: 0, keys, entries, collects, compares, repair: false }
     }

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tahoe_pipeline::clock::now_ms;
 use tahoe_pipeline::retry::Backoff;
 use tahoe_pipeline::stop::Stop;
@@ -145,7 +146,7 @@ pub fn keep_transforming(
 }
 
 struct Flight {
-    outcomes: oneshot::Receiver<Option<Vec<Outcome>>>,
+    outcomes: oneshot::Receiver<(Option<Vec<Outcome>>, Bytes)>,
     delivery: JoinHandle<()>,
     events: Vec<EventMeta>,
     taken: Vec<Taken>,
@@ -307,7 +308,7 @@ impl Transformer<'_> {
         let delivery = self.runtime.spawn(async move {
             let outcomes = write_until_durable(sink.as_ref(), &batch, uncertain, &stop).await;
             // The loop is gone only when stopping was urgent.
-            let _ = sender.send(outcomes);
+            let _ = sender.send((outcomes, batch.body));
         });
         let lost = Vec::new();
         self.flights.push_back(Flight { outcomes, delivery, events, taken, reached, lost });
@@ -331,7 +332,10 @@ impl Transformer<'_> {
         let deadline = Instant::now() + wait;
         while let Some(flight) = self.flights.front_mut() {
             let outcomes = match flight.outcomes.try_recv() {
-                Ok(outcomes) => outcomes,
+                Ok((outcomes, body)) => {
+                    self.intake.events.give_back(body);
+                    outcomes
+                }
                 Err(oneshot::error::TryRecvError::Empty) => {
                     if Instant::now() >= deadline {
                         return Ok(());

@@ -32,7 +32,12 @@ pub struct Events {
     data_streams: Vec<String>,
     record: u32,
     ordinal: u32,
+    /// Memory of bodies that nobody needs any more.
+    spare: Vec<Vec<u8>>,
 }
+
+/// Bodies kept for the next batches: as many as are usually on their way at once.
+const SPARE_MAX: usize = 4;
 
 impl Events {
     /// The following events are those of record number `record`.
@@ -115,10 +120,12 @@ impl Events {
         self.ordinal = 0;
     }
 
-    /// Hands the events over and starts anew; the new buffer begins with the same capacity.
+    /// Hands the events over and starts anew; the new buffer begins with the same capacity, or is
+    /// one that was given back.
     pub fn take(&mut self) -> EventBatch {
         let capacity = self.body.capacity();
-        let body = std::mem::replace(&mut self.body, Vec::with_capacity(capacity));
+        let next = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(capacity));
+        let body = std::mem::replace(&mut self.body, next);
         let batch = EventBatch {
             body: Bytes::from(body),
             events: std::mem::take(&mut self.events),
@@ -126,6 +133,18 @@ impl Events {
         };
         self.clear();
         batch
+    }
+
+    /// Takes the memory of a body back that is not needed any more: fresh memory costs more than
+    /// writing into it. Does nothing if someone else still holds it.
+    pub fn give_back(&mut self, mut body: Bytes) {
+        if self.spare.len() < SPARE_MAX && body.is_unique() {
+            // What is left is moved to the front of the memory, whether it is there or not.
+            body.truncate(1);
+            let mut body = Vec::from(body);
+            body.clear();
+            self.spare.push(body);
+        }
     }
 
     fn data_stream(&mut self, dataset: &str, namespace: &str) -> u32 {
@@ -198,6 +217,27 @@ pub enum Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_that_is_given_back_is_written_again_unless_someone_holds_it() {
+        let mut events = Events::default();
+        let mut taken = |back: Option<Bytes>| {
+            back.into_iter().for_each(|body| events.give_back(body));
+            events.push("a.b", "c", RecordId::default(), |out| out.extend([b'x'; 5000]));
+            let body = events.take().body;
+            (body.as_ptr(), body)
+        };
+        let (first, body) = taken(None);
+        // It becomes the one that is written after the next.
+        drop(taken(Some(body.slice(0..body.len()))));
+        drop(body);
+        let (second, body) = taken(None);
+        assert_ne!(first, second, "it was held when it came back");
+        let (_, next) = taken(Some(body));
+        let (third, _) = taken(None);
+        assert_eq!(second, third);
+        assert_eq!(&next[..2], b"{\"");
+    }
 
     fn id(n: u8) -> RecordId {
         RecordId([n; 16])

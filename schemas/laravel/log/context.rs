@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::exception;
 use crate::object::{indexed, object, scalar};
-use crate::scan::{Entry, Scan};
+use crate::scan::{Entries, Entry, Scan};
 use crate::{Event, Field, fields};
 
 /// How often the text of a record may be read in search of its context, and some bytes.
@@ -15,7 +15,7 @@ const READS_BYTES: usize = 64 << 10;
 pub(super) fn split<'a>(
     body: &'a str,
     event: &Event<'a>,
-) -> (&'a str, Option<Vec<Entry<'a>>>, Option<Vec<Entry<'a>>>) {
+) -> (&'a str, Option<Entries<'a>>, Option<Entries<'a>>) {
     let body = body.trim_end();
     if !body.ends_with(['}', ']']) {
         return (body, None, None);
@@ -53,7 +53,7 @@ pub(super) fn split<'a>(
 }
 
 /// Sets the fields that keys stand for, and `kept` to an object of the others.
-pub(super) fn set<'a>(mut entries: Vec<Entry<'a>>, kept: Field, event: &mut Event<'a>) {
+pub(super) fn set<'a>(mut entries: Entries<'a>, kept: Field, event: &mut Event<'a>) {
     entries.retain(|entry| !promote(entry, event));
     if let Some(value) = object(&entries, event) {
         event.set(kept, value);

@@ -6,7 +6,7 @@ use super::outline::{Outline, outline};
 use super::parser::{set_namespace, set_number, set_user};
 use super::peer;
 use crate::object::{entries, object, scalar};
-use crate::scan::{Entry, Scan};
+use crate::scan::{Entries, Entry, Scan};
 use crate::{Event, Field, Value, fields, json};
 
 /// What the values belong to.
@@ -102,14 +102,14 @@ pub(super) fn set<'a>(attr: &'a [u8], message: Message<'a>, event: &mut Event<'a
 
 /// The entries of an object that the store would refuse: what is too deep or names a key twice is
 /// kept as text.
-fn repaired<'a>(attr: &'a [u8], found: Outline<'a>, event: &mut Event<'a>) -> Vec<Entry<'a>> {
+fn repaired<'a>(attr: &'a [u8], found: Outline<'a>, event: &mut Event<'a>) -> Entries<'a> {
     event.transformation("stringified:mongodb.log.attr");
     let mut keys: Vec<&[u8]> = found.entries.iter().map(|entry| entry.key).collect();
     keys.sort_unstable();
     let twice = keys.windows(2).any(|two| two[0] == two[1]);
     let plain = |key: &&[u8]| key.iter().all(|byte| *byte >= 0x20 && *byte != b'\\');
     if !found.whole || twice || !keys.iter().all(plain) {
-        return vec![Entry { key: b"unparsed", value: quoted(attr, event) }];
+        return smallvec::smallvec![Entry { key: b"unparsed", value: quoted(attr, event) }];
     }
     let mut entries = found.entries;
     for entry in &mut entries {

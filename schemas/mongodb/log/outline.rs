@@ -4,11 +4,11 @@
 
 use memchr::memchr2;
 
-use crate::scan::Entry;
+use crate::scan::{Entries, Entry};
 
 /// Keys and values as they stand in the text.
 pub(super) struct Outline<'a> {
-    pub entries: Vec<Entry<'a>>,
+    pub entries: Entries<'a>,
     /// The object ends, and the text with it.
     pub whole: bool,
 }
@@ -16,7 +16,7 @@ pub(super) struct Outline<'a> {
 /// Walks the object that `text` begins with.
 pub(super) fn outline(text: &str) -> Outline<'_> {
     let mut walk = Walk { text: text.as_bytes(), at: 1 };
-    let mut entries = Vec::with_capacity(16);
+    let mut entries = Entries::new();
     let ended = loop {
         match walk.entry() {
             Step::Entry(entry) => entries.push(entry),
