@@ -42,6 +42,8 @@ pub mod mongodb_log;
 pub mod nginx_access;
 #[path = "../postgresql/change/mod.rs"]
 pub mod postgresql_change;
+#[path = "../postgresql/log/mod.rs"]
+pub mod postgresql_log;
 #[path = "../postgresql/row/mod.rs"]
 pub mod postgresql_row;
 #[path = "../system/auth/mod.rs"]
@@ -57,6 +59,7 @@ pub static ALL: &[&Dataset] = &[
     &mongodb_log::DATASET,
     &nginx_access::DATASET,
     &postgresql_change::DATASET,
+    &postgresql_log::DATASET,
     &postgresql_row::DATASET,
     &system_auth::DATASET,
     &system_kern::DATASET,

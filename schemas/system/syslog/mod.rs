@@ -14,7 +14,7 @@ mod parser;
 mod structured;
 mod wrapped;
 
-pub(crate) use envelope::Envelope;
+pub(crate) use envelope::{Envelope, head};
 pub(crate) use family::Family;
 pub(crate) use framer::SyslogFramer;
 pub(crate) use parser::{SyslogLine, common};

@@ -1,0 +1,211 @@
+//! csvlog: a row of 22 to 26 columns, whose quoted fields may hold line ends and doubled quotes.
+//! The columns are those of PostgreSQL 9.0 (23), 13 (24), 14 (26); a row that a crash cut off ends
+//! where the next one can be told from a statement's text, in which every quote is doubled.
+//!
+//! <https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG>
+
+use memchr::{memchr, memchr2};
+use tahoe_seams::{Cut, Rejection};
+
+use super::entry::Entry;
+use super::stamp;
+use crate::Event;
+
+/// Columns of PostgreSQL 8.3, the first to write CSV, up to the one of the location.
+const COLUMNS_MIN: usize = 14;
+
+/// Whether a row begins here: a stamp and a comma.
+pub(super) fn begins(line: &[u8]) -> bool {
+    stamp::parse(line).is_some_and(|written| line.get(written.length) == Some(&b','))
+}
+
+enum End {
+    /// One past the last byte of the row, its line end not included.
+    At(usize),
+    Unseen,
+    /// A quote ends a field and something else than a comma follows, at this byte.
+    Broken(usize),
+}
+
+/// The row at the start of `bytes`.
+pub(super) fn cut(bytes: &[u8], ended: bool) -> Cut {
+    let end = match end_of(bytes, ended) {
+        End::At(end) => end,
+        End::Unseen if !ended => return Cut::Partial,
+        End::Unseen => before_next(bytes, bytes.len()).unwrap_or(bytes.len()),
+        End::Broken(at) => match before_next(bytes, at) {
+            Some(end) => end,
+            None => match memchr(b'\n', &bytes[at..]) {
+                Some(length) => at + length,
+                None if ended => bytes.len(),
+                None => return Cut::Partial,
+            },
+        },
+    };
+    let next = bytes.len().min(end + 1);
+    let text = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]).len();
+    Cut::Record { text, end: next, orphan: false }
+}
+
+fn end_of(bytes: &[u8], ended: bool) -> End {
+    let mut at = 0;
+    while let Some(found) = memchr2(b'"', b'\n', &bytes[at..]) {
+        at += found;
+        if bytes[at] == b'\n' {
+            return End::At(at);
+        }
+        loop {
+            let Some(length) = memchr(b'"', &bytes[at + 1..]) else { return End::Unseen };
+            at += length + 2;
+            match bytes.get(at) {
+                Some(b'"') => {}
+                Some(b',' | b'\n' | b'\r') => break,
+                Some(_) => return End::Broken(at),
+                None if ended => return End::At(at),
+                None => return End::Unseen,
+            }
+        }
+    }
+    if ended { End::At(bytes.len()) } else { End::Unseen }
+}
+
+/// The end of the last line before `until` after which a row begins.
+fn before_next(bytes: &[u8], until: usize) -> Option<usize> {
+    memchr::memrchr_iter(b'\n', &bytes[..until]).find(|at| begins(&bytes[at + 1..]))
+}
+
+/// The stamp's text, for the framer to carry.
+pub(super) fn stamp_of(record: &[u8]) -> Option<&[u8]> {
+    Some(&record[..stamp::parse(record)?.length])
+}
+
+/// Puts the columns of a row into `entry`.
+pub(super) fn read<'a>(
+    row: &'a str,
+    entry: &mut Entry<'a>,
+    event: &Event<'a>,
+) -> Result<(), Rejection> {
+    let mut at = 0;
+    let mut column = 0;
+    while at <= row.len() {
+        let (value, end) = field(row, at, event);
+        if !value.is_empty() {
+            set(column, value, entry);
+        }
+        column += 1;
+        at = end + 1;
+    }
+    if column < COLUMNS_MIN {
+        return Err(Rejection::at("malformed", "the row ends before its message", row.len()));
+    }
+    Ok(())
+}
+
+/// The field at `at` without its quotes, and where the comma after it is.
+fn field<'a>(row: &'a str, at: usize, event: &Event<'a>) -> (&'a str, usize) {
+    let bytes = row.as_bytes();
+    if bytes.get(at) != Some(&b'"') {
+        let end = memchr(b',', &bytes[at..]).map_or(row.len(), |length| at + length);
+        return (&row[at..end], end);
+    }
+    let from = at + 1;
+    let (mut close, mut doubled) = (from, false);
+    loop {
+        close = match memchr(b'"', &bytes[close..]) {
+            Some(length) => close + length,
+            None => row.len(),
+        };
+        if bytes.get(close + 1) != Some(&b'"') {
+            break;
+        }
+        doubled = true;
+        close += 2;
+    }
+    let inside = &row[from..close];
+    let rest = bytes.get(close..).unwrap_or_default();
+    let end = memchr(b',', rest).map_or(row.len(), |length| close + length);
+    (if doubled { single(inside, event) } else { inside }, end)
+}
+
+/// With every doubled quote once.
+fn single<'a>(inside: &str, event: &Event<'a>) -> &'a str {
+    let mut out = event.string(inside.len());
+    for (index, part) in inside.split("\"\"").enumerate() {
+        if index > 0 {
+            out.push('"');
+        }
+        out.push_str(part);
+    }
+    out.into_bump_str()
+}
+
+fn set<'a>(column: usize, value: &'a str, entry: &mut Entry<'a>) {
+    let place = match column {
+        0 => &mut entry.time,
+        1 => &mut entry.user,
+        2 => &mut entry.database,
+        3 => &mut entry.pid,
+        4 => &mut entry.remote,
+        5 => &mut entry.session_id,
+        6 => &mut entry.session_line,
+        7 => &mut entry.command_tag,
+        8 => &mut entry.session_start,
+        9 => &mut entry.virtual_transaction,
+        10 => &mut entry.transaction,
+        11 => &mut entry.severity,
+        12 => &mut entry.sql_state,
+        13 => &mut entry.message,
+        14 => &mut entry.detail,
+        15 => &mut entry.hint,
+        16 => &mut entry.internal_query,
+        17 => &mut entry.internal_position,
+        18 => &mut entry.context,
+        19 => &mut entry.statement,
+        20 => &mut entry.position,
+        21 => &mut entry.location,
+        22 => &mut entry.application,
+        23 => &mut entry.backend_type,
+        24 => &mut entry.leader_pid,
+        25 => &mut entry.query_id,
+        _ => return,
+    };
+    *place = Some(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "2026-11-21 09:00:00.123 UTC,\"u\",\"d\",7,\"[local]\"";
+
+    fn length(text: &str, ended: bool) -> Option<usize> {
+        match cut(text.as_bytes(), ended) {
+            Cut::Record { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_row_ends_at_the_first_line_end_outside_of_quotes() {
+        let row = format!("{HEAD},\"a \"\"b\"\"\n{},\"\"u\"\",\",\"x\"", &HEAD[..27]);
+        assert_eq!(length(&format!("{row}\r\n{HEAD}"), false), Some(row.len()));
+        assert_eq!(length(&row, false), None);
+        assert_eq!(length(&row, true), Some(row.len()));
+    }
+
+    #[test]
+    fn a_row_that_a_crash_cut_off_ends_before_the_next() {
+        let cut_off = format!("{HEAD},\"select\n1");
+        assert_eq!(length(&format!("{cut_off}\n{HEAD}\n"), false), Some(cut_off.len()));
+        assert_eq!(
+            length(&format!("{cut_off}\n{},,,7,,\n", &HEAD[..27]), true),
+            Some(cut_off.len())
+        );
+    }
+
+    #[test]
+    fn a_quote_inside_of_a_field_ends_no_row() {
+        let row = format!("{HEAD},\"a\"b,c");
+        assert_eq!(length(&format!("{row}\nx"), false), Some(row.len()));
+    }
+}

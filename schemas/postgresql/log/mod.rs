@@ -1,0 +1,40 @@
+//! The log of PostgreSQL 9.0 to 18: lines with any `log_line_prefix`, csvlog, jsonlog, each of them
+//! through syslog or inside of a collector's JSON objects too; and PgBouncer's log.
+//!
+//! <https://www.postgresql.org/docs/current/runtime-config-logging.html>
+//!
+//! A message is one event with its further lines and its DETAIL, HINT, QUERY, CONTEXT, STATEMENT,
+//! LOCATION and BACKTRACE, which become fields. Where another session's line comes between, what
+//! follows it is an event of its own, whose level is the note's name, as Elastic's integration has
+//! all of them.
+
+mod bouncer;
+mod context;
+mod csv;
+mod entry;
+mod framer;
+mod json;
+mod level;
+mod parser;
+mod prefix;
+mod recognised;
+mod server;
+mod session;
+mod stamp;
+mod statement;
+mod syslog;
+
+pub use context::beginning;
+pub use framer::PostgresFramer;
+pub use prefix::{LinePrefix, PrefixError};
+
+use crate::{Dataset, Parse};
+
+/// `postgresql.log`
+pub static DATASET: Dataset = Dataset {
+    name: "postgresql.log",
+    module: "postgresql",
+    framer: &PostgresFramer::RECOGNISING,
+    normalizer: &Parse { dataset: &DATASET, parser: parser::LogRecord },
+    declaration: include_str!("dataset.yaml"),
+};

@@ -1,0 +1,335 @@
+//! Prefixes that are known without a setting: those of distributions, services and log analysers,
+//! tried in this order. A line that fits none of them is taken apart by what its pieces look like.
+
+use std::sync::LazyLock;
+
+use super::level::Label;
+use super::prefix::{Fit, HEAD_BYTES_MAX, Kind, LinePrefix, session, sql_state};
+use super::stamp;
+
+/// The text of settings, the most frequent first. What could be another's beginning comes after it.
+const SETTINGS: [&str; 46] = [
+    // PostgreSQL 10 and later; Debian and Ubuntu; both with the line's number, as of 9.x.
+    "%m [%p] %q%u@%d ",
+    "%m [%p-%l] %q%u@%d ",
+    "%t [%p] %q%u@%d ",
+    "%t [%p-%l] %q%u@%d ",
+    // Amazon RDS and Aurora, Azure, Google Cloud SQL, Heroku, Aiven, Supabase.
+    "%t:%r:%u@%d:[%p]:",
+    "%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a:",
+    "%m:%r:%u@%d:[%p]:",
+    "%t-%c-",
+    "%m-%c-",
+    "%m [%p]: [%l-1] db=%d,user=%u ",
+    "[%p]: [%l-1] db=%d,user=%u ",
+    " sql_error_code = %e time_ms = \"%m\" pid=\"%p\" proc_start_time=\"%s\" session_id=\"%c\" \
+     vtid=\"%v\" tid=\"%x\" log_line=\"%l\" %qdatabase=\"%d\" connection_source=\"%r\" \
+     user=\"%u\" application_name=\"%a\" ",
+    " sql_error_code = %e ",
+    "pid=%p,user=%u,db=%d,app=%a,client=%h ",
+    "%h %m [%p] %q%u@%d ",
+    // pgBadger's documentation.
+    "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
+    "%m [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
+    "%t [%p]: user=%u,db=%d,app=%a,client=%h ",
+    "%m [%p]: user=%u,db=%d,app=%a,client=%h ",
+    "%t [%p]: db=%d,user=%u,app=%a,client=%h ",
+    "%m [%p]: db=%d,user=%u,app=%a,client=%h ",
+    "%m [%p] db=%d,user=%u,app=%a,client=%h ",
+    "%m [%p] user=%u,db=%d,app=%a,client=%h ",
+    "%m [%p] user=%u,db=%d ",
+    "%t [%p]: [%l-1] user=%u,db=%d ",
+    "%t [%p]: [%l-1] db=%d,user=%u,app=%a,client=%h ",
+    "user=%u,db=%d,app=%a,client=%h ",
+    "user=%u,db=%d ",
+    "db=%d,user=%u ",
+    // Other log analysers and collections.
+    "%m [%p] %q[user=%u,db=%d,app=%a,host=%h] ",
+    "%m [%p] %q[user=%u,db=%d,app=%a] ",
+    "%m [%p][%b][%v][%x] %q[user=%u,db=%d,app=%a] ",
+    "%m [%p][%v] : [%l-1] %q[app=%a] ",
+    "%m [%p] : [%l-1] %q[app=%a] ",
+    "%t [%p]: [%l-1] user=%u,db=%d - PG-%e ",
+    "%t [%p]: [%l-1] [trx_id=%x] user=%u,db=%d ",
+    "%m [%p] [queryid=%Q] %q%u@%d ",
+    "%m [%p] %h %u@%d ",
+    "%m %r %u %a [%c] [%p] ",
+    "%p-%s-%c-%l-%h-%u-%d-%m ",
+    "%m [%p] %q%u@%d %h ",
+    "%m [%p] %q%u@%d/%a ",
+    "%m [%p] %b ",
+    "%n [%p] %q%u@%d ",
+    "< %m > ",
+    "<%m >",
+];
+
+struct Known {
+    with_time_first: Vec<LinePrefix>,
+    others: Vec<LinePrefix>,
+}
+
+static KNOWN: LazyLock<Known> = LazyLock::new(|| {
+    let compiled = SETTINGS.iter().map(|setting| {
+        LinePrefix::compile(setting).expect("the settings of the list have known escapes only")
+    });
+    let (with_time_first, others) = compiled.partition(LinePrefix::begins_with_time);
+    Known { with_time_first, others }
+});
+
+/// Reads the beginning of a line. Without a time in it, only a line that something else begins
+/// for (`bare`: a syslog header, a JSON object) may have pieces that no setting of the list names.
+pub(super) fn fit(line: &[u8], bare: bool) -> Option<Fit> {
+    let line = &line[..line.len().min(HEAD_BYTES_MAX)];
+    // The empty prefix, PostgreSQL's default until 9.6: the severity is all there is.
+    if let Some((label, length)) = Label::at(line) {
+        return (bare || line[..length].ends_with(b":  ")).then(|| Fit::blank(label, 0, length));
+    }
+    let clock = stamp::parse(line).map(|written| written.length);
+    let list = if clock.is_some() { &KNOWN.with_time_first } else { &KNOWN.others };
+    let mut fits = list.iter().filter_map(|prefix| prefix.fit(line, clock));
+    let Some(first) = fits.next() else { return by_pieces(line, bare) };
+    if !has_space(&first, Kind::User, line) {
+        return Some(first);
+    }
+    // A name may hold a space, but an address before it is more likely.
+    let better = fits.find(|fit| {
+        let remote = fit.bytes(Kind::Remote, line).unwrap_or_default();
+        !has_space(fit, Kind::User, line) && remote.iter().any(|b| matches!(b, b'.' | b':' | b'['))
+    });
+    Some(better.unwrap_or(first))
+}
+
+fn has_space(fit: &Fit, kind: Kind, line: &[u8]) -> bool {
+    fit.bytes(kind, line).is_some_and(|value| value.contains(&b' '))
+}
+
+/// Finds the severity, and takes what is before it apart.
+fn by_pieces(line: &[u8], bare: bool) -> Option<Fit> {
+    let mut fit = labels(line).next()?;
+    let prefix = &line[..fit.label_at];
+    let mut at = 0;
+    while at < prefix.len() {
+        let starts = at == 0 || !prefix[at - 1].is_ascii_alphanumeric();
+        at += if starts { piece(prefix, at, &mut fit) } else { 1 };
+    }
+    let timed = fit.range(Kind::Time).is_some() || fit.range(Kind::Epoch).is_some();
+    (timed || bare).then_some(fit)
+}
+
+/// Places at which a severity stands as a word of its own, with a colon and two spaces.
+fn labels(line: &[u8]) -> impl Iterator<Item = Fit> {
+    memchr::memmem::find_iter(line, b":  ").filter_map(|colon| {
+        let word = line[..colon].iter().rev();
+        let length = word.take_while(|byte| byte.is_ascii_alphanumeric() || **byte >= 0x80).count();
+        let from = colon - length;
+        let (label, used) = Label::at(&line[from..])?;
+        Some(Fit::blank(label, from, from + used))
+    })
+}
+
+/// Places what begins at `at`; gives its length, at least 1.
+fn piece(prefix: &[u8], at: usize, fit: &mut Fit) -> usize {
+    let rest = &prefix[at..];
+    match rest[0] {
+        b'0'..=b'9' => {
+            if let Some(written) = stamp::parse(rest) {
+                let known = fit.range(Kind::Time).is_some();
+                let kind = if known { Kind::SessionStart } else { Kind::Time };
+                return place(kind, at, written.length, fit);
+            }
+            if let Some((_, length)) = stamp::epoch(rest)
+                && fit.range(Kind::Time).is_none()
+            {
+                return place(Kind::Epoch, at, length, fit);
+            }
+        }
+        b'[' => {
+            if let Some(length) = bracketed(rest, at, fit) {
+                return length;
+            }
+        }
+        b'a'..=b'z' | b'A'..=b'Z' => {
+            if let Some(length) = assigned(rest, at, fit) {
+                return length;
+            }
+        }
+        _ => {}
+    }
+    word(rest, at, fit)
+}
+
+fn place(kind: Kind, at: usize, length: usize, fit: &mut Fit) -> usize {
+    if fit.range(kind).is_none() {
+        fit.set(kind, at..at + length);
+    }
+    length.max(1)
+}
+
+/// `[123]` is the process, and another such the line; `[123-4]` both; `[local]` the client.
+fn bracketed(rest: &[u8], at: usize, fit: &mut Fit) -> Option<usize> {
+    let close = memchr::memchr(b']', rest)?;
+    let inside = &rest[1..close];
+    if inside == b"local" {
+        return Some(place(Kind::RemoteWithPort, at, close + 1, fit));
+    }
+    let digits = inside.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 {
+        return None;
+    }
+    let second = inside.get(digits + 1..).filter(|second| {
+        inside[digits] == b'-' && !second.is_empty() && second.iter().all(u8::is_ascii_digit)
+    });
+    match (fit.range(Kind::Pid).is_some(), second) {
+        (false, Some(second)) => {
+            place(Kind::Pid, at + 1, digits, fit);
+            place(Kind::Line, at + 2 + digits, second.len(), fit);
+        }
+        (false, None) if digits == inside.len() => {
+            place(Kind::Pid, at + 1, digits, fit);
+        }
+        (true, _) if digits == inside.len() || second.is_some() => {
+            place(Kind::Line, at + 1, digits, fit);
+        }
+        _ => return None,
+    }
+    Some(close + 1)
+}
+
+/// `user=anna`, `db="shop"`, `pid = 4711`.
+fn assigned(rest: &[u8], at: usize, fit: &mut Fit) -> Option<usize> {
+    let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
+    let name = rest.iter().take_while(is_name).count();
+    let spaces = |text: &[u8]| text.iter().take_while(|byte| **byte == b' ').count();
+    let equals = name + spaces(&rest[name..]);
+    if rest.get(equals) != Some(&b'=') {
+        return None;
+    }
+    let mut from = equals + 1;
+    from += if equals > name { spaces(&rest[from..]) } else { 0 };
+    let quoted = rest.get(from) == Some(&b'"');
+    from += usize::from(quoted);
+    let value = &rest[from..];
+    let ends = |byte: &u8| match byte {
+        b'"' => quoted,
+        b',' | b' ' | b';' | b'|' | b')' => !quoted,
+        _ => false,
+    };
+    let mut length = value.iter().position(ends).unwrap_or(value.len());
+    if value[..length].ends_with(b"]") && !value.starts_with(b"[") {
+        length -= 1;
+    }
+    let kind = match &rest[..name] {
+        b"user" | b"usr" | b"u" => Kind::User,
+        b"db" | b"database" | b"dbname" | b"d" => Kind::Database,
+        b"app" | b"application" | b"application_name" | b"appname" | b"a" => Kind::Application,
+        b"client" | b"host" | b"remote" | b"remote_host" | b"rhost" | b"connection_source" => {
+            Kind::RemoteWithPort
+        }
+        b"pid" | b"p" => Kind::Pid,
+        b"line" | b"l" | b"log_line" | b"session_line" => Kind::Line,
+        b"session" | b"session_id" | b"sess" | b"sid" | b"c" => Kind::Session,
+        b"xid" | b"tid" | b"trx_id" | b"txid" | b"x" => Kind::Transaction,
+        b"vxid" | b"vtid" | b"vx" | b"v" => Kind::Virtual,
+        b"state" | b"sqlstate" | b"sql_error_code" | b"e" => Kind::SqlState,
+        b"queryid" | b"query_id" | b"qid" => Kind::QueryId,
+        b"cmd" | b"tag" | b"command_tag" | b"command" => Kind::CommandTag,
+        b"backend" | b"backend_type" | b"btype" => Kind::BackendType,
+        _ => return Some(from + length.max(1)),
+    };
+    place(kind, at + from, length, fit);
+    Some(from + length.max(1))
+}
+
+/// A word between spaces or brackets: a session, `user@database`, an address, an error's code.
+fn word(rest: &[u8], at: usize, fit: &mut Fit) -> usize {
+    let length = rest
+        .iter()
+        .position(|byte| matches!(byte, b' ' | b'[' | b']' | b','))
+        .unwrap_or(rest.len());
+    let word = rest[..length].strip_suffix(b":").unwrap_or(&rest[..length]);
+    if session(word) == Some(word.len()) && word.iter().any(u8::is_ascii_alphabetic) {
+        return place(Kind::Session, at, word.len(), fit);
+    }
+    if let Some(sign) = memchr::memchr(b'@', word)
+        && sign > 0
+    {
+        place(Kind::User, at, sign, fit);
+        place(Kind::Database, at + sign + 1, word.len() - sign - 1, fit);
+        return length;
+    }
+    let address = &word[..memchr::memchr(b'(', word).unwrap_or(word.len())];
+    let is_ip = std::str::from_utf8(address)
+        .is_ok_and(|address| address.parse::<std::net::IpAddr>().is_ok());
+    if is_ip {
+        return place(Kind::RemoteWithPort, at, word.len(), fit);
+    }
+    if word.len() == 5 && sql_state(word) && word[0].is_ascii_digit() {
+        return place(Kind::SqlState, at, word.len(), fit);
+    }
+    length.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(line: &str) -> Vec<(Kind, &str)> {
+        let fit = fit(line.as_bytes(), false).expect("the line has a prefix");
+        assert_eq!(fit.label, Label::Level("log"));
+        assert_eq!(&line[fit.text_at..], "x");
+        let kinds = [
+            Kind::Pid,
+            Kind::Line,
+            Kind::User,
+            Kind::Database,
+            Kind::Application,
+            Kind::RemoteWithPort,
+            Kind::Remote,
+            Kind::Session,
+            Kind::Transaction,
+            Kind::SqlState,
+        ];
+        kinds.into_iter().filter_map(|kind| Some((kind, &line[fit.range(kind)?]))).collect()
+    }
+
+    #[test]
+    fn prefixes_of_the_list_fit_whole() {
+        let stamp = "2026-11-21 09:00:00.123 UTC";
+        for (line, expected) in [
+            (format!("{stamp} [7] LOG:  x"), vec![(Kind::Pid, "7")]),
+            (
+                format!("{stamp} [7] a b@c d LOG:  x"),
+                vec![(Kind::Pid, "7"), (Kind::User, "a b"), (Kind::Database, "c d")],
+            ),
+            (format!("{stamp}::@:[7]:LOG:  x"), vec![(Kind::Pid, "7")]),
+            (
+                format!("{stamp} [7] [user=u,db=d,app=puma: 1 [a] 2: x] LOG:  x"),
+                vec![
+                    (Kind::Pid, "7"),
+                    (Kind::User, "u"),
+                    (Kind::Database, "d"),
+                    (Kind::Application, "puma: 1 [a] 2: x"),
+                ],
+            ),
+        ] {
+            assert_eq!(values(&line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_that_is_not_in_the_list_is_taken_apart() {
+        let line =
+            "1795251600.123 host=db-1;[4711] {anna@shop} xid=9 (10.0.0.7) 5ff25bb2.22 LOG:  x";
+        let expected = [(Kind::Pid, "4711"), (Kind::User, "{anna")];
+        let found = values(line);
+        assert_eq!(found[0], expected[0]);
+        assert!(found.contains(&(Kind::Session, "5ff25bb2.22")), "{found:?}");
+        assert!(found.contains(&(Kind::Transaction, "9")), "{found:?}");
+    }
+
+    #[test]
+    fn no_line_prolongs_the_search_for_the_ends_of_its_names() {
+        let line = format!("2026-11-21 09:00:00 UTC [7] {}", "@ ,=:[]-a".repeat(1 << 10));
+        assert!(fit(line.as_bytes(), true).is_none());
+    }
+}

@@ -1,0 +1,108 @@
+//! Logged statements: `duration: 0.327 ms  statement: …` and the steps of the extended protocol,
+//! with or without a duration, and the plans of auto_explain.
+
+use crate::object::{entries, scalar};
+use crate::{Event, fields};
+
+/// Nanoseconds of a millisecond have six more digits, of a second nine.
+pub(super) const MILLISECONDS: usize = 6;
+pub(super) const SECONDS: usize = 9;
+
+/// A decimal number of milliseconds or seconds in nanoseconds.
+pub(super) fn nanoseconds(text: &str, digits: usize) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut number: u64 = whole.parse().ok()?;
+    let fraction = fraction.as_bytes();
+    for place in 0..digits {
+        let digit = fraction
+            .get(place)
+            .map_or(Some(0), |digit| digit.is_ascii_digit().then(|| u64::from(digit - b'0')))?;
+        number = number.checked_mul(10)?.checked_add(digit)?;
+    }
+    Some(number)
+}
+
+/// Sets what the message says; gives the statement, if it has one.
+pub(super) fn read<'a>(message: &'a str, event: &mut Event<'a>) -> Option<&'a str> {
+    let rest = match message.strip_prefix("duration: ") {
+        Some(rest) => {
+            let (number, rest) = rest.split_once(" ms")?;
+            event.set(fields::event::DURATION, nanoseconds(number, MILLISECONDS)?);
+            rest.trim_start_matches(' ')
+        }
+        None => message,
+    };
+    if let Some(plan) = rest.strip_prefix("plan:") {
+        return explained(plan.trim_start(), event);
+    }
+    let (step, name, query) = step(rest)?;
+    event.set(fields::postgresql::log::QUERY, query);
+    event.set(fields::postgresql::log::QUERY_STEP, step);
+    match name {
+        Some("<unnamed>") => event.null_removed(fields::postgresql::log::QUERY_NAME),
+        Some(name) => event.set(fields::postgresql::log::QUERY_NAME, name),
+        None => {}
+    }
+    Some(query)
+}
+
+/// `statement: QUERY`, `execute NAME: QUERY`, `execute fetch from NAME: QUERY`.
+fn step(text: &str) -> Option<(&'static str, Option<&str>, &str)> {
+    if let Some(query) = text.strip_prefix("statement: ") {
+        return Some(("statement", None, query));
+    }
+    for step in ["parse", "bind", "execute"] {
+        let Some(rest) = text.strip_prefix(step).and_then(|rest| rest.strip_prefix(' ')) else {
+            continue;
+        };
+        let (name, query) = rest.split_once(": ")?;
+        let fetch = name.strip_prefix("fetch from ");
+        let name = fetch.unwrap_or(name);
+        // A name has no space; what has one is another message.
+        let step = if fetch.is_some() { "fetch" } else { step };
+        return (!name.contains([' ', '\n'])).then_some((step, Some(name), query));
+    }
+    None
+}
+
+/// `Query Text: …` and a plan below it, or both in an object.
+fn explained<'a>(plan: &'a str, event: &mut Event<'a>) -> Option<&'a str> {
+    event.set(fields::postgresql::log::QUERY_STEP, "plan");
+    event.set(fields::postgresql::log::PLAN, plan);
+    let query = if plan.starts_with('{') {
+        let parts = entries(plan.trim_end().as_bytes(), event)?;
+        let text = parts.iter().find(|part| part.key == b"Query Text")?;
+        scalar(text.value, event)?
+    } else {
+        let text = plan.strip_prefix("Query Text: ")?;
+        // The first node of a plan has its costs; the lines before it are the statement's.
+        let node = text.find("  (cost=")?;
+        text[..text[..node].rfind('\n')?].trim_end()
+    };
+    event.set(fields::postgresql::log::QUERY, query);
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_exact() {
+        assert_eq!(nanoseconds("430.394", MILLISECONDS), Some(430_394_000));
+        assert_eq!(nanoseconds("7", MILLISECONDS), Some(7_000_000));
+        assert_eq!(nanoseconds("0.119", SECONDS), Some(119_000_000));
+        assert_eq!(nanoseconds("1.2e3", MILLISECONDS), None);
+        assert_eq!(nanoseconds("99999999999999999", MILLISECONDS), None);
+    }
+
+    #[test]
+    fn a_step_has_a_name_that_may_hold_a_colon() {
+        assert_eq!(step("parse py:0x7f: SELECT $1"), Some(("parse", Some("py:0x7f"), "SELECT $1")));
+        assert_eq!(
+            step("execute fetch from S_1/C_2: SELECT 1"),
+            Some(("fetch", Some("S_1/C_2"), "SELECT 1"))
+        );
+        assert_eq!(step("bind message has 2 results: x"), None);
+    }
+}

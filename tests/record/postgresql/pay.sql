@@ -1,0 +1,2 @@
+\set id 42
+UPDATE orders SET note = 'paid' WHERE id = :id;
