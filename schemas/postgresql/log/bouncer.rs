@@ -137,7 +137,7 @@ fn about<'a>(side: Side, text: &'a str, event: &mut Event<'a>) {
         event.set(fields::event::CATEGORY, &["authentication", "database"]);
         event.set(fields::event::TYPE, &["info", "start"]);
         if let Some((_, tls)) = rest.split_once(" tls=") {
-            event.set(fields::tls::ESTABLISHED, tls != "no");
+            encrypted(tls, event);
         }
     } else if text.starts_with("new connection to server") {
         event.set(fields::event::ACTION, "server-connected");
@@ -157,6 +157,16 @@ fn about<'a>(side: Side, text: &'a str, event: &mut Event<'a>) {
             event.set(fields::event::CATEGORY, &["authentication", "database"]);
         }
         event.set(fields::event::OUTCOME, "failure");
+    }
+}
+
+/// `no`, or `TLSv1.3/TLS_AES_256_GCM_SHA384`.
+fn encrypted<'a>(tls: &'a str, event: &mut Event<'a>) {
+    event.set(fields::tls::ESTABLISHED, tls != "no");
+    if let Some((version, cipher)) = tls.strip_prefix("TLSv").and_then(|tls| tls.split_once('/')) {
+        event.set(fields::tls::VERSION_PROTOCOL, "tls");
+        event.set(fields::tls::VERSION, version);
+        event.set(fields::tls::CIPHER, cipher.split('/').next().unwrap_or(cipher));
     }
 }
 

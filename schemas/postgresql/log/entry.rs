@@ -219,7 +219,12 @@ impl<'a> Entry<'a> {
         if let Some((_, place)) = message.rsplit_once(" at character ")
             && let Ok(place) = place.parse::<u32>()
         {
-            event.set_if_absent(fields::postgresql::log::QUERY_POS, place);
+            // It counts in the statement that a function ran, if there is one.
+            let field = match self.internal_query {
+                Some(_) => fields::postgresql::log::INTERNAL_QUERY_POS,
+                None => fields::postgresql::log::QUERY_POS,
+            };
+            event.set_if_absent(field, place);
         }
     }
 }

@@ -15,9 +15,10 @@ use crate::{Event, fields};
 /// Bytes of an object within which its time is looked for.
 const TIME_BYTES_MAX: usize = 2048;
 
-/// A line that is one object, as far as its ends tell.
+/// A line that is one object, as far as its ends tell, or begins as the server's do.
 pub(super) fn is_object(line: &[u8]) -> bool {
-    line.starts_with(b"{\"") && line.trim_ascii_end().ends_with(b"}")
+    line.starts_with(b"{\"")
+        && (line.starts_with(b"{\"timestamp\":\"") || line.trim_ascii_end().ends_with(b"}"))
 }
 
 /// The text of the object's own time, for the framer to carry.

@@ -36,5 +36,4 @@ pub static DATASET: Dataset = Dataset {
     module: "postgresql",
     framer: &PostgresFramer::RECOGNISING,
     normalizer: &Parse { dataset: &DATASET, parser: parser::LogRecord },
-    declaration: include_str!("dataset.yaml"),
 };

@@ -41,12 +41,19 @@ pub(super) enum Kind {
 }
 
 /// The setting has an escape that PostgreSQL does not know.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("log_line_prefix: {escape} is no escape of PostgreSQL 9.0 to 18")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrefixError {
     /// The escape as it is written.
     pub escape: String,
 }
+
+impl std::fmt::Display for PrefixError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "log_line_prefix: {} is no escape of PostgreSQL 9.0 to 18", self.escape)
+    }
+}
+
+impl std::error::Error for PrefixError {}
 
 enum Step {
     Literal(Box<[u8]>),

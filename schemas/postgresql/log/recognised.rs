@@ -88,19 +88,16 @@ pub(super) fn fit(line: &[u8], bare: bool) -> Option<Fit> {
     let list = if clock.is_some() { &KNOWN.with_time_first } else { &KNOWN.others };
     let mut fits = list.iter().filter_map(|prefix| prefix.fit(line, clock));
     let Some(first) = fits.next() else { return by_pieces(line, bare) };
-    if !has_space(&first, Kind::User, line) {
+    if !first.bytes(Kind::User, line).is_some_and(|user| user.contains(&b' ')) {
         return Some(first);
     }
-    // A name may hold a space, but an address before it is more likely.
+    // A name may hold a space, but something else before it is more likely.
+    let is_address = |text: &[u8]| text == b"[local]" || text.iter().any(|b| b".:".contains(b));
     let better = fits.find(|fit| {
-        let remote = fit.bytes(Kind::Remote, line).unwrap_or_default();
-        !has_space(fit, Kind::User, line) && remote.iter().any(|b| matches!(b, b'.' | b':' | b'['))
+        fit.bytes(Kind::User, line).is_some_and(|user| !user.contains(&b' '))
+            && fit.bytes(Kind::Remote, line).is_none_or(is_address)
     });
     Some(better.unwrap_or(first))
-}
-
-fn has_space(fit: &Fit, kind: Kind, line: &[u8]) -> bool {
-    fit.bytes(kind, line).is_some_and(|value| value.contains(&b' '))
 }
 
 /// Finds the severity, and takes what is before it apart.
