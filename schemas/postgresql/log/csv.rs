@@ -4,8 +4,8 @@
 //!
 //! <https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG>
 
-use memchr::{memchr, memchr2};
-use tahoe_seams::{Cut, Rejection};
+use memchr::{memchr, memchr_iter, memchr2};
+use tahoe_seams::Cut;
 
 use super::entry::Entry;
 use super::stamp;
@@ -19,59 +19,63 @@ pub(super) fn begins(line: &[u8]) -> bool {
     stamp::parse(line).is_some_and(|written| line.get(written.length) == Some(&b','))
 }
 
-enum End {
-    /// One past the last byte of the row, its line end not included.
-    At(usize),
-    Unseen,
-    /// A quote ends a field and something else than a comma follows, at this byte.
-    Broken(usize),
-}
-
-/// The row at the start of `bytes`.
-pub(super) fn cut(bytes: &[u8], ended: bool) -> Cut {
-    let end = match end_of(bytes, ended) {
+/// The row at the start of `bytes`, of which the first `scanned` were seen without an end in them.
+pub(super) fn cut(bytes: &[u8], scanned: usize, ended: bool) -> Cut {
+    let end = match end_of(bytes, scanned.min(bytes.len())) {
         End::At(end) => end,
-        End::Unseen if !ended => return Cut::Partial,
-        End::Unseen => before_next(bytes, bytes.len()).unwrap_or(bytes.len()),
-        End::Broken(at) => match before_next(bytes, at) {
-            Some(end) => end,
-            None => match memchr(b'\n', &bytes[at..]) {
-                Some(length) => at + length,
-                None if ended => bytes.len(),
-                None => return Cut::Partial,
-            },
-        },
+        End::Unseen | End::Inside if !ended => return Cut::Partial,
+        End::Unseen => bytes.len(),
+        End::Inside => next_row(bytes, bytes.len()).unwrap_or(bytes.len()),
     };
     let next = bytes.len().min(end + 1);
     let text = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]).len();
     Cut::Record { text, end: next, orphan: false }
 }
 
-fn end_of(bytes: &[u8], ended: bool) -> End {
-    let mut at = 0;
-    while let Some(found) = memchr2(b'"', b'\n', &bytes[at..]) {
+enum End {
+    /// Where the line end after the row is.
+    At(usize),
+    Unseen,
+    /// The bytes end inside of a field.
+    Inside,
+}
+
+/// Quotes come in pairs, so their number says whether what follows the bytes seen before is
+/// inside of a field.
+fn end_of(bytes: &[u8], scanned: usize) -> End {
+    let mut inside = memchr_iter(b'"', &bytes[..scanned]).count() % 2 == 1;
+    let mut at = scanned;
+    // The byte after a quote may have been missing.
+    let mut closed = !inside && bytes[..at].ends_with(b"\"");
+    loop {
+        if closed && let Some(end) = broken(bytes, at) {
+            return End::At(end);
+        }
+        let rest = &bytes[at..];
+        let found = if inside { memchr(b'"', rest) } else { memchr2(b'"', b'\n', rest) };
+        let Some(found) = found else { return if inside { End::Inside } else { End::Unseen } };
         at += found;
         if bytes[at] == b'\n' {
             return End::At(at);
         }
-        loop {
-            let Some(length) = memchr(b'"', &bytes[at + 1..]) else { return End::Unseen };
-            at += length + 2;
-            match bytes.get(at) {
-                Some(b'"') => {}
-                Some(b',' | b'\n' | b'\r') => break,
-                Some(_) => return End::Broken(at),
-                None if ended => return End::At(at),
-                None => return End::Unseen,
-            }
-        }
+        at += 1;
+        closed = inside;
+        inside = !inside;
     }
-    if ended { End::At(bytes.len()) } else { End::Unseen }
+}
+
+/// After the quote before `at` neither a field nor the row can end, and a row began after the
+/// first line: then the end of the line before that row.
+fn broken(bytes: &[u8], at: usize) -> Option<usize> {
+    match bytes.get(at) {
+        None | Some(b'"' | b',' | b'\n' | b'\r') => None,
+        Some(_) => next_row(bytes, at),
+    }
 }
 
 /// The end of the last line before `until` after which a row begins.
-fn before_next(bytes: &[u8], until: usize) -> Option<usize> {
-    memchr::memrchr_iter(b'\n', &bytes[..until]).find(|at| begins(&bytes[at + 1..]))
+fn next_row(bytes: &[u8], until: usize) -> Option<usize> {
+    memchr::memrchr_iter(b'\n', &bytes[..until]).find(|at| begins(&bytes[at + 1..until]))
 }
 
 /// The stamp's text, for the framer to carry.
@@ -79,12 +83,8 @@ pub(super) fn stamp_of(record: &[u8]) -> Option<&[u8]> {
     Some(&record[..stamp::parse(record)?.length])
 }
 
-/// Puts the columns of a row into `entry`.
-pub(super) fn read<'a>(
-    row: &'a str,
-    entry: &mut Entry<'a>,
-    event: &Event<'a>,
-) -> Result<(), Rejection> {
+/// Puts the columns of a row into `entry`. One that ends before its message is a message as a whole.
+pub(super) fn read<'a>(row: &'a str, entry: &mut Entry<'a>, event: &Event<'a>) {
     let mut at = 0;
     let mut column = 0;
     while at <= row.len() {
@@ -96,9 +96,8 @@ pub(super) fn read<'a>(
         at = end + 1;
     }
     if column < COLUMNS_MIN {
-        return Err(Rejection::at("malformed", "the row ends before its message", row.len()));
+        entry.message = Some(row);
     }
-    Ok(())
 }
 
 /// The field at `at` without its quotes, and where the comma after it is.
@@ -179,7 +178,7 @@ mod tests {
     const HEAD: &str = "2026-11-21 09:00:00.123 UTC,\"u\",\"d\",7,\"[local]\"";
 
     fn length(text: &str, ended: bool) -> Option<usize> {
-        match cut(text.as_bytes(), ended) {
+        match cut(text.as_bytes(), 0, ended) {
             Cut::Record { text, .. } => Some(text),
             _ => None,
         }

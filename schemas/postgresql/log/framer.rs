@@ -9,6 +9,8 @@ use super::level::Label;
 use super::prefix::{Fit, Kind, LinePrefix, PrefixError};
 use super::syslog::{self, Chunk};
 use super::{bouncer, context, csv, json, recognised, stamp};
+use crate::datasets::system_syslog::head;
+use crate::time::Stamp;
 
 /// Bytes of a stamp that are carried.
 const STAMP_BYTES_MAX: usize = 40;
@@ -42,6 +44,8 @@ pub(super) enum Start<'l> {
     Chunk(Chunk<'l>),
     Pooler,
     Message(Fit),
+    /// A time, and nothing else that is known.
+    Timed,
     Other,
 }
 
@@ -62,7 +66,13 @@ impl<'l> Start<'l> {
         if let Some(fit) = recognised::fit(line, false) {
             return Self::Message(fit);
         }
-        if bouncer::Head::parse(line).is_some() { Self::Pooler } else { Self::Other }
+        if bouncer::Head::parse(line).is_some() {
+            Self::Pooler
+        } else if own_time(line, 0).is_some() {
+            Self::Timed
+        } else {
+            Self::Other
+        }
     }
 }
 
@@ -82,13 +92,16 @@ impl Framer for PostgresFramer {
         let text = line.len();
         match start {
             Start::Object | Start::Pooler => Cut::Record { text, end: next, orphan: needs },
-            Start::Row => match csv::cut(bytes, ended) {
+            Start::Row => match csv::cut(bytes, scanned, ended) {
                 Cut::Record { text, end, .. } => Cut::Record { text, end, orphan: needs },
                 other => other,
             },
-            Start::Other => self.lines(bytes, (next, scanned), ended, true, |line| {
-                line.is_empty() || line.starts_with(b"\t")
-            }),
+            Start::Timed | Start::Other => {
+                let orphan = needs || matches!(start, Start::Other);
+                self.lines(bytes, (next, scanned), ended, orphan, |line| {
+                    line.is_empty() || line.starts_with(b"\t")
+                })
+            }
             Start::Chunk(first) => self.lines(bytes, (next, scanned), ended, needs, |line| {
                 match syslog::parse(line, 0) {
                     Some(chunk) => first.goes_on(&chunk),
@@ -114,6 +127,7 @@ impl Framer for PostgresFramer {
                 fit.bytes(Kind::Time, line).or_else(|| fit.bytes(Kind::Epoch, line))
             }
             Start::Chunk(chunk) => Some(chunk.time),
+            Start::Timed => own_time(line, 0).map(|(_, length)| &line[..length]),
             Start::Other => None,
         };
         if let Some(time) = time.filter(|time| (1..=STAMP_BYTES_MAX).contains(&time.len())) {
@@ -162,7 +176,7 @@ impl PostgresFramer {
         match Start::of(line, self.prefix.as_ref()) {
             Start::Message(next) => is_note_of((first, fit), (line, &next)),
             Start::Other => true,
-            Start::Object | Start::Row | Start::Chunk(_) | Start::Pooler => false,
+            Start::Object | Start::Row | Start::Chunk(_) | Start::Pooler | Start::Timed => false,
         }
     }
 }
@@ -187,16 +201,94 @@ fn trimmed(record: &[u8]) -> usize {
     end.map_or(0, |last| last + 1)
 }
 
-/// The time that a context carries.
-pub(super) fn carried(carried: &[u8], read_at_ms: i64) -> Option<crate::time::Stamp> {
-    let (_, text) = context::split(carried);
-    if let Some(written) = stamp::parse(text) {
-        return Some(written.stamp);
+/// The time that a line begins with, of PostgreSQL or of syslog, and its length.
+pub(super) fn own_time(line: &[u8], read_at_ms: i64) -> Option<(Time<'_>, usize)> {
+    if let Some(written) = stamp::parse(line) {
+        let length = written.length;
+        return Some((Time::Named(written), length));
     }
+    let head = head(line, read_at_ms);
+    Some((Time::Whole(head.stamp?), head.end))
+}
+
+/// The two kinds of stamps.
+pub(super) enum Time<'l> {
+    Named(stamp::Written<'l>),
+    Whole(Stamp),
+}
+
+/// The time that a context carries.
+pub(super) fn carried(carried: &[u8], read_at_ms: i64) -> Option<Time<'_>> {
+    let (_, text) = context::split(carried);
     if let Some((stamp, length)) = stamp::epoch(text)
         && length == text.len()
     {
-        return Some(stamp);
+        return Some(Time::Whole(stamp));
     }
-    crate::datasets::system_syslog::head(text, read_at_ms).stamp
+    own_time(text, read_at_ms).map(|(time, _)| time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Frames, frame_all};
+
+    const SAMPLES: [&str; 4] = [
+        include_str!("samples/interleaved.log"),
+        include_str!("samples/heroku.log"),
+        include_str!("samples/services.log"),
+        include_str!("samples/pgbouncer.log"),
+    ];
+
+    fn whole(framer: &PostgresFramer, text: &str) -> Vec<(String, Vec<u8>)> {
+        let mut found = Vec::new();
+        frame_all(framer, text.as_bytes(), &mut |frame| {
+            let text = String::from_utf8(frame.bytes.to_vec()).expect("the text is UTF-8");
+            found.push((text, frame.context.to_vec()));
+        });
+        found
+    }
+
+    #[test]
+    fn records_are_the_same_however_the_bytes_arrive() {
+        let rows: String = include_str!("samples/csv.log").chars().take(12_000).collect();
+        for text in SAMPLES.into_iter().chain([&*rows]) {
+            let bytes = text.as_bytes();
+            let expected = whole(&PostgresFramer::RECOGNISING, text);
+            for step in [1, 7, 64, 1000] {
+                let framer = &PostgresFramer::RECOGNISING;
+                let (mut frames, mut used, mut found) = (Frames::new(framer), 0, Vec::new());
+                for end in (0..bytes.len()).step_by(step).chain([bytes.len()]) {
+                    used += frames.feed(&bytes[used..end], end == bytes.len(), &mut |frame| {
+                        let text = String::from_utf8_lossy(frame.bytes).into_owned();
+                        found.push((text, frame.context.to_vec()));
+                    });
+                }
+                assert_eq!(found, expected, "in steps of {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_without_a_successor_is_open_and_keeps_only_whole_lines() {
+        let line = b"2026-11-21 09:00:00 UTC [7] LOG:  statement: SELECT\n\t1\n202";
+        let open = Cut::Open { text: 54, end: 55, orphan: false };
+        assert_eq!(PostgresFramer::RECOGNISING.cut(line, 0, false), open);
+        assert_eq!(PostgresFramer::RECOGNISING.cut(line, 40, false), open);
+    }
+
+    #[test]
+    fn with_a_prefix_of_its_own_every_record_carries_it() {
+        let setting = "%d|%u|%p|%t|";
+        let framer = PostgresFramer::with_prefix(setting).expect("its escapes are known");
+        let text = "shop|anna|7|2026-11-21 09:00:00 UTC|ERROR:  x\n\
+            shop|anna|7|2026-11-21 09:00:00 UTC|STATEMENT:  SELECT 1\n\
+            shop|anna|8|2026-11-21 09:00:01 UTC|LOG:  y\n";
+        let found = whole(&framer, text);
+        assert_eq!(found.len(), 2, "{found:?}");
+        let mut context = context::beginning(setting);
+        framer.carry(found[0].0.as_bytes(), &mut context);
+        assert_eq!(context, b"\x01%d|%u|%p|%t|\x012026-11-21 09:00:00 UTC");
+        assert!(PostgresFramer::with_prefix("%y").is_err());
+    }
 }

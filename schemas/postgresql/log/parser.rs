@@ -3,7 +3,7 @@
 use tahoe_seams::{Record, Rejection};
 
 use super::entry::Entry;
-use super::framer::{Start, carried, is_note_of};
+use super::framer::{Start, Time, carried, is_note_of, own_time};
 use super::json::{self, Object};
 use super::level::Label;
 use super::prefix::{Fit, Kind, LinePrefix, sql_state};
@@ -25,7 +25,24 @@ impl Parser for LogRecord {
     }
 
     fn stamp(&self, context: &[u8], read_at_ms: i64) -> Option<Stamp> {
-        carried(context, read_at_ms)
+        Some(match carried(context, read_at_ms)? {
+            Time::Named(written) => written.usual(),
+            Time::Whole(stamp) => stamp,
+        })
+    }
+}
+
+/// Sets the time of a record without one.
+fn assume_time<'a>(record: &Record<'a>, event: &mut Event<'a>) {
+    let previous = carried(record.context, record.read_at_ms);
+    let previous = previous.map(|time| resolved(&time, &record.origin.time_zone, event));
+    event.time_assumed(previous);
+}
+
+fn resolved(time: &Time<'_>, zone: &str, event: &mut Event<'_>) -> Stamp {
+    match time {
+        Time::Named(written) => written.resolved(zone, event),
+        Time::Whole(stamp) => *stamp,
     }
 }
 
@@ -44,7 +61,7 @@ impl LogRecord {
             Start::Object => return self.object(record, text, prefix, event),
             Start::Row => {
                 entry.in_columns = true;
-                csv::read(text, &mut entry, event)?;
+                csv::read(text, &mut entry, event);
             }
             Start::Message(fit) => lines(text, &fit, prefix, &mut entry, event),
             Start::Chunk(_) => {
@@ -57,14 +74,25 @@ impl LogRecord {
                 }
                 return Ok(());
             }
+            Start::Timed => {
+                plain(text, event);
+                match own_time(line.as_bytes(), record.read_at_ms) {
+                    Some((time, _)) => {
+                        let stamp = resolved(&time, zone, event);
+                        event.time(stamp);
+                    }
+                    None => assume_time(record, event),
+                }
+                return Ok(());
+            }
             Start::Other => {
                 plain(text, event);
-                event.time_assumed(self.stamp(record.context, record.read_at_ms));
+                assume_time(record, event);
                 return Ok(());
             }
         }
         if !entry.finish(zone, event) {
-            event.time_assumed(self.stamp(record.context, record.read_at_ms));
+            assume_time(record, event);
         }
         Ok(())
     }
@@ -82,8 +110,7 @@ impl LogRecord {
         match json::read(text, &mut entry, event) {
             Some(Object::Log) => {
                 if !entry.finish(zone, event) {
-                    let reason = "timestamp is no time that could be read";
-                    return Err(Rejection::whole("bad_timestamp", reason));
+                    assume_time(record, event);
                 }
             }
             Some(Object::Wrapped { line, stamp, severity }) => {
@@ -98,7 +125,7 @@ impl LogRecord {
                 match stamp {
                     _ if timed => {}
                     Some(stamp) => event.time(stamp),
-                    None => event.time_assumed(self.stamp(record.context, record.read_at_ms)),
+                    None => assume_time(record, event),
                 }
             }
             None => {
@@ -143,7 +170,7 @@ impl LogRecord {
         match chunk.stamp {
             _ if timed => {}
             Some(stamp) => event.time(stamp),
-            None => event.time_assumed(self.stamp(record.context, record.read_at_ms)),
+            None => assume_time(record, event),
         }
         Ok(())
     }

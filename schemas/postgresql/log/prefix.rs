@@ -11,7 +11,7 @@ use super::stamp;
 /// Bytes of a line within which its prefix ends.
 pub(super) const HEAD_BYTES_MAX: usize = 1024;
 /// Steps that the search for the ends of free texts may take, so that no line can prolong it.
-const STEPS_MAX: u32 = 1024;
+const STEPS_MAX: u32 = 512;
 /// Kinds of values.
 const KINDS: usize = 19;
 

@@ -75,6 +75,12 @@ pub(super) fn epoch(text: &[u8]) -> Option<(Stamp, usize)> {
 }
 
 impl Written<'_> {
+    /// The stamp, with the usual meaning of its abbreviation.
+    pub(super) fn usual(&self) -> Stamp {
+        let offset_s = self.stamp.offset_s.or_else(|| offset(self.zone).map(|(offset, _)| offset));
+        Stamp { offset_s, ..self.stamp }
+    }
+
     /// The stamp, with the usual meaning of an abbreviation that has several if the source has no
     /// zone of its own, `source_zone`.
     pub(super) fn resolved(&self, source_zone: &str, event: &mut Event<'_>) -> Stamp {
