@@ -57,13 +57,16 @@ impl<'l> Start<'l> {
         if let Some(fit) = prefix.and_then(|prefix| prefix.fit(line, None)) {
             return Self::Message(fit);
         }
-        if csv::begins(line) {
+        let clock = stamp::parse(line).map(|written| written.length);
+        if clock.is_some_and(|clock| line.get(clock) == Some(&b',')) {
             return Self::Row;
         }
-        if let Some(chunk) = syslog::parse(line, 0) {
+        if clock.is_none()
+            && let Some(chunk) = syslog::parse(line, 0)
+        {
             return Self::Chunk(chunk);
         }
-        if let Some(fit) = recognised::fit(line, false) {
+        if let Some(fit) = recognised::fit(line, clock, false) {
             return Self::Message(fit);
         }
         if bouncer::Head::parse(line).is_some() {

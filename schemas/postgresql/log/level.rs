@@ -139,6 +139,13 @@ impl Label {
             b"QUERY" => Of(Note::Query),
             b"LOCATION" => Of(Note::Location),
             b"BACKTRACE" => Of(Note::Backtrace),
+            // No word has small letters of ASCII or signs in it.
+            _ if !word
+                .iter()
+                .all(|b| b.is_ascii_uppercase() || *b >= 0x80 || b" '".contains(b)) =>
+            {
+                return None;
+            }
             _ => {
                 let of = |(name, _): &&(&str, Label)| name.as_bytes() == word;
                 return TRANSLATED.iter().find(of).map(|(_, label)| *label);

@@ -148,7 +148,10 @@ impl LogRecord {
         prefix: Option<&LinePrefix>,
         event: &mut Event<'a>,
     ) -> Result<(), Rejection> {
-        let Some(chunk) = chunk else { return Ok(plain(text, event)) };
+        let Some(chunk) = chunk else {
+            plain(text, event);
+            return Ok(());
+        };
         let message = syslog::assemble(text, event);
         let mut entry = Entry::default();
         bare(message, prefix, &mut entry, event);
@@ -191,8 +194,9 @@ fn plain<'a>(text: &'a str, event: &mut Event<'a>) {
 /// A message that something else has wrapped, and so may have no prefix or time of its own.
 fn bare<'a>(text: &'a str, prefix: Option<&LinePrefix>, entry: &mut Entry<'a>, event: &Event<'a>) {
     let line = first_line(text).as_bytes();
-    let fit =
-        prefix.and_then(|prefix| prefix.fit(line, None)).or_else(|| recognised::fit(line, true));
+    let fit = prefix
+        .and_then(|prefix| prefix.fit(line, None))
+        .or_else(|| recognised::fit_unseen(line, true));
     match fit {
         Some(fit) => lines(text, &fit, prefix, entry, event),
         None => entry.message = Some(text.trim_end().trim_start_matches('\t')),
@@ -219,7 +223,7 @@ fn lines<'a>(
         let line = first_line(&text[next..]);
         let found = match prefix.and_then(|prefix| prefix.fit(line.as_bytes(), None)) {
             Some(found) => Some(found),
-            None => recognised::fit(line.as_bytes(), fit.range(Kind::Time).is_none()),
+            None => recognised::fit_unseen(line.as_bytes(), fit.range(Kind::Time).is_none()),
         };
         if let Some(found) = found
             && is_note_of((first.as_bytes(), fit), (line.as_bytes(), &found))

@@ -76,28 +76,58 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     Known { with_time_first, others }
 });
 
-/// Reads the beginning of a line. Without a time in it, only a line that something else begins
+/// Reads the beginning of a line; `clock` is the length of the stamp at its start. Without a time in it, only a line that something else begins
 /// for (`bare`: a syslog header, a JSON object) may have pieces that no setting of the list names.
-pub(super) fn fit(line: &[u8], bare: bool) -> Option<Fit> {
+pub(super) fn fit(line: &[u8], clock: Option<usize>, bare: bool) -> Option<Fit> {
     let line = &line[..line.len().min(HEAD_BYTES_MAX)];
     // The empty prefix, PostgreSQL's default until 9.6: the severity is all there is.
     if let Some((label, length)) = Label::at(line) {
         return (bare || line[..length].ends_with(b":  ")).then(|| Fit::blank(label, 0, length));
     }
-    let clock = stamp::parse(line).map(|written| written.length);
     let list = if clock.is_some() { &KNOWN.with_time_first } else { &KNOWN.others };
     let mut fits = list.iter().filter_map(|prefix| prefix.fit(line, clock));
     let Some(first) = fits.next() else { return by_pieces(line, bare) };
-    if !first.bytes(Kind::User, line).is_some_and(|user| user.contains(&b' ')) {
+    if !is_doubtful(&first, line) {
         return Some(first);
     }
-    // A name may hold a space, but something else before it is more likely.
-    let is_address = |text: &[u8]| text == b"[local]" || text.iter().any(|b| b".:".contains(b));
-    let better = fits.find(|fit| {
-        fit.bytes(Kind::User, line).is_some_and(|user| !user.contains(&b' '))
-            && fit.bytes(Kind::Remote, line).is_none_or(is_address)
-    });
-    Some(better.unwrap_or(first))
+    let better = |fit: &Fit| fit.range(Kind::User).is_some() && !is_doubtful(fit, line);
+    if let Some(other) = fits.find(better) {
+        return Some(other);
+    }
+    // A name may well have a space, but hardly what assigns another value.
+    let assigns = |kind| first.bytes(kind, line).is_some_and(|value| value.contains(&b'='));
+    let pieces = if first.range(Kind::Remote).is_some() {
+        by_pieces(line, bare)
+    } else if assigns(Kind::User) || assigns(Kind::Database) {
+        by_pieces(line, bare).filter(better)
+    } else {
+        None
+    };
+    Some(pieces.unwrap_or(first))
+}
+
+/// A name with a space or sign in it, or a host's without a point, is more likely to be something
+/// else that the prefix has before or after it.
+fn is_doubtful(fit: &Fit, line: &[u8]) -> bool {
+    let has_sign = |kind| {
+        let value = fit.bytes(kind, line).unwrap_or_default();
+        value.iter().any(|byte| b" =,".contains(byte))
+    };
+    let is_host = |host: &[u8]| host == b"[local]" || host.iter().any(|byte| b".:".contains(byte));
+    let is_stamp = |host: &[u8]| matches!(host.get(..11), Some([.., b'-', _, _, b'T']));
+    has_sign(Kind::User)
+        || has_sign(Kind::Database)
+        || has_sign(Kind::RemoteWithPort)
+        || fit.range(Kind::Remote).is_some_and(|range| {
+            let named = range.start > 0 && line[range.start - 1] == b'=';
+            let host = line.get(range).unwrap_or_default();
+            !named && (!is_host(host) || is_stamp(host))
+        })
+}
+
+/// The same for a line whose beginning nobody has looked at.
+pub(super) fn fit_unseen(line: &[u8], bare: bool) -> Option<Fit> {
+    fit(line, stamp::parse(line).map(|written| written.length), bare)
 }
 
 /// Finds the severity, and takes what is before it apart.
@@ -239,10 +269,7 @@ fn assigned(rest: &[u8], at: usize, fit: &mut Fit) -> Option<usize> {
 
 /// A word between spaces or brackets: a session, `user@database`, an address, an error's code.
 fn word(rest: &[u8], at: usize, fit: &mut Fit) -> usize {
-    let length = rest
-        .iter()
-        .position(|byte| matches!(byte, b' ' | b'[' | b']' | b','))
-        .unwrap_or(rest.len());
+    let length = rest.iter().position(|byte| b" []{}<>|;,".contains(byte)).unwrap_or(rest.len());
     let word = rest[..length].strip_suffix(b":").unwrap_or(&rest[..length]);
     if session(word) == Some(word.len()) && word.iter().any(u8::is_ascii_alphabetic) {
         return place(Kind::Session, at, word.len(), fit);
@@ -260,6 +287,10 @@ fn word(rest: &[u8], at: usize, fit: &mut Fit) -> usize {
     if is_ip {
         return place(Kind::RemoteWithPort, at, word.len(), fit);
     }
+    let digits = (1..=7).contains(&word.len()) && word.iter().all(u8::is_ascii_digit);
+    if digits && fit.range(Kind::Pid).is_none() {
+        return place(Kind::Pid, at, word.len(), fit);
+    }
     if word.len() == 5 && sql_state(word) && word[0].is_ascii_digit() {
         return place(Kind::SqlState, at, word.len(), fit);
     }
@@ -271,7 +302,8 @@ mod tests {
     use super::*;
 
     fn values(line: &str) -> Vec<(Kind, &str)> {
-        let fit = fit(line.as_bytes(), false).expect("the line has a prefix");
+        let clock = stamp::parse(line.as_bytes()).map(|written| written.length);
+        let fit = fit(line.as_bytes(), clock, false).expect("the line has a prefix");
         assert_eq!(fit.label, Label::Level("log"));
         assert_eq!(&line[fit.text_at..], "x");
         let kinds = [
@@ -315,18 +347,32 @@ mod tests {
 
     #[test]
     fn a_prefix_that_is_not_in_the_list_is_taken_apart() {
-        let line =
-            "1795251600.123 host=db-1;[4711] {anna@shop} xid=9 (10.0.0.7) 5ff25bb2.22 LOG:  x";
-        let expected = [(Kind::Pid, "4711"), (Kind::User, "{anna")];
-        let found = values(line);
-        assert_eq!(found[0], expected[0]);
-        assert!(found.contains(&(Kind::Session, "5ff25bb2.22")), "{found:?}");
-        assert!(found.contains(&(Kind::Transaction, "9")), "{found:?}");
+        let line = "1795251600.123 host=db-1;[4711] {anna@shop} xid=9 (10.0.0.7) 5ff2.22 LOG:  x";
+        let expected = [
+            (Kind::Pid, "4711"),
+            (Kind::User, "anna"),
+            (Kind::Database, "shop"),
+            (Kind::RemoteWithPort, "db-1"),
+            (Kind::Session, "5ff2.22"),
+            (Kind::Transaction, "9"),
+        ];
+        assert_eq!(values(line), expected);
+        let line = "2026-11-21 09:00:00 UTC|7|anna|10.0.0.7(33)|LOG:  x";
+        let expected = [(Kind::Pid, "7"), (Kind::RemoteWithPort, "10.0.0.7(33)")];
+        assert_eq!(values(line), expected);
+        let line = "2026-11-21 09:00:00 UTC [7] app=psql,user=me@corp,db=d LOG:  x";
+        let expected = [
+            (Kind::Pid, "7"),
+            (Kind::User, "me@corp"),
+            (Kind::Database, "d"),
+            (Kind::Application, "psql"),
+        ];
+        assert_eq!(values(line), expected);
     }
 
     #[test]
     fn no_line_prolongs_the_search_for_the_ends_of_its_names() {
         let line = format!("2026-11-21 09:00:00 UTC [7] {}", "@ ,=:[]-a".repeat(1 << 10));
-        assert!(fit(line.as_bytes(), true).is_none());
+        assert!(fit(line.as_bytes(), Some(23), true).is_none());
     }
 }

@@ -57,7 +57,8 @@ fn point<'a>(kind: &'a str, text: &'a str, event: &mut Event<'a>) {
         event.set(fields::event::ACTION, action);
         let mut all = event.list::<&'a str>();
         all.extend(reasons.split_ascii_whitespace());
-        event.set(checkpoint::REASON, &*all.into_bump_slice());
+        let all: &[&str] = all.into_bump_slice();
+        event.set(checkpoint::REASON, all);
         return;
     }
     let Some(text) = text.strip_prefix("complete: ") else { return };

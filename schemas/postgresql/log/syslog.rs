@@ -154,7 +154,8 @@ pub(super) fn assemble<'a>(text: &'a str, event: &Event<'a>) -> &'a str {
 }
 
 fn is_note(text: &str) -> bool {
-    recognised::fit(text.as_bytes(), true).is_some_and(|fit| matches!(fit.label, Label::Note(_)))
+    recognised::fit_unseen(text.as_bytes(), true)
+        .is_some_and(|fit| matches!(fit.label, Label::Note(_)))
 }
 
 /// rsyslog writes control characters in octal.
