@@ -1,8 +1,9 @@
 //! jsonlog (PostgreSQL 15 and later), and lines inside of objects: Google Cloud's log entries
-//! (`textPayload`), Docker's (`log`) and collectors' (`message`).
+//! (`textPayload`), Azure's (`properties`), Docker's (`log`) and collectors' (`message`).
 //!
 //! <https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-JSONLOG>,
-//! <https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry>
+//! <https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry>,
+//! <https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-logging>
 
 use memchr::memmem;
 
@@ -40,9 +41,11 @@ pub(super) enum Object<'a> {
     Log,
     /// A line of another form, its time and its severity.
     Wrapped { line: &'a str, stamp: Option<Stamp>, severity: Option<&'a str> },
+    /// Something else, perhaps with a time.
+    Unknown(Option<Stamp>),
 }
 
-/// Takes an object apart; `None` if it is not valid or holds no message.
+/// Takes an object apart; `None` if it is not valid.
 pub(super) fn read<'a>(
     text: &'a str,
     entry: &mut Entry<'a>,
@@ -70,15 +73,28 @@ pub(super) fn read<'a>(
                     others.push(part);
                 }
             }
+            (b"properties" | b"jsonPayload", None) if line.is_none() => {
+                line = inner(part.value, event);
+                if line.is_none() {
+                    others.push(part);
+                }
+            }
             (b"severity", Some(value)) => severity = Some(value),
             _ => others.push(part),
         }
     }
-    let line = line?;
+    let Some(line) = line else { return Some(Object::Unknown(stamp)) };
     if let Some(others) = object(&others, event) {
         event.set(fields::tahoe::FIELDS, others);
     }
     Some(Object::Wrapped { line, stamp, severity })
+}
+
+/// The message one level down: of Azure's diagnostic settings, and Google's where it is structured.
+fn inner<'a>(value: &'a [u8], event: &Event<'a>) -> Option<&'a str> {
+    let parts = entries(value, event)?;
+    let message = parts.iter().find(|part| part.key == b"message")?;
+    scalar(message.value, event)
 }
 
 fn set<'a>(key: &[u8], value: &'a str, entry: &mut Entry<'a>) {

@@ -7,6 +7,14 @@
 //! LOCATION and BACKTRACE, which become fields. Where another session's line comes between, what
 //! follows it is an event of its own, whose level is the note's name, as Elastic's integration has
 //! all of them.
+//!
+//! Where its values are poorer they are not followed: the message of a line that logs a statement
+//! is what the server said and not the whole line, a duration is exact and no `float`, `[unknown]`
+//! is nobody's name, EST is five hours behind UTC in summer too, an ERROR is an error without a
+//! SQLSTATE.
+//!
+//! The samples `stderr`, `stderr_pgbadger`, `csv`, `json`, `syslog` and `syslog_rfc3339` are of a
+//! real server (tests/record/postgresql); the others are composed by what is documented.
 
 mod bouncer;
 mod context;

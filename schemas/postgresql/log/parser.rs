@@ -128,6 +128,13 @@ impl LogRecord {
                     None => assume_time(record, event),
                 }
             }
+            Some(Object::Unknown(stamp)) => {
+                plain(text, event);
+                match stamp {
+                    Some(stamp) => event.time(stamp),
+                    None => assume_time(record, event),
+                }
+            }
             None => {
                 plain(text, event);
                 match json::time_in_broken(text, event) {
