@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::level::{Label, Note};
 use super::{server, session, stamp, statement};
-use crate::time::Stamp;
+use crate::time::{Stamp, Time};
 use crate::{Event, Field, fields};
 
 /// What a message says of itself, as it is written; empty values are left out.
@@ -164,10 +164,23 @@ impl<'a> Entry<'a> {
                 event.set(field, number);
             }
         }
+        self.session_parts(event);
         // Not computed.
         if self.query_id == Some("0") {
             event.remove(fields::postgresql::log::QUERY_ID);
             event.null_removed(fields::postgresql::log::QUERY_ID);
+        }
+    }
+
+    /// A session's identifier is its first second and its process, in hexadecimal digits.
+    fn session_parts(&self, event: &mut Event<'a>) {
+        let Some((began, pid)) = self.session_id.and_then(|id| id.split_once('.')) else { return };
+        if let Ok(pid) = u32::from_str_radix(pid, 16) {
+            event.set_if_absent(fields::process::PID, pid);
+        }
+        if let Ok(began) = u32::from_str_radix(began, 16) {
+            let began = Time::new(i64::from(began), 0, 0);
+            event.set_if_absent(fields::postgresql::log::SESSION_START_TIME, began);
         }
     }
 
