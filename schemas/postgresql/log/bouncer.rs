@@ -59,7 +59,11 @@ pub(super) fn read<'a>(line: &'a str, head: &Head<'_>, source_zone: &str, event:
     event.set(fields::event::CATEGORY, "database");
     let failed = matches!(head.level, "error" | "fatal");
     event.set(fields::event::TYPE, if failed { "error" } else { "info" });
-    let text = line[head.text_at..].trim_ascii_start();
+    message(line[head.text_at..].trim_ascii_start(), event);
+}
+
+/// Sets what a message says.
+pub(super) fn message<'a>(text: &'a str, event: &mut Event<'a>) {
     event.set(fields::MESSAGE, text);
     match socket(text) {
         Some((side, of, text)) => {

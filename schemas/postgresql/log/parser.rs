@@ -161,7 +161,10 @@ impl LogRecord {
         };
         let message = syslog::assemble(text, event);
         let mut entry = Entry::default();
-        bare(message, prefix, &mut entry, event);
+        let pooler = chunk.program == b"pgbouncer";
+        if !pooler {
+            bare(message, prefix, &mut entry, event);
+        }
         let part = |bytes: &[u8]| {
             let from = bytes.as_ptr() as usize - line.as_ptr() as usize;
             &line[from..from + bytes.len()]
@@ -170,10 +173,13 @@ impl LogRecord {
             entry.pid = Some(part(chunk.pid));
         }
         let timed = entry.finish(&record.origin.time_zone, event);
+        if pooler {
+            bouncer::message(message, event);
+        }
         if !chunk.host.is_empty() && event.set_clean(fields::host::HOSTNAME, part(chunk.host)) {
             event.set(fields::related::HOSTS, part(chunk.host));
         }
-        event.set(fields::process::NAME, part(chunk.program));
+        event.set_clean(fields::process::NAME, part(chunk.program));
         if let Some(priority) = chunk.priority {
             event.set(fields::log::syslog::PRIORITY, priority);
         }

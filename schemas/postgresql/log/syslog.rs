@@ -45,7 +45,7 @@ pub(super) fn parse(line: &[u8], read_at_ms: i64) -> Option<Chunk<'_>> {
         if head.version.is_some() { rfc5424(rest)? } else { tagged(rest)? };
     let (number, text) = numbered(text);
     let pid = memchr::memrchr(b'.', pid).map_or(pid, |dot| &pid[dot + 1..]);
-    let ours = number.is_some() || program.starts_with(b"postgres");
+    let ours = number.is_some() || program.starts_with(b"postgres") || program == b"pgbouncer";
     let time = &line[head.stamp_at.min(head.end)..head.end];
     let (stamp, priority) = (head.stamp, head.priority);
     (ours && is_number(pid)).then_some(Chunk {
@@ -92,13 +92,14 @@ fn tag(word: &[u8]) -> Option<(&[u8], &[u8])> {
     (colon.is_some() || pid.starts_with(b"postgres.")).then_some((&inside[..open], pid))
 }
 
-/// `[5-2] ` before the text, on Heroku with the database's colour before it.
+/// `[5-2] ` before the text; on Heroku the database's colour precedes it, on Solaris
+/// `[ID 748848 local0.info] `.
 fn numbered(text: &[u8]) -> (Option<(&[u8], u32)>, &[u8]) {
     let find = || {
         let mut rest = text.strip_prefix(b"[")?;
-        let letters = rest.iter().take_while(|b| b.is_ascii_uppercase() || **b == b'_').count();
-        if letters > 0 {
-            rest = rest[letters..].strip_prefix(b"] [")?;
+        if rest.first()?.is_ascii_uppercase() {
+            let close = memchr::memmem::find(&rest[..rest.len().min(64)], b"] [")?;
+            rest = &rest[close + 3..];
         }
         let window = &rest[..rest.len().min(24)];
         let close = memchr::memchr(b']', window)?;
