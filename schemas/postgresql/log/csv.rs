@@ -83,7 +83,7 @@ pub(super) fn stamp_of(record: &[u8]) -> Option<&[u8]> {
     Some(&record[..stamp::parse(record)?.length])
 }
 
-/// Puts the columns of a row into `entry`. One that ends before its message is a message as a whole.
+/// Puts the columns of a row into `entry`. One that ends before its message is all message.
 pub(super) fn read<'a>(row: &'a str, entry: &mut Entry<'a>, event: &Event<'a>) {
     let mut at = 0;
     let mut column = 0;

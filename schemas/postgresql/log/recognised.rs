@@ -76,8 +76,9 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     Known { with_time_first, others }
 });
 
-/// Reads the beginning of a line; `clock` is the length of the stamp at its start. Without a time in it, only a line that something else begins
-/// for (`bare`: a syslog header, a JSON object) may have pieces that no setting of the list names.
+/// Reads the beginning of a line; `clock` is the length of the stamp at its start, if there is one.
+/// Without a time in it, only a line that something else begins for (`bare`: a syslog header, a
+/// JSON object) may have pieces that no setting of the list names.
 pub(super) fn fit(line: &[u8], clock: Option<usize>, bare: bool) -> Option<Fit> {
     let line = &line[..line.len().min(HEAD_BYTES_MAX)];
     // The empty prefix, PostgreSQL's default until 9.6: the severity is all there is.

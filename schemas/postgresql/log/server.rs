@@ -1,4 +1,4 @@
-//! What the server says of its own work: checkpoints, vacuum, temporary files, locks, start and end.
+//! What the server says of its own work: checkpoints, vacuum, temporary files, locks, start, end.
 
 use super::statement::{MILLISECONDS, SECONDS, nanoseconds};
 use crate::{Event, Field, fields};
