@@ -38,6 +38,12 @@ pub fn find(name: &str) -> Option<&'static Dataset> {
 pub mod laravel_log;
 #[path = "../mongodb/log/mod.rs"]
 pub mod mongodb_log;
+#[path = "../mysql/mod.rs"]
+pub(crate) mod mysql;
+#[path = "../mysql/error/mod.rs"]
+pub mod mysql_error;
+#[path = "../mysql/slowlog/mod.rs"]
+pub mod mysql_slowlog;
 #[path = "../nginx/access/mod.rs"]
 pub mod nginx_access;
 #[path = "../postgresql/change/mod.rs"]
@@ -57,6 +63,8 @@ pub mod system_syslog;
 pub static ALL: &[&Dataset] = &[
     &laravel_log::DATASET,
     &mongodb_log::DATASET,
+    &mysql_error::DATASET,
+    &mysql_slowlog::DATASET,
     &nginx_access::DATASET,
     &postgresql_change::DATASET,
     &postgresql_log::DATASET,

@@ -6,7 +6,7 @@
 //! formats that rsyslog and macOS write to files.
 
 mod codes;
-mod envelope;
+pub(crate) mod envelope;
 mod family;
 mod framer;
 mod journal;

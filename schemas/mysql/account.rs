@@ -1,0 +1,34 @@
+//! Accounts: `'user'@'host'` in messages, `user@host` where a connection begins, and
+//! `privileged[user] @ host [address]` in the slow log.
+
+use std::net::IpAddr;
+
+use crate::{Event, fields};
+
+/// `'user'@'host'` at the start of `text`, and what follows it. Quotes inside are not escaped, so
+/// the first end that fits counts.
+pub(crate) fn quoted(text: &str) -> Option<(&str, &str, &str)> {
+    let (user, rest) = text.strip_prefix('\'')?.split_once("'@'")?;
+    let (host, rest) = rest.split_once('\'')?;
+    Some((user, host, rest))
+}
+
+/// Who did it.
+pub(crate) fn set_user<'a>(name: &'a str, event: &mut Event<'a>) {
+    if event.set_clean(fields::user::NAME, name) {
+        event.set(fields::related::USER, name);
+    }
+}
+
+/// From where: an address, or a name.
+pub(crate) fn set_host<'a>(host: &'a str, event: &mut Event<'a>) {
+    match host.parse::<IpAddr>() {
+        Ok(_) => {
+            event.set(fields::source::IP, host);
+            event.set(fields::related::IP, host);
+        }
+        // A pattern of an account is no host.
+        Err(_) if host.is_empty() || host.contains('%') => {}
+        Err(_) => event.set(fields::source::DOMAIN, host),
+    }
+}

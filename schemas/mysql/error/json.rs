@@ -1,0 +1,80 @@
+//! MySQL 8's `log_sink_json`: one object a line
+//! (<https://dev.mysql.com/doc/refman/8.4/en/error-log-json.html>).
+
+use memchr::memmem;
+
+use super::parser;
+use crate::datasets::mysql::stamp;
+use crate::object::{object, scalar};
+use crate::scan::{Entry, Scan};
+use crate::{Event, fields};
+
+/// A line that is such an object, as far as its ends tell.
+pub(super) fn is_object(line: &[u8]) -> bool {
+    line.starts_with(b"{") && line.trim_ascii_end().ends_with(b"}")
+}
+
+/// The text of its time, found without reading the rest.
+pub(super) fn time_text(line: &[u8]) -> Option<&[u8]> {
+    if !is_object(line) {
+        return None;
+    }
+    let rest = &line[memmem::find(line, b"\"time\"")? + 6..];
+    let rest = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let rest = rest.strip_prefix(b"\"")?;
+    let (_, length) = stamp::parse(rest)?;
+    Some(&rest[..length])
+}
+
+/// Sets the fields of an object. Says whether it was one.
+pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    let mut scan = Scan::new(text.as_bytes());
+    if scan.run() != Ok(text.len()) {
+        return false;
+    }
+    let mut others = scan.entries;
+    others.retain(|entry| !set_key(entry, event));
+    if let Some(value) = object(&others, event) {
+        event.set(fields::mysql::error::FIELDS, value);
+    }
+    true
+}
+
+/// Says whether the key became a field.
+fn set_key<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> bool {
+    let Some(text) = scalar(entry.value, event) else { return false };
+    let number = text.parse::<u64>().ok();
+    match (entry.key, number) {
+        (b"time", _) => match stamp::parse(text.as_bytes()) {
+            Some((stamp, length)) if length == text.len() => event.time(stamp),
+            _ => return false,
+        },
+        // The same time in milliseconds.
+        (b"ts", Some(_)) => return event.has(fields::TIMESTAMP),
+        (b"msg", _) => event.set(fields::MESSAGE, text),
+        (b"label", _) => parser::set_level(text, event),
+        (b"prio", Some(0)) => set_level_if_absent("System", event),
+        (b"prio", Some(1)) => set_level_if_absent("Error", event),
+        (b"prio", Some(2)) => set_level_if_absent("Warning", event),
+        (b"prio", Some(3)) => set_level_if_absent("Note", event),
+        (b"err_code", Some(code)) => {
+            let code = event.format(format_args!("MY-{code:06}"));
+            event.set(fields::event::CODE, code);
+        }
+        (b"err_symbol", _) => event.set(fields::mysql::error::SYMBOL, text),
+        (b"SQL_state", _) => event.set(fields::mysql::error::SQL_STATE, text),
+        (b"subsystem", _) => event.set(fields::event::PROVIDER, text),
+        (b"thread", Some(thread)) => event.set(fields::mysql::THREAD_ID, thread),
+        (b"source_file", _) => event.set(fields::log::origin::file::NAME, text),
+        (b"source_line", Some(line)) => event.set(fields::log::origin::file::LINE, line),
+        (b"function", _) => event.set(fields::log::origin::FUNCTION, text),
+        _ => return false,
+    }
+    true
+}
+
+fn set_level_if_absent<'a>(level: &'a str, event: &mut Event<'a>) {
+    if !event.has(fields::log::LEVEL) {
+        parser::set_level(level, event);
+    }
+}

@@ -1,0 +1,7 @@
+//! What the datasets of MySQL, MariaDB and Percona Server have in common: their stamps, accounts,
+//! the block that a server writes when it opens a log, and records that go on over lines.
+
+pub(crate) mod account;
+pub(crate) mod banner;
+pub(crate) mod lines;
+pub(crate) mod stamp;

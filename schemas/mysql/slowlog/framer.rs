@@ -1,0 +1,70 @@
+//! `# Time` begins a record, and so does `# User@Host` where no `# Time` precedes. What the server
+//! writes when it opens the log goes with the record that follows.
+
+use memchr::memmem;
+use tahoe_seams::{Cut, Framer};
+
+use crate::datasets::mysql::{banner, lines, stamp};
+
+/// Bytes of a record in which its time is looked for: its head, and a statement's beginning.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+pub(super) struct SlowFramer;
+
+impl Framer for SlowFramer {
+    fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
+        lines::cut(bytes, scanned, ended, &begins, &|record| stamp_of(record).is_none())
+    }
+
+    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
+        if let Some(stamp) = stamp_of(record) {
+            lines::carry_stamp(stamp, context);
+        }
+    }
+}
+
+#[derive(PartialEq)]
+enum Line {
+    Time,
+    Account,
+    Other,
+}
+
+fn kind(line: &[u8]) -> Line {
+    match line {
+        _ if line.starts_with(b"# Time:") => Line::Time,
+        _ if line.starts_with(b"# User@Host:") => Line::Account,
+        _ => Line::Other,
+    }
+}
+
+fn begins(before: &[u8], line: &[u8]) -> bool {
+    let opens = banner::begins(line);
+    if kind(line) == Line::Other && !opens {
+        return false;
+    }
+    let previous = lines::last(before);
+    let goes_on = kind(previous) == Line::Time && kind(line) == Line::Account;
+    !goes_on && !banner::is_of(previous)
+}
+
+/// The text of the record's own time.
+fn stamp_of(record: &[u8]) -> Option<&[u8]> {
+    let head = &record[..record.len().min(HEAD_BYTES_MAX)];
+    if let Some(at) = memmem::find(head, b"# Time: ")
+        && (at == 0 || head[at - 1] == b'\n')
+    {
+        let text = &head[at + 8..];
+        if let Some((_, length)) = stamp::parse(text) {
+            return Some(&text[..length]);
+        }
+    }
+    let mut settings = memmem::find_iter(head, b"SET ").filter_map(|at| {
+        let begins = at == 0 || head[at - 1] == b'\n';
+        let line = lines::first(&head[at..]);
+        let text = &line[memmem::find(line, b"timestamp=")? + 10..];
+        let text = text.strip_suffix(b";").filter(|_| begins)?;
+        stamp::epoch(std::str::from_utf8(text).ok()?).map(|_| text)
+    });
+    settings.next()
+}

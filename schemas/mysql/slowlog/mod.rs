@@ -1,0 +1,27 @@
+//! The slow query log of MySQL 5.0 to 9 (with `log_slow_extra` too), MariaDB (with the lines of
+//! `log_slow_verbosity`, `explain` among them) and Percona Server.
+//!
+//! <https://dev.mysql.com/doc/refman/8.4/en/slow-query-log.html>,
+//! <https://mariadb.com/kb/en/slow-query-log-extended-statistics/>,
+//! <https://docs.percona.com/percona-server/8.0/slow-extended.html>. A record is lines of `# Key:
+//! value`, perhaps `use` and `SET timestamp`, and the statement. `# Time` is when it ended, and up
+//! to MySQL 5.6 stands only where it differs from the record's before; `SET timestamp` is when it
+//! began, and is `@timestamp`. No `use` means no change of the database, or no database at all, so
+//! none is assumed.
+//!
+//! `samples/mariadb_*` and `mysql_5_5.log` are recorded (tests/record/mysql); those of other
+//! versions are composed by their documentation.
+
+mod framer;
+mod metrics;
+mod parser;
+
+use crate::{Dataset, Parse};
+
+/// `mysql.slowlog`
+pub static DATASET: Dataset = Dataset {
+    name: "mysql.slowlog",
+    module: "mysql",
+    framer: &framer::SlowFramer,
+    normalizer: &Parse { dataset: &DATASET, parser: parser::SlowRecord },
+};

@@ -1,0 +1,181 @@
+//! A head of comments, the session's settings and the statement, in one pass.
+
+use tahoe_seams::{Record, Rejection};
+
+use super::metrics::{self, Others};
+use crate::datasets::mysql::{account, banner, lines, stamp};
+use crate::time::Stamp;
+use crate::{Event, Parser, fields};
+
+pub(super) struct SlowRecord;
+
+impl Parser for SlowRecord {
+    fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
+        event.set(fields::event::CATEGORY, "database");
+        event.set(fields::event::TYPE, "info");
+        let text = event.text(record.bytes);
+        let before = self.stamp(record.context, record.read_at_ms);
+        let (block, rest) = banner::split(text);
+        let rest = rest.trim_end();
+        if rest.is_empty() {
+            return only_banner(block, before, event);
+        }
+        banner::set(block, Some(fields::mysql::BANNER), event);
+        let (head, rest) = Head::read(rest, event);
+        if !head.is_any && head.ended.is_none() && set_of(rest).is_none() {
+            event.set(fields::MESSAGE, rest);
+            event.time_assumed(before);
+            return Ok(());
+        }
+        if !head.is_any && rest.is_empty() {
+            let reason = "a time with neither account nor statement";
+            return Err(Rejection::at("empty_message", reason, text.len()));
+        }
+        let began = statement(rest, event);
+        match began.or(head.ended) {
+            Some(stamp) => event.time(stamp),
+            None => event.time_assumed(before),
+        }
+        // In the zone of the stamp alone: one that is assumed could contradict the beginning.
+        if let Some(stamp) = head.ended.filter(|stamp| stamp.offset_s.is_some())
+            && !event.has(fields::event::END)
+        {
+            event.set_time(fields::event::END, stamp);
+        }
+        Ok(())
+    }
+
+    fn stamp(&self, context: &[u8], _read_at_ms: i64) -> Option<Stamp> {
+        match stamp::parse(context) {
+            Some((stamp, _)) => Some(stamp),
+            None => stamp::epoch(std::str::from_utf8(context).ok()?),
+        }
+    }
+}
+
+fn only_banner<'a>(
+    block: &'a str,
+    before: Option<Stamp>,
+    event: &mut Event<'a>,
+) -> Result<(), Rejection> {
+    if block.trim().is_empty() {
+        return Err(Rejection::at("empty_record", "nothing but white space", 0));
+    }
+    banner::set(block, None, event);
+    event.time_assumed(before);
+    Ok(())
+}
+
+/// The comments that a record begins with.
+#[derive(Default)]
+struct Head {
+    /// `# Time`
+    ended: Option<Stamp>,
+    /// There is more than that.
+    is_any: bool,
+}
+
+impl Head {
+    /// Gives what follows it too.
+    fn read<'a>(text: &'a str, event: &mut Event<'a>) -> (Self, &'a str) {
+        let (mut head, mut others, mut explain) = (Self::default(), Others::new(), event.list());
+        let mut text = text;
+        while text.starts_with('#') {
+            let (line, rest) = lines::split_first(text);
+            let inside = line[1..].trim_start();
+            if let Some(time) = inside.strip_prefix("Time:") {
+                head.ended = stamp::parse(time.trim().as_bytes()).map(|(stamp, _)| stamp);
+            } else if let Some(account) = inside.strip_prefix("User@Host:") {
+                head.is_any = true;
+                set_account(account.trim(), &mut others, event);
+            } else if let Some(row) = inside.strip_prefix("explain: ") {
+                explain.push(row);
+            } else if let Some(name) = inside.strip_prefix("Stored routine:") {
+                event.set(fields::mysql::slowlog::STORED_ROUTINE, name.trim());
+            } else if metrics::set(inside, &mut others, event) {
+                head.is_any = true;
+            } else if !is_known_comment(inside) {
+                break;
+            }
+            text = rest;
+        }
+        if !explain.is_empty() {
+            event.set(fields::mysql::slowlog::EXPLAIN, explain.into_bump_slice());
+        }
+        metrics::set_others(&others, event);
+        (head, text)
+    }
+}
+
+/// Comments that say nothing.
+fn is_known_comment(inside: &str) -> bool {
+    inside.is_empty() || inside == "No InnoDB statistics available for this query"
+}
+
+/// `privileged[user] @ host [address]  Id: 7234`
+fn set_account<'a>(text: &'a str, others: &mut Others<'a>, event: &mut Event<'a>) {
+    let Some((names, place)) = text.split_once("] @ ") else { return };
+    let (privileged, user) = names.split_once('[').unwrap_or((names, ""));
+    let (privileged, user) = (privileged.trim(), user.trim());
+    event.set_clean(fields::user::NAME, privileged);
+    if !user.is_empty() {
+        event.set(fields::mysql::slowlog::CURRENT_USER, user);
+    }
+    let mut related = event.list::<&'a str>();
+    related.extend([privileged, user].into_iter().filter(|name| !name.is_empty()));
+    related.dedup();
+    if !related.is_empty() {
+        event.set(fields::related::USER, related.into_bump_slice());
+    }
+    let (host, rest) = place.split_once('[').unwrap_or((place, ""));
+    let (address, rest) = rest.split_once(']').unwrap_or((rest, ""));
+    account::set_host(host.trim(), event);
+    account::set_host(address, event);
+    metrics::set(rest.trim(), others, event);
+}
+
+/// `[use db;][SET …timestamp=…;]statement`. Gives the time at which it began.
+fn statement<'a>(text: &'a str, event: &mut Event<'a>) -> Option<Stamp> {
+    let mut text = text;
+    let (line, rest) = lines::split_first(text);
+    // The statement itself may be a `use`.
+    if let Some(schema) = use_of(line).filter(|_| !rest.is_empty()) {
+        event.set(fields::mysql::slowlog::SCHEMA, schema);
+        text = rest;
+    }
+    let mut began = None;
+    if let Some((settings, rest)) = set_of(text) {
+        for setting in settings.split(',') {
+            let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
+            if key == "timestamp" {
+                began = stamp::epoch(value);
+            } else {
+                metrics::set_session(key, value, event);
+            }
+        }
+        text = rest;
+    }
+    let query = text.trim();
+    if !query.is_empty() {
+        event.set(fields::mysql::slowlog::QUERY, query);
+        event.set(fields::MESSAGE, query);
+    }
+    began
+}
+
+/// `` use `db`; ``
+fn use_of(line: &str) -> Option<&str> {
+    let (word, name) = line.strip_suffix(';')?.split_once(' ')?;
+    let name = name.trim();
+    let plain = name.strip_prefix('`').and_then(|name| name.strip_suffix('`')).unwrap_or(name);
+    (word.eq_ignore_ascii_case("use") && !plain.is_empty()).then_some(plain)
+}
+
+/// `SET [last_insert_id=1,][insert_id=2,]timestamp=1553436105;` and what follows it.
+fn set_of(text: &str) -> Option<(&str, &str)> {
+    let (line, rest) = lines::split_first(text);
+    let settings = line.strip_prefix("SET ")?.strip_suffix(';')?;
+    let (_, time) = settings.rsplit_once(',').unwrap_or(("", settings));
+    let is_ours = stamp::epoch(time.strip_prefix("timestamp=")?).is_some();
+    is_ours.then_some((settings, rest))
+}
