@@ -7,7 +7,7 @@ use crate::{Event, fields};
 
 /// `'user'@'host'` at the start of `text`, and what follows it. Quotes inside are not escaped, so
 /// the first end that fits counts.
-pub(crate) fn quoted(text: &str) -> Option<(&str, &str, &str)> {
+fn quoted(text: &str) -> Option<(&str, &str, &str)> {
     let (user, rest) = text.strip_prefix('\'')?.split_once("'@'")?;
     let (host, rest) = rest.split_once('\'')?;
     Some((user, host, rest))
@@ -31,4 +31,16 @@ pub(crate) fn set_host<'a>(host: &'a str, event: &mut Event<'a>) {
         Err(_) if host.is_empty() || host.contains('%') => {}
         Err(_) => event.set(fields::source::DOMAIN, host),
     }
+}
+
+/// Sets what `Access denied for user 'user'@'host' …` says. Says whether the message is that.
+pub(crate) fn denied<'a>(message: &'a str, event: &mut Event<'a>) -> bool {
+    let rest = message.split_once("Access denied for user ").map(|(_, rest)| rest);
+    let Some((user, host, _)) = rest.and_then(quoted) else { return false };
+    set_user(user, event);
+    set_host(host, event);
+    event.set(fields::event::ACTION, "logon-failed");
+    event.set(fields::event::CATEGORY, &["authentication", "database"]);
+    event.set(fields::event::OUTCOME, "failure");
+    true
 }

@@ -2,7 +2,10 @@
 //! and the heads of columns that the slow log does not have. No time is in it, so it goes with the
 //! record that follows; where none follows soon, it is a record of its own.
 
+use tahoe_seams::Rejection;
+
 use super::lines;
+use crate::time::Stamp;
 use crate::{Event, fields};
 
 /// A line that begins such a block: `mysqld, Version: 8.0.15 (…). started with:`.
@@ -44,4 +47,18 @@ pub(crate) fn set<'a>(block: &'a str, kept: Option<crate::Field>, event: &mut Ev
     if !version.is_empty() {
         event.set(fields::service::VERSION, version.trim_end_matches('.'));
     }
+}
+
+/// The event of a record that has nothing else in it.
+pub(crate) fn alone<'a>(
+    block: &'a str,
+    before: Option<Stamp>,
+    event: &mut Event<'a>,
+) -> Result<(), Rejection> {
+    if block.trim().is_empty() {
+        return Err(Rejection::at("empty_record", "nothing but white space", 0));
+    }
+    set(block, None, event);
+    event.time_assumed(before);
+    Ok(())
 }

@@ -42,6 +42,8 @@ pub mod mongodb_log;
 pub(crate) mod mysql;
 #[path = "../mysql/error/mod.rs"]
 pub mod mysql_error;
+#[path = "../mysql/general/mod.rs"]
+pub mod mysql_general;
 #[path = "../mysql/slowlog/mod.rs"]
 pub mod mysql_slowlog;
 #[path = "../nginx/access/mod.rs"]
@@ -64,6 +66,7 @@ pub static ALL: &[&Dataset] = &[
     &laravel_log::DATASET,
     &mongodb_log::DATASET,
     &mysql_error::DATASET,
+    &mysql_general::DATASET,
     &mysql_slowlog::DATASET,
     &nginx_access::DATASET,
     &postgresql_change::DATASET,

@@ -6,9 +6,10 @@ use crate::{Event, fields};
 
 /// Sets the fields of the messages that are known.
 pub(super) fn set<'a>(message: &'a str, event: &mut Event<'a>) {
-    if let Some(rest) = after(message, "Access denied for user ") {
-        denied(rest, event);
-    } else if let Some(rest) = after(message, "Aborted connection ") {
+    if account::denied(message, event) {
+        return;
+    }
+    if let Some(rest) = after(message, "Aborted connection ") {
         aborted(rest, event);
     } else if let Some(rest) = after(message, "Server socket created on IP: '") {
         // The server's own address, but under this name in Elastic's documents.
@@ -24,15 +25,6 @@ pub(super) fn set<'a>(message: &'a str, event: &mut Event<'a>) {
 
 fn after<'a>(message: &'a str, words: &str) -> Option<&'a str> {
     message.split_once(words).map(|(_, rest)| rest)
-}
-
-fn denied<'a>(rest: &'a str, event: &mut Event<'a>) {
-    let Some((user, host, _)) = account::quoted(rest) else { return };
-    account::set_user(user, event);
-    account::set_host(host, event);
-    event.set(fields::event::ACTION, "logon-failed");
-    event.set(fields::event::CATEGORY, &["authentication", "database"]);
-    event.set(fields::event::OUTCOME, "failure");
 }
 
 /// `12 to db: 'shop' user: 'app' host: '10.0.0.5' (Got timeout reading communication packets)`

@@ -18,7 +18,7 @@ impl Parser for SlowRecord {
         let (block, rest) = banner::split(text);
         let rest = rest.trim_end();
         if rest.is_empty() {
-            return only_banner(block, before, event);
+            return banner::alone(block, before, event);
         }
         banner::set(block, Some(fields::mysql::BANNER), event);
         let (head, rest) = Head::read(rest, event);
@@ -51,19 +51,6 @@ impl Parser for SlowRecord {
             None => stamp::epoch(std::str::from_utf8(context).ok()?),
         }
     }
-}
-
-fn only_banner<'a>(
-    block: &'a str,
-    before: Option<Stamp>,
-    event: &mut Event<'a>,
-) -> Result<(), Rejection> {
-    if block.trim().is_empty() {
-        return Err(Rejection::at("empty_record", "nothing but white space", 0));
-    }
-    banner::set(block, None, event);
-    event.time_assumed(before);
-    Ok(())
 }
 
 /// The comments that a record begins with.

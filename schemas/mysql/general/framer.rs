@@ -1,0 +1,40 @@
+//! A line with a connection's number and a command begins a record; others go on with the one
+//! before. What the server writes when it opens the log goes with the record that follows.
+
+use tahoe_seams::{Cut, Framer};
+
+use super::head::Head;
+use crate::datasets::mysql::{banner, lines};
+
+pub(super) struct GeneralFramer;
+
+impl Framer for GeneralFramer {
+    fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
+        lines::cut(bytes, scanned, ended, &begins, &|record| stamp_of(record).is_none())
+    }
+
+    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
+        if let Some(stamp) = stamp_of(record) {
+            lines::carry_stamp(stamp, context);
+        }
+    }
+}
+
+fn begins(before: &[u8], line: &[u8]) -> bool {
+    let begins = banner::begins(line) || Head::parse(line).is_some();
+    begins && !banner::is_of(lines::last(before))
+}
+
+/// The text of the record's own time.
+fn stamp_of(record: &[u8]) -> Option<&[u8]> {
+    let mut rest = record;
+    loop {
+        let line = lines::first(rest);
+        if banner::is_of(line) {
+            rest = &rest[memchr::memchr(b'\n', rest)? + 1..];
+            continue;
+        }
+        let head = Head::parse(line)?;
+        return head.stamp.map(|_| &line[..head.stamp_end]);
+    }
+}

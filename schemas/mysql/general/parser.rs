@@ -1,0 +1,91 @@
+//! A command with its argument, or text that has neither.
+
+use tahoe_seams::{Record, Rejection};
+
+use super::head::Head;
+use crate::datasets::mysql::{account, banner, lines, stamp};
+use crate::time::Stamp;
+use crate::{Event, Parser, fields};
+
+pub(super) struct GeneralRecord;
+
+impl Parser for GeneralRecord {
+    fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
+        event.set(fields::event::CATEGORY, "database");
+        event.set(fields::event::TYPE, "info");
+        let text = event.text(record.bytes);
+        let before = self.stamp(record.context, record.read_at_ms);
+        let (block, rest) = banner::split(text);
+        if rest.trim().is_empty() {
+            return banner::alone(block, before, event);
+        }
+        banner::set(block, Some(fields::mysql::BANNER), event);
+        let Some(head) = Head::parse(lines::first(rest.as_bytes())) else {
+            event.set(fields::MESSAGE, rest.trim_end());
+            event.time_assumed(before);
+            return Ok(());
+        };
+        match head.stamp.or(before) {
+            // Without one it has that of the record before: so the format says.
+            Some(stamp) => event.time(stamp),
+            None => event.time_assumed(None),
+        }
+        event.set(fields::mysql::THREAD_ID, head.thread);
+        command(rest, head, event);
+        Ok(())
+    }
+
+    fn stamp(&self, context: &[u8], _read_at_ms: i64) -> Option<Stamp> {
+        stamp::parse(context).map(|(stamp, _)| stamp)
+    }
+}
+
+fn command<'a>(text: &'a str, head: Head, event: &mut Event<'a>) {
+    let (from, until) = head.command;
+    let name = &text[from..until];
+    let argument = text[until..].trim();
+    event.set(fields::MESSAGE, text[from..].trim_end());
+    event.set(fields::mysql::general::COMMAND, name);
+    if !argument.is_empty() {
+        event.set(fields::mysql::general::ARGUMENT, argument);
+    }
+    let action = head.action.unwrap_or_else(|| event.lower_case(name));
+    event.set(fields::event::ACTION, action);
+    if matches!(action, "connect" | "init-db" | "change-user")
+        && argument.starts_with("Access denied")
+        && account::denied(argument, event)
+    {
+        return;
+    }
+    match action {
+        "connect" | "change-user" => {
+            event.set(fields::event::CATEGORY, &["database", "session"]);
+            event.set(fields::event::TYPE, "start");
+            connection(argument, event);
+        }
+        "quit" => {
+            event.set(fields::event::CATEGORY, &["database", "session"]);
+            event.set(fields::event::TYPE, "end");
+        }
+        "init-db" => {
+            event.set_clean(fields::mysql::general::DATABASE, argument);
+        }
+        _ => {}
+    }
+}
+
+/// `user@host[ as account] on [database][ using Socket]`
+fn connection<'a>(text: &'a str, event: &mut Event<'a>) {
+    let (account, rest) = text.split_once(" on").unwrap_or((text, ""));
+    let account = account.split(" as ").next().unwrap_or_default();
+    let Some((user, host)) = account.rsplit_once('@') else { return };
+    account::set_user(user, event);
+    account::set_host(host, event);
+    let (database, how) = rest.split_once(" using ").unwrap_or((rest, ""));
+    if !database.trim().is_empty() {
+        event.set(fields::mysql::general::DATABASE, database.trim());
+    }
+    if !how.is_empty() {
+        event.set(fields::mysql::general::CONNECTION_TYPE, how);
+    }
+}
