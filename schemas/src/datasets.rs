@@ -40,6 +40,8 @@ pub mod laravel_log;
 pub mod mongodb_log;
 #[path = "../mysql/mod.rs"]
 pub(crate) mod mysql;
+#[path = "../mysql/audit/mod.rs"]
+pub mod mysql_audit;
 #[path = "../mysql/error/mod.rs"]
 pub mod mysql_error;
 #[path = "../mysql/general/mod.rs"]
@@ -65,6 +67,7 @@ pub mod system_syslog;
 pub static ALL: &[&Dataset] = &[
     &laravel_log::DATASET,
     &mongodb_log::DATASET,
+    &mysql_audit::DATASET,
     &mysql_error::DATASET,
     &mysql_general::DATASET,
     &mysql_slowlog::DATASET,

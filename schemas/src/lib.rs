@@ -27,7 +27,7 @@ pub use declaration::{Declaration, OwnField, TimeZoneRule, shared_fields};
 pub use event::{Event, time_of};
 pub use field::{ECS_VERSION, Field, multi_fields};
 pub use foreign::Foreign;
-pub use framing::{Frame, Frames, LineFramer, frame_all};
+pub use framing::{Frame, Frames, LineFramer, PART_BYTES_MAX, frame_all};
 pub use parser::{Parse, Parser};
 pub use value::Value;
 pub use zone::zone_is_known;

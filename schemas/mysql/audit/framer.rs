@@ -1,0 +1,150 @@
+//! Objects of JSON and elements of XML end where they close, whatever lines they are on; what
+//! stands between them (`[`, `,`, `]`, `<AUDIT>`) is no record. The other forms are lines.
+
+use memchr::{memchr, memmem};
+use tahoe_seams::{Cut, Framer};
+
+use super::{mariadb, parser, percona};
+use crate::PART_BYTES_MAX;
+use crate::datasets::mysql::{lines, stamp};
+use crate::scan::{Flaw, Scan};
+use crate::time::Stamp;
+
+/// Bytes between a key that names the time and its first digit.
+const KEY_BYTES_MAX: usize = 16;
+
+const OPENING: &[u8] = b"<AUDIT_RECORD";
+const CLOSING: &[u8] = b"</AUDIT_RECORD>";
+
+pub(super) struct AuditFramer;
+
+impl Framer for AuditFramer {
+    fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
+        let between = between_records(bytes, ended);
+        if between > 0 {
+            return Cut::Blank { end: between };
+        }
+        let found = match bytes {
+            [b'{', ..] => object(bytes),
+            [b'<', ..] if bytes.starts_with(OPENING) => element(bytes, scanned),
+            [b'"', ..] => percona::row_length(bytes).map_or(Length::Unknown, Length::Known),
+            [b'<', ..] if OPENING.starts_with(bytes) => Length::Unknown,
+            _ => Length::None,
+        };
+        match found {
+            Length::Known(text) => Cut::Record { text, end: text, orphan: false },
+            Length::Unknown if !ended && bytes.len() <= PART_BYTES_MAX => Cut::Partial,
+            Length::Unknown | Length::None => {
+                let in_syslog = parser::is_syslog(lines::first(bytes));
+                let begins = |_: &[u8], line: &[u8]| match line.first() {
+                    Some(first) if in_syslog => !first.is_ascii_whitespace(),
+                    _ => begins(line),
+                };
+                lines::cut(bytes, scanned, ended, &begins, &|record| stamp_of(record).is_none())
+            }
+        }
+    }
+
+    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
+        let Some(stamp) = stamp_of(record) else { return };
+        lines::carry_stamp(stamp, context);
+        if is_in_utc(record, stamp) {
+            context.push(b'Z');
+        }
+    }
+}
+
+enum Length {
+    Known(usize),
+    /// The end is not there yet.
+    Unknown,
+    /// It is not of a form that has one.
+    None,
+}
+
+/// Bytes that belong to no record: white space, the marks of an array, the outer element.
+fn between_records(bytes: &[u8], ended: bool) -> usize {
+    let mut at = 0;
+    loop {
+        let rest = &bytes[at..];
+        at += match rest {
+            [b' ' | b'\t' | b'\r' | b'\n', ..] => 1,
+            [b'[' | b']' | b',', ..] => 1,
+            _ if rest.starts_with(b"<?xml") || is_outer(rest) => match memchr(b'>', rest) {
+                Some(end) => end + 1,
+                None if ended => rest.len(),
+                None => return at,
+            },
+            _ => return at,
+        };
+    }
+}
+
+fn is_outer(rest: &[u8]) -> bool {
+    rest.starts_with(b"<AUDIT>") || rest.starts_with(b"</AUDIT>")
+}
+
+fn object(bytes: &[u8]) -> Length {
+    match Scan::without_entries(bytes).run() {
+        Ok(length) => Length::Known(length),
+        Err(Flaw::Unfinished) => Length::Unknown,
+        Err(Flaw::At(_)) => Length::None,
+    }
+}
+
+/// An element with a closing tag, or, as the old form is, with attributes alone: `/>` is escaped in
+/// both.
+fn element(bytes: &[u8], scanned: usize) -> Length {
+    let closing = match bytes.get(OPENING.len()) {
+        None => return Length::Unknown,
+        Some(b'>') => CLOSING,
+        Some(byte) if byte.is_ascii_whitespace() => b"/>",
+        Some(_) => return Length::None,
+    };
+    let from = scanned.saturating_sub(closing.len()).max(OPENING.len());
+    match memmem::find(&bytes[from..], closing) {
+        Some(at) => Length::Known(from + at + closing.len()),
+        None => Length::Unknown,
+    }
+}
+
+fn begins(line: &[u8]) -> bool {
+    match line {
+        [b'{' | b'[' | b']', ..] => true,
+        _ if line.starts_with(OPENING) || is_outer(line) || line.starts_with(b"<?xml") => true,
+        [b'"', ..] => percona::begins_row(line),
+        [b'0'..=b'9', ..] => mariadb::stamp(line).is_some(),
+        _ => parser::is_syslog(line),
+    }
+}
+
+/// The time that a record has somewhere, though it is of no form.
+pub(super) fn time_of(record: &[u8]) -> Option<Stamp> {
+    let text = stamp_of(record)?;
+    let (mut stamp, _) = mariadb::stamp(text).or_else(|| stamp::parse(text))?;
+    if is_in_utc(record, text) {
+        stamp.offset_s = Some(0);
+    }
+    Some(stamp)
+}
+
+/// Times in JSON are in UTC and do not say so.
+fn is_in_utc(record: &[u8], stamp: &[u8]) -> bool {
+    record.starts_with(b"{") && stamp.last().is_some_and(u8::is_ascii_digit)
+}
+
+/// The text of the record's own time.
+fn stamp_of(record: &[u8]) -> Option<&[u8]> {
+    if let Some((_, length)) = mariadb::stamp(record) {
+        return Some(&record[..length]);
+    }
+    if parser::is_syslog(lines::first(record)) {
+        return parser::syslog_stamp(lines::first(record));
+    }
+    let key = memmem::find(record, b"timestamp").or_else(|| memmem::find(record, b"TIMESTAMP"))?;
+    let rest = &record[key..];
+    let head = &rest[..rest.len().min(KEY_BYTES_MAX)];
+    let from = head.iter().position(u8::is_ascii_digit)?;
+    let (_, length) = stamp::parse(&rest[from..])?;
+    Some(&rest[from..from + length])
+}
