@@ -13,16 +13,18 @@ pub(super) struct Happened<'a> {
     pub status: Option<i64>,
 }
 
-/// Statements about accounts.
-const IAM: [&str; 8] = [
-    "create_user",
-    "delete_user",
-    "drop_user",
-    "alter_user",
-    "rename_user",
-    "grant",
-    "revoke",
-    "flush_privileges",
+/// A command about accounts, the word that the account follows, and further types.
+type AboutAccounts = (&'static str, &'static str, &'static [&'static str]);
+
+static IAM: [AboutAccounts; 8] = [
+    ("create_user", "user", &["user", "creation"]),
+    ("drop_user", "user", &["user", "deletion"]),
+    ("delete_user", "user", &["user", "deletion"]),
+    ("alter_user", "user", &["user", "change"]),
+    ("rename_user", "user", &["user", "change"]),
+    ("grant", "to", &[]),
+    ("revoke", "from", &[]),
+    ("flush_privileges", "", &[]),
 ];
 
 pub(super) fn set<'a>(happened: Happened<'a>, event: &mut Event<'a>) {
@@ -31,19 +33,21 @@ pub(super) fn set<'a>(happened: Happened<'a>, event: &mut Event<'a>) {
     categories.push("database");
     let mut types = event.list::<&'a str>();
     if class != "audit" {
-        types.extend(["access", "connection"]);
+        types.push("access");
+    }
+    if class == "connection" {
+        categories.push("network");
+        types.push("connection");
     }
     match what {
-        "connect" => {
-            categories.push("network");
-            types.push("start");
-        }
+        "connect" => types.push("start"),
         "disconnect" => types.push("end"),
         _ => {}
     }
-    if is_about_accounts(event) {
+    if let Some((_, before, further)) = about_accounts(event) {
         categories.push("iam");
-        set_target(event);
+        types.extend(further.iter().copied());
+        set_target(before, event);
     }
     event.set(fields::event::CATEGORY, categories.into_bump_slice());
     if !types.is_empty() {
@@ -65,26 +69,47 @@ pub(super) fn set<'a>(happened: Happened<'a>, event: &mut Event<'a>) {
     event.set_if_absent(fields::process::NAME, "mysqld");
 }
 
-fn is_about_accounts(event: &Event<'_>) -> bool {
-    let command = event.get_str(fields::mysqlenterprise::audit::general_data::SQL_COMMAND);
-    command.is_some_and(|command| IAM.contains(&command))
+fn about_accounts(event: &Event<'_>) -> Option<&'static AboutAccounts> {
+    let command = event.get_str(fields::mysqlenterprise::audit::general_data::SQL_COMMAND)?;
+    IAM.iter().find(|(name, ..)| *name == command)
 }
 
-/// The first `'user'@'host'` of the statement.
-fn set_target(event: &mut Event<'_>) {
+/// The account that a statement names after the word `before`.
+fn set_target(before: &str, event: &mut Event<'_>) {
     let query = event.get_str(fields::mysqlenterprise::audit::general_data::QUERY);
-    let account = query.and_then(|query| {
-        let at = query.find("'@'")?;
-        let user = query[..at].rsplit('\'').next()?;
-        let host = query[at + 3..].split('\'').next()?;
-        Some((user, host))
-    });
-    let Some((user, host)) = account else { return };
+    let Some((user, rest)) = query.and_then(|query| name(after_word(query, before)?)) else {
+        return;
+    };
     event.set(fields::user::target::NAME, user);
-    event.set(fields::user::target::DOMAIN, host);
+    if let Some((host, _)) = rest.strip_prefix('@').and_then(name) {
+        event.set(fields::user::target::DOMAIN, host);
+    }
     if let Some(name) = event.get_str(fields::server::user::NAME) {
         event.set(fields::user::NAME, name);
     }
+}
+
+/// What follows a word in a statement, `IF [NOT] EXISTS` left out.
+fn after_word<'a>(query: &'a str, word: &str) -> Option<&'a str> {
+    let words = query.split_ascii_whitespace();
+    let mut words = words.skip_while(|found| !found.eq_ignore_ascii_case(word)).skip(1);
+    let optional = ["if", "not", "exists"];
+    let first =
+        words.find(|found| !optional.iter().any(|word| found.eq_ignore_ascii_case(word)))?;
+    Some(&query[first.as_ptr() as usize - query.as_ptr() as usize..])
+}
+
+/// A name in quotes of any kind or none, and what follows it.
+fn name(text: &str) -> Option<(&str, &str)> {
+    let quote = text.chars().next().filter(|first| matches!(first, '\'' | '"' | '`'));
+    let found = match quote {
+        Some(quote) => text[1..].split_once(quote),
+        None => {
+            let end = text.find(|c: char| c.is_ascii_whitespace() || matches!(c, '@' | ';' | ','));
+            Some(text.split_at(end.unwrap_or(text.len())))
+        }
+    };
+    found.filter(|(name, _)| !name.is_empty())
 }
 
 /// Says once more who and where, in the fields that gather them.
@@ -95,7 +120,8 @@ pub(super) fn relate(event: &mut Event<'_>) {
         event.set_if_absent(fields::user::NAME, user);
     }
     let mut users = event.list();
-    for field in [fields::server::user::NAME, fields::client::user::NAME] {
+    let of = [fields::server::user::NAME, fields::client::user::NAME, fields::user::target::NAME];
+    for field in of {
         if let Some(name) = event.get_str(field).filter(|name| !users.contains(name)) {
             users.push(name);
         }

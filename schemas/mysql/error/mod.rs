@@ -7,6 +7,9 @@
 //! InnoDB's monitor, which has times in it, until its own end. The number after the time is the
 //! thread's, but in MySQL 5.6 the process's; the lines do not tell which of the two they have.
 //!
+//! A deadlock that the server reports in entries with times of their own stays as many events, as
+//! in Elastic's module; one that it writes without them, or in its monitor, is one.
+//!
 //! `samples/mariadb_*` and `mysql_5_5.log` are recorded (tests/record/mysql); those of other
 //! versions are composed by their documentation.
 

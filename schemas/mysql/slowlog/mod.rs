@@ -9,6 +9,11 @@
 //! began, and is `@timestamp`. No `use` means no change of the database, or no database at all, so
 //! none is assumed.
 //!
+//! Where Elastic's module differs on purpose: it lists a database twice that both `Schema` and `use`
+//! name, and a connection that both `Id` and `Thread_id` do; it counts durations in floating point,
+//! a microsecond short at times; and what the server writes when it opens the log is to it part of
+//! the statement before. `message` repeats the statement, for who reads and searches by it.
+//!
 //! `samples/mariadb_*` and `mysql_5_5.log` are recorded (tests/record/mysql); those of other
 //! versions are composed by their documentation.
 
