@@ -10,7 +10,9 @@ use crate::datasets::mysql::{lines, stamp};
 use crate::scan::{Flaw, Scan};
 use crate::time::Stamp;
 
-/// Bytes between a key that names the time and its first digit.
+/// Bytes of a record in which a key that names the time is looked for.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+/// Bytes between that key and the time's first digit.
 const KEY_BYTES_MAX: usize = 16;
 
 const OPENING: &[u8] = b"<AUDIT_RECORD";
@@ -141,8 +143,9 @@ fn stamp_of(record: &[u8]) -> Option<&[u8]> {
     if parser::is_syslog(lines::first(record)) {
         return parser::syslog_stamp(lines::first(record));
     }
-    let key = memmem::find(record, b"timestamp").or_else(|| memmem::find(record, b"TIMESTAMP"))?;
-    let rest = &record[key..];
+    let head = &record[..record.len().min(HEAD_BYTES_MAX)];
+    let key = memmem::find(head, b"timestamp").or_else(|| memmem::find(head, b"TIMESTAMP"))?;
+    let rest = &head[key..];
     let head = &rest[..rest.len().min(KEY_BYTES_MAX)];
     let from = head.iter().position(u8::is_ascii_digit)?;
     let (_, length) = stamp::parse(&rest[from..])?;
