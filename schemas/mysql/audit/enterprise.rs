@@ -5,7 +5,7 @@ use super::meaning::{self, Happened};
 use super::named;
 use crate::datasets::mysql::stamp;
 use crate::object::{entries, object, scalar};
-use crate::scan::Entry;
+use crate::scan::{Entries, Entry};
 use crate::{Event, Field, fields};
 
 #[derive(Clone, Copy)]
@@ -49,7 +49,7 @@ static KEYS: [(&str, &str, Field, Kind); 26] = [
 ];
 
 /// Says whether the entries are those of an event.
-pub(super) fn set<'a>(outer: Vec<Entry<'a>>, event: &mut Event<'a>) -> bool {
+pub(super) fn set<'a>(outer: Entries<'a>, event: &mut Event<'a>) -> bool {
     let text = |key: &[u8], event: &Event<'a>| {
         let entry = outer.iter().find(|entry| entry.key == key)?;
         scalar(entry.value, event)
@@ -58,7 +58,7 @@ pub(super) fn set<'a>(outer: Vec<Entry<'a>>, event: &mut Event<'a>) -> bool {
     if class.is_none() && what.is_none() {
         return false;
     }
-    let mut others = Vec::new();
+    let mut others = Entries::new();
     for entry in &outer {
         if !entry.value.starts_with(b"{") {
             set_key("", *entry, event, &mut others);
@@ -87,7 +87,7 @@ pub(super) fn set<'a>(outer: Vec<Entry<'a>>, event: &mut Event<'a>) -> bool {
 }
 
 /// Sets a field, or keeps the value among the others.
-fn set_key<'a>(of: &'a str, entry: Entry<'a>, event: &mut Event<'a>, others: &mut Vec<Entry<'a>>) {
+fn set_key<'a>(of: &'a str, entry: Entry<'a>, event: &mut Event<'a>, others: &mut Entries<'a>) {
     let key = std::str::from_utf8(entry.key).unwrap_or_default();
     if set_special(of, key, entry.value, event) {
         return;

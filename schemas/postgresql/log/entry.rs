@@ -47,6 +47,9 @@ pub(super) struct Entry<'a> {
     /// The message stands in a column of its own. Of a logged statement it is then the statement,
     /// as in Elastic's integration, since all that precedes it has a field.
     pub in_columns: bool,
+    /// The lines that the message stands in, with their prefix, if they are a file's own. Of a
+    /// logged statement they are the message, as in Elastic's integration.
+    pub lines: Option<&'a str>,
 }
 
 impl<'a> Entry<'a> {
@@ -78,6 +81,8 @@ impl<'a> Entry<'a> {
         if let Some(query) = logged {
             if self.in_columns {
                 event.set(fields::MESSAGE, query);
+            } else if let Some(lines) = self.lines {
+                event.set(fields::MESSAGE, lines);
             }
         } else {
             session::read(message, event);

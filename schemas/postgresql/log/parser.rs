@@ -211,7 +211,10 @@ fn bare<'a>(text: &'a str, prefix: Option<&LinePrefix>, entry: &mut Entry<'a>, e
         .and_then(|prefix| prefix.fit(line, None))
         .or_else(|| recognised::fit_unseen(line, true));
     match fit {
-        Some(fit) => lines(text, &fit, prefix, entry, event),
+        Some(fit) => {
+            lines(text, &fit, prefix, entry, event);
+            entry.lines = None;
+        }
         None => entry.message = Some(text.trim_end().trim_start_matches('\t')),
     }
 }
@@ -242,10 +245,12 @@ fn lines<'a>(
             && is_note_of((first.as_bytes(), fit), (line.as_bytes(), &found))
         {
             put(label, &text[from..at], entry, event);
+            entry.lines.get_or_insert(&text[..at]);
             (label, from) = (found.label, next + found.text_at.min(line.len()));
         }
     }
     put(label, &text[from..], entry, event);
+    entry.lines.get_or_insert(text.trim_end());
 }
 
 /// The word before the colon.
