@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog, SecurityProtocol};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog, LostOffsets, SecurityProtocol};
 use tahoe_seams::{Log, LogError, Polled, Topic};
 use tahoe_tests::log_contract::{Subject, append, durable, outgoing, poll, read, scan};
 
@@ -114,6 +117,60 @@ fn a_reader_that_is_gone_leaves_its_partitions_to_the_other() {
     append(&log, &topic, 0, &[b"0"]);
     append(&log, &topic, 1, &[b"0"]);
     assert_eq!(read(&mut *second, 2).len(), 2);
+}
+
+/// Deletes the records before `offset`, as retention does.
+fn delete_before(brokers: &str, topic: &str, offset: i64) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().expect("settings are fine");
+    let mut gone = TopicPartitionList::new();
+    gone.add_partition_offset(topic, 0, Offset::Offset(offset)).expect("an offset");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let deleted = runtime.block_on(admin.delete_records(&gone, &AdminOptions::new()));
+    let deleted = deleted.expect("deleted");
+    deleted.elements()[0].error().expect("deleted");
+}
+
+#[test]
+fn records_that_retention_deleted_unread_stop_a_group_and_a_recovery_unless_told_otherwise() {
+    let Some(brokers) = brokers() else { return };
+    let (log, topic) = start(&brokers, "retention", 1);
+    let topics = [topic.clone()];
+    append(&log, &topic, 0, &[b"0", b"1", b"2", b"3", b"4", b"5", b"6"]);
+    let mut reader = log.reader(&topic, &topics).expect("joined");
+    assert_eq!(read(&mut *reader, 7).len(), 7);
+    reader.commit(&[(topic.clone(), 0, 2)]).expect("committed");
+    drop(reader);
+    delete_before(&brokers, &topic, 2);
+    assert_eq!(scan(&log, &topic, 0, 2, 7).len(), 5, "what is gone was read");
+    delete_before(&brokers, &topic, 5);
+    let mut reader = log.reader(&topic, &topics).expect("joined");
+    let deadline = Instant::now() + PATIENCE;
+    let told = loop {
+        assert!(Instant::now() < deadline, "the group was told nothing");
+        match reader.read(Duration::from_millis(50), &mut |_| unreachable!("some are gone")) {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    let stops = |error: &LogError| {
+        let text = error.to_string();
+        let says = text.contains("offsets 2 to 4") && text.contains("--kafka-lost-offsets");
+        assert!(matches!(error, LogError::Stop(..)) && says, "{text}");
+    };
+    stops(&told);
+    drop(reader);
+    let scanned = log.scan(&topic, 0, 2, 7, &mut |_| unreachable!("some are gone"));
+    stops(&scanned.expect_err("some are gone"));
+    let args = KafkaArgs {
+        kafka_lost_offsets: LostOffsets::Earliest,
+        ..args(&brokers, &prefix("retention"))
+    };
+    let log = KafkaLog::connect(&args, "test").expect("connects");
+    let mut reader = log.reader(&topic, &topics).expect("joined");
+    assert_eq!(read(&mut *reader, 2).len(), 2);
+    assert_eq!(scan(&log, &topic, 0, 2, 7).len(), 2);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use self::settings::{Compression, KafkaArgs, SaslMechanism, SecurityProtocol};
+pub use self::settings::{Compression, KafkaArgs, LostOffsets, SaslMechanism, SecurityProtocol};
 
 use self::admin::Admin;
 use self::failure::Faults;
@@ -110,6 +110,27 @@ impl KafkaLog {
         Ok(())
     }
 
+    /// Visits what is there of the range; `lost` decides what to do if its beginning is gone.
+    fn scan_from(
+        &self,
+        topic: &str,
+        partition: u32,
+        range: (u64, u64),
+        lost: &dyn Fn((u64, u64)) -> Result<(), LogError>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), LogError> {
+        self.find(topic)?;
+        let mut scanner = lock(&self.scanner);
+        let scanner = match scanner.take() {
+            Some(known) => scanner.insert(known),
+            None => {
+                let mut config = self.group("tahoe.scan")?;
+                scanner.insert(Scanner::new(&mut config, &self.brokers, &self.faults)?)
+            }
+        };
+        scanner.scan(topic, partition, range, lost, visit)
+    }
+
     fn group(&self, name: &str) -> Result<rdkafka::ClientConfig, LogError> {
         self.args.consumer(&self.client_id, name)
     }
@@ -143,23 +164,21 @@ impl Log for KafkaLog {
         to: u64,
         visit: &mut Visit<'_>,
     ) -> Result<(), LogError> {
-        self.find(topic)?;
-        let mut scanner = lock(&self.scanner);
-        let scanner = match scanner.take() {
-            Some(known) => scanner.insert(known),
-            None => {
-                let mut config = self.group("tahoe.scan")?;
-                scanner.insert(Scanner::new(&mut config, &self.brokers, &self.faults)?)
-            }
+        let lost = "before it was looked at after an unclean stop, so that what they held is unknown \
+                    and may be sent again";
+        let refuse = |gone| {
+            let place = (topic, producer::partition_i32(partition));
+            self.args.kafka_lost_offsets.decide(place, gone, lost)
         };
-        scanner.scan(topic, partition, (from, to), visit)
+        self.scan_from(topic, partition, (from, to), &refuse, visit)
     }
 
     fn positions(&self) -> Result<Vec<KeyValue>, LogError> {
         let topic = &self.args.kafka_positions_topic;
         let mut latest = BTreeMap::new();
         for partition in 0..self.partitions(topic)? {
-            self.scan(topic, partition, 0, u64::MAX, &mut |record| {
+            // What compaction has removed is not missed.
+            self.scan_from(topic, partition, (0, u64::MAX), &|_| Ok(()), &mut |record| {
                 if record.value.is_empty() {
                     latest.remove(record.key);
                 } else {
@@ -194,6 +213,12 @@ impl Log for KafkaLog {
     fn reader(&self, group: &str, topics: &[String]) -> Result<Box<dyn LogReader>, LogError> {
         topics.iter().try_for_each(|topic| self.find(topic))?;
         let config = self.group(group)?;
-        Ok(Box::new(reader::Reader::join(config, topics, &self.brokers, &self.faults)?))
+        Ok(Box::new(reader::Reader::join(
+            config,
+            topics,
+            &self.brokers,
+            &self.faults,
+            self.args.kafka_lost_offsets,
+        )?))
     }
 }

@@ -19,6 +19,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use super::failure::{Faults, journal};
 use super::producer::{partition_i32, unusable};
 use super::scan::{offset_u64, record};
+use super::settings::LostOffsets;
 use crate::seams::{LogError, LogReader, Polled, Visit};
 
 /// What one call visits at most, so that it comes back often.
@@ -122,6 +123,7 @@ pub(super) struct Reader {
     consumer: BaseConsumer<Member>,
     brokers: String,
     faults: Faults,
+    lost_offsets: LostOffsets,
     places: Vec<Place>,
 }
 
@@ -131,6 +133,7 @@ impl Reader {
         topics: &[String],
         brokers: &str,
         faults: &Faults,
+        lost_offsets: LostOffsets,
     ) -> Result<Self, LogError> {
         config.set("partition.assignment.strategy", "cooperative-sticky");
         let member = Member {
@@ -144,7 +147,7 @@ impl Reader {
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(|error| unusable(&error))?;
         let (brokers, faults) = (brokers.to_owned(), faults.clone());
-        Ok(Self { consumer, brokers, faults, places: Vec::new() })
+        Ok(Self { consumer, brokers, faults, lost_offsets, places: Vec::new() })
     }
 
     fn decide(&self, error: &KafkaError) -> LogError {
@@ -172,29 +175,52 @@ impl Reader {
         if let Some(place) = self.places.iter().find(read) {
             return Ok(place.next);
         }
+        Ok(self.committed(topic, partition)?.map_or(low, |next| next.max(low)))
+    }
+
+    fn committed(&self, topic: &str, partition: i32) -> Result<Option<i64>, LogError> {
         let mut asked = TopicPartitionList::with_capacity(1);
         asked.add_partition(topic, partition);
         let committed = self.consumer.committed_offsets(asked, ASK);
         let committed = committed.map_err(|error| self.decide(&error))?;
-        let offset = committed.find_partition(topic, partition).map(|one| one.offset());
-        Ok(match offset {
-            Some(Offset::Offset(next)) => next.max(low),
-            _ => low,
+        Ok(match committed.find_partition(topic, partition).map(|one| one.offset()) {
+            Some(Offset::Offset(next)) => Some(next),
+            _ => None,
         })
+    }
+
+    /// Whether records between what the group has committed and the first that came are gone:
+    /// librdkafka then goes on from the earliest without a word.
+    fn check_beginning(&self, message: &BorrowedMessage<'_>) -> Result<(), LogError> {
+        let (topic, partition) = (message.topic(), message.partition());
+        let Some(committed) = self.committed(topic, partition)? else { return Ok(()) };
+        if message.offset() <= committed {
+            return Ok(());
+        }
+        let (low, _) = self
+            .consumer
+            .fetch_watermarks(topic, partition, ASK)
+            .map_err(|error| self.decide(&error))?;
+        if low <= committed {
+            return Ok(());
+        }
+        let gone = (offset_u64(committed), offset_u64(low));
+        self.lost_offsets.decide((topic, partition), gone, "before this group had read them")
     }
 }
 
-fn note(places: &mut Vec<Place>, message: &BorrowedMessage<'_>) {
+/// Says whether it is the first of its partition.
+fn note(places: &mut Vec<Place>, message: &BorrowedMessage<'_>) -> bool {
     let (address, partition) = (message.topic_ptr().addr(), message.partition());
     let next = message.offset() + 1;
     let known = places.iter_mut().find(|one| one.address == address && one.partition == partition);
-    match known {
-        Some(place) => place.next = next,
-        None => {
-            let topic = message.topic().to_owned();
-            places.push(Place { address, topic, partition, next });
-        }
+    if let Some(place) = known {
+        place.next = next;
+        return false;
     }
+    let topic = message.topic().to_owned();
+    places.push(Place { address, topic, partition, next });
+    true
 }
 
 impl LogReader for Reader {
@@ -209,7 +235,9 @@ impl LogReader for Reader {
                 Some(Ok(message)) => {
                     wait = Duration::ZERO;
                     bytes += message.payload_len() + message.key_len();
-                    note(&mut self.places, &message);
+                    if note(&mut self.places, &message) {
+                        self.check_beginning(&message)?;
+                    }
                     if visit(record(&message)).is_break() {
                         break;
                     }

@@ -38,12 +38,13 @@ impl Scanner {
         Ok(Self { consumer, brokers: brokers.to_owned(), faults: faults.clone() })
     }
 
-    /// Visits what is there of `[from, to)`.
+    /// Visits what is there of `[from, to)`; `lost` is told what is gone of its beginning.
     pub fn scan(
         &self,
         topic: &str,
         partition: u32,
         (from, to): (u64, u64),
+        lost: &dyn Fn((u64, u64)) -> Result<(), LogError>,
         visit: &mut Visit<'_>,
     ) -> Result<(), LogError> {
         let partition = partition_i32(partition);
@@ -52,6 +53,9 @@ impl Scanner {
             .consumer
             .fetch_watermarks(topic, partition, WATERMARKS)
             .map_err(|error| decide(&error))?;
+        if from < offset_u64(low).min(to) {
+            lost((from, offset_u64(low)))?;
+        }
         let from = from.max(offset_u64(low));
         let to = to.min(offset_u64(high));
         if from >= to {

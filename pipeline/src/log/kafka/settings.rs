@@ -58,6 +58,40 @@ pub enum Compression {
     Zstd,
 }
 
+/// What to do when retention has deleted records that were still to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LostOffsets {
+    /// Stop and say which.
+    Stop,
+    /// Go on from the earliest that is left, and say which are gone.
+    Earliest,
+}
+
+impl LostOffsets {
+    /// Decides about the records of `[from, low)`, which are gone; `loss` says what that means.
+    pub(super) fn decide(
+        self,
+        (topic, partition): (&str, i32),
+        (from, low): (u64, u64),
+        loss: &str,
+    ) -> Result<(), LogError> {
+        let text = format!(
+            "retention has deleted offsets {from} to {} of {topic}, partition {partition}, {loss}",
+            low.saturating_sub(1)
+        );
+        match self {
+            Self::Stop => {
+                let advice = "set --kafka-lost-offsets earliest to go on with what is left";
+                Err(LogError::Stop(format!("{text}: {advice}"), None))
+            }
+            Self::Earliest => {
+                tracing::warn!("{text}");
+                Ok(())
+            }
+        }
+    }
+}
+
 /// Settings of the connection to Kafka.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Kafka")]
@@ -118,6 +152,9 @@ pub struct KafkaArgs {
         value_name = "TOPIC"
     )]
     pub kafka_positions_topic: String,
+    /// What to do when retention has deleted records before they were read.
+    #[arg(long, env = "KAFKA_LOST_OFFSETS", value_enum, default_value = "stop")]
+    pub kafka_lost_offsets: LostOffsets,
     /// Largest record in bytes, key and headers included (8 MiB is the most on MSK Serverless).
     #[arg(
         id = "kafka_record_bytes_max",
@@ -160,6 +197,7 @@ impl KafkaArgs {
             kafka_linger_ms: 5,
             kafka_replication: None,
             kafka_positions_topic: "tahoe.positions".to_owned(),
+            kafka_lost_offsets: LostOffsets::Stop,
             record_bytes_max: RECORD_BYTES_MAX,
             kafka_options: Vec::new(),
         }
