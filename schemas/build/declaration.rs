@@ -12,7 +12,9 @@ use crate::Failure;
 pub struct Declaration {
     pub name: String,
     title: String,
-    topic: String,
+    pub topic: String,
+    #[serde(default)]
+    pub topic_default: bool,
     retention_days: u32,
     time_zone: TimeZoneRule,
     #[serde(default)]
@@ -82,11 +84,12 @@ impl Declaration {
     /// The same as a constant of the library.
     pub fn constant(&self) -> String {
         format!(
-            "Declaration {{ name: {:?}, title: {:?}, topic: {:?}, retention_days: {}, \
-             time_zone: TimeZoneRule::{:?}, fields: &{}, routes: &{:?} }}",
+            "Declaration {{ name: {:?}, title: {:?}, topic: {:?}, topic_default: {}, \
+             retention_days: {}, time_zone: TimeZoneRule::{:?}, fields: &{}, routes: &{:?} }}",
             self.name,
             self.title,
             self.topic,
+            self.topic_default,
             self.retention_days,
             self.time_zone,
             constants(&self.fields),

@@ -12,6 +12,9 @@ pub struct Declaration {
     pub title: &'static str,
     /// Kafka topic that its records go to unless the producer's setting says otherwise.
     pub topic: &'static str,
+    /// Records of the topic that do not say their dataset are of this one. Of datasets that share a
+    /// topic one says so.
+    pub topic_default: bool,
     /// Days that its data stream is kept.
     pub retention_days: u32,
     /// Where the zone of a stamp comes from.

@@ -169,6 +169,14 @@ fn every_field_of_every_sample_is_declared_by_the_dataset_that_its_event_is_of()
 
 #[test]
 fn declarations_and_the_list_agree() {
+    let mut of_topic: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
+    for declared in datasets::ALL.iter().map(|dataset| dataset.declared()) {
+        of_topic.entry(declared.topic).or_default().push(declared.topic_default);
+    }
+    for (topic, defaults) in of_topic.iter().filter(|(_, defaults)| defaults.len() > 1) {
+        let count = defaults.iter().filter(|is_default| **is_default).count();
+        assert_eq!(count, 1, "one of the datasets of {topic} must say topic_default");
+    }
     let names: BTreeSet<&str> = datasets::ALL.iter().map(|dataset| dataset.name).collect();
     assert_eq!(names.len(), datasets::ALL.len(), "a name is used twice");
     for dataset in datasets::ALL {

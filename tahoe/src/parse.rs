@@ -63,7 +63,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn list(out: &mut impl Write) -> anyhow::Result<()> {
     for dataset in datasets::ALL {
         let declared = dataset.declared();
-        writeln!(out, "{:<20} {:<14} {}", declared.name, declared.topic, declared.title)?;
+        writeln!(out, "{:<20} {:<18} {}", declared.name, declared.topic, declared.title)?;
     }
     Ok(())
 }

@@ -50,12 +50,14 @@ pub struct Reach {
     pub bytes: usize,
 }
 
-/// The dataset that a topic's records are taken for when they do not say: the first declared.
+/// The dataset that a topic's records are taken for when they do not say.
 fn datasets_by_topic() -> HashMap<String, Arc<Foreign>> {
     let mut by_topic = HashMap::new();
     for dataset in datasets::ALL {
-        let topic = dataset.declared().topic.to_owned();
-        by_topic.entry(topic).or_insert_with(|| Arc::new(Foreign::new(dataset)));
+        let declared = dataset.declared();
+        if declared.topic_default || !by_topic.contains_key(declared.topic) {
+            by_topic.insert(declared.topic.to_owned(), Arc::new(Foreign::new(dataset)));
+        }
     }
     by_topic
 }
@@ -243,5 +245,34 @@ impl Intake {
             self.datasets.len() - 1
         });
         index as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_without_our_header_is_of_the_dataset_that_its_topic_stands_for() {
+        let line = b"<13>Nov 21 09:00:00 web-1 cron[7]: (root) CMD (true)";
+        let row = br#"{"id": 7, "event_time": "2026-11-21 09:00:00", "argument": "SELECT 1"}"#;
+        let cases =
+            [("syslog_logs", &line[..], "system.syslog"), ("mysql_logs", row, "mysql.general")];
+        for (topic, value, dataset) in cases {
+            let mut intake = Intake::new(false);
+            intake.take(&LogRecord {
+                topic,
+                partition: 0,
+                offset: 5,
+                timestamp_ms: 1_795_262_400_000,
+                key: b"",
+                value,
+                header: None,
+            });
+            let documents: Vec<_> =
+                intake.events.documents().map(String::from_utf8_lossy).collect();
+            let named = format!("\"dataset\":\"{dataset}\"");
+            assert!(documents.len() == 1 && documents[0].contains(&named), "{documents:?}");
+        }
     }
 }
