@@ -10,9 +10,10 @@ WORKDIR /src
 COPY . .
 RUN cargo build --locked --profile dist --bins \
         --package tahoe --package tahoe-laravel --package tahoe-syslog \
-        --package tahoe-file --package tahoe-transformer \
+        --package tahoe-file --package tahoe-postgres --package tahoe-transformer \
  && mkdir /out \
- && for binary in tahoe tahoe-laravel tahoe-syslog tahoe-file tahoe-transformer; do \
+ && for binary in tahoe tahoe-laravel tahoe-syslog tahoe-file tahoe-postgres \
+        tahoe-transformer; do \
         install -s "target/dist/$binary" /out/ || exit 1; \
     done
 
@@ -43,6 +44,12 @@ COPY --from=build /out/tahoe-file /usr/local/bin/
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["tahoe-file", "--probe", "http://127.0.0.1:9100/readyz"]
 ENTRYPOINT ["tahoe-file"]
+
+FROM runtime AS tahoe-postgres
+COPY --from=build /out/tahoe-postgres /usr/local/bin/
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["tahoe-postgres", "--probe", "http://127.0.0.1:9100/readyz"]
+ENTRYPOINT ["tahoe-postgres"]
 
 FROM runtime AS tahoe-transformer
 COPY --from=build /out/tahoe-transformer /usr/local/bin/

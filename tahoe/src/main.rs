@@ -20,7 +20,6 @@ use tahoe_pipeline::service::without_empty_variables;
 
 fn command() -> Command {
     let parse = parse::ParseArgs::augment_args(Command::new("parse"));
-    let setup = setup::SetupArgs::augment_args(Command::new("setup"));
     let search = search::SearchArgs::augment_args(Command::new("search"));
     Command::new("tahoe")
         .version(env!("CARGO_PKG_VERSION"))
@@ -28,7 +27,8 @@ fn command() -> Command {
         .after_help("Example: tahoe up --sample")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([up::command(), check::command(), setup, search, parse])
+        .subcommands([up::command(), check::command(), setup::command(), setup::teardown_command()])
+        .subcommands([search, parse])
 }
 
 fn main() -> ExitCode {
@@ -36,9 +36,8 @@ fn main() -> ExitCode {
     let result = match matches.subcommand() {
         Some(("up", matches)) => up::run(matches),
         Some(("check", matches)) => check::run(matches),
-        Some(("setup", matches)) => setup::SetupArgs::from_arg_matches(matches)
-            .map_err(Into::into)
-            .and_then(|args| setup::run(&args, matches)),
+        Some(("setup", matches)) => setup::run(matches),
+        Some(("teardown", matches)) => setup::tear_down(matches),
         Some(("search", matches)) => search::SearchArgs::from_arg_matches(matches)
             .map_err(Into::into)
             .and_then(|args| search::run(&args)),

@@ -4,4 +4,4 @@ use tahoe_pipeline::service::Producer;
 
 /// Every producer that `tahoe up` can run.
 pub const PRODUCERS: &[&dyn Producer] =
-    &[&tahoe_laravel::Laravel, &tahoe_syslog::Syslog, &tahoe_file::File];
+    &[&tahoe_laravel::Laravel, &tahoe_syslog::Syslog, &tahoe_file::File, &tahoe_postgres::Postgres];

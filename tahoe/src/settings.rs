@@ -28,6 +28,7 @@ fn commands() -> Vec<Command> {
             "up" => "tahoe up",
             "check" => "tahoe check",
             "setup" => "tahoe setup",
+            "teardown" => "tahoe teardown",
             "search" => "tahoe search",
             "parse" => "tahoe parse",
             other => panic!("name {other} here"),

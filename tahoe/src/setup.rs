@@ -1,25 +1,23 @@
-//! `tahoe setup`: topics, templates and data streams, as often as one likes.
+//! `tahoe setup`: topics, templates and data streams, and what the databases that are read need, as
+//! often as one likes. `tahoe teardown` takes away what it made in those databases.
 
 use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
-use clap::Args;
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use serde_json::json;
-use tahoe_pipeline::service::{ProcessArgs, SourceArgs};
+use tahoe_pipeline::service::{Check, ProcessArgs, SourceArgs, run_checks};
 use tahoe_schemas::datasets;
 use tahoe_seams::Sink as _;
 use tahoe_sink_elasticsearch::{Elasticsearch, dataset_templates};
 
 use crate::backends::BackendArgs;
+use crate::registry::PRODUCERS;
+use crate::up::with_producers;
 
-/// Create the topics, index templates and data streams that are missing.
-///
-/// What is there already is left as it is, except that an older version of a template is replaced
-/// and its data streams begin a new backing index. The embedded log and store need no setting up.
-///
-/// Example: tahoe setup --kafka 127.0.0.1:9092 --elasticsearch http://127.0.0.1:9200
+/// Settings of the command beside those of the producers.
 #[derive(Args)]
-pub struct SetupArgs {
+struct SetupArgs {
     /// Print one JSON object: {"topics": […], "data_streams": […]}
     #[arg(long)]
     json: bool,
@@ -31,13 +29,57 @@ pub struct SetupArgs {
     process: ProcessArgs,
 }
 
+/// The command with every producer's settings.
+pub fn command() -> Command {
+    with_producers(SetupArgs::augment_args(Command::new("setup")))
+        .about("Create the topics, index templates and data streams that are missing")
+        .long_about(
+            "Create the topics, index templates and data streams that are missing, and what the \
+             databases that are read need: a publication and a slot.\n\n\
+             What is there already is left as it is, except that an older version of a template is \
+             replaced and its data streams begin a new backing index. The embedded log and store \
+             need no setting up.",
+        )
+        .after_help(
+            "Example: tahoe setup --kafka 127.0.0.1:9092 --elasticsearch http://127.0.0.1:9200",
+        )
+}
+
+/// The command that takes away what was made in databases.
+pub fn teardown_command() -> Command {
+    with_producers(Command::new("teardown"))
+        .about("Take away what `tahoe setup` made in the databases that are read")
+        .after_help("Example: tahoe teardown --pg-host 127.0.0.1 --pg-database shop")
+}
+
+/// Runs `tahoe teardown`.
+pub fn tear_down(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let mut steps = Vec::new();
+    for producer in PRODUCERS {
+        steps.extend(producer.dismantle(matches).map_err(|error| anyhow!(error))?);
+    }
+    match steps.is_empty() {
+        true => bail!("nothing to take away: name a database, as for `tahoe setup`"),
+        false => Ok(run_checks(steps, false)),
+    }
+}
+
+/// What the databases that are read need.
+pub fn prepare_sources(matches: &ArgMatches) -> anyhow::Result<Vec<Check>> {
+    let mut steps = Vec::new();
+    for producer in PRODUCERS {
+        steps.extend(producer.prepare(matches).map_err(|error| anyhow!(error))?);
+    }
+    Ok(steps)
+}
+
 /// Runs the command.
-pub fn run(args: &SetupArgs, matches: &clap::ArgMatches) -> anyhow::Result<ExitCode> {
-    use clap::Args as _;
-    let command = SetupArgs::augment_args(clap::Command::new("setup"));
-    let process = args.process.begin(&command, matches).map_err(|error| anyhow!(error))?;
+pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let args = SetupArgs::from_arg_matches(matches)?;
+    let process = args.process.begin(&command(), matches).map_err(|error| anyhow!(error))?;
+    let sources = prepare_sources(matches)?;
     let backends = &args.backends;
-    if !backends.kafka.is_set() && !backends.elasticsearch.is_set() {
+    if sources.is_empty() && !backends.kafka.is_set() && !backends.elasticsearch.is_set() {
         bail!(
             "nothing to set up: pass --kafka (KAFKA_BOOTSTRAP_SERVERS) or --elasticsearch \
              (ELASTICSEARCH_URL); the embedded log and store set themselves up"
@@ -68,6 +110,15 @@ pub fn run(args: &SetupArgs, matches: &clap::ArgMatches) -> anyhow::Result<ExitC
     } else {
         topics.iter().for_each(|topic| println!("topic        {topic}"));
         streams.iter().for_each(|stream| println!("data stream  {stream}"));
+    }
+    prepare(sources)
+}
+
+/// Prints what the databases have now, to stderr: the command's own result is on stdout.
+pub fn prepare(sources: Vec<Check>) -> anyhow::Result<ExitCode> {
+    for source in sources {
+        let done = source.run().map_err(|error| anyhow!(error))?;
+        done.lines().for_each(|line| eprintln!("source       {line}"));
     }
     Ok(ExitCode::SUCCESS)
 }

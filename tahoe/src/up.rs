@@ -22,6 +22,7 @@ use tokio::runtime::Handle;
 use crate::backends::BackendArgs;
 use crate::registry::PRODUCERS;
 use crate::sample;
+use crate::setup;
 use crate::view::{Pipeline, View};
 
 /// Where there is nothing to read.
@@ -79,6 +80,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let (runtime, stop) = (&process.runtime, &process.stop);
     let place = args.sources.place().map_err(|error| anyhow!(error))?;
     let planned = plan(&args, matches, &place)?;
+    setup::prepare(setup::prepare_sources(matches)?)?;
     let topics = topics_of(&planned);
     let log = args.backends.log()?;
     log.setup(&args.backends.topics(&topics))?;

@@ -6,6 +6,7 @@ pub mod documents;
 pub mod feed;
 pub mod log_contract;
 pub mod pipeline;
+pub mod postgresql;
 pub mod program;
 pub mod rsyslog;
 pub mod servers;

@@ -60,6 +60,11 @@ impl Lanes {
         self.kind_of(source).is_some_and(|(_, kind)| kind.may_change)
     }
 
+    /// The records of that kind may be others when they are read again.
+    pub fn kind_may_change(&self, kind: usize) -> bool {
+        self.kinds[kind].may_change
+    }
+
     /// Takes note of a stored position.
     pub fn know(&mut self, known: &Known) {
         if let Some((at, _)) = self.kind_of(known.source) {

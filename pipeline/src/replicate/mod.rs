@@ -147,7 +147,8 @@ impl<F: Feed> Source for Replicate<F> {
                 assert!(*begun, "a feed begins with a point");
                 let place = Place { kind, key, number: counts[kind] };
                 counts[kind] += 1;
-                if !there.take(bytes) {
+                // A change is known by its number: it neither uses up nor takes away a row's place.
+                if !(lanes.kind_may_change(kind) && there.take(bytes)) {
                     lanes.push(batch, place, bytes, &carried, read_at_ms);
                 }
                 match batch.is_full() {

@@ -21,6 +21,14 @@ impl Check {
     ) -> Self {
         Self { name: name.into(), look: Box::new(look) }
     }
+
+    /// Does it now and waits, however long it takes.
+    ///
+    /// # Errors
+    /// What it found wrong, behind its name.
+    pub fn run(self) -> Result<String, String> {
+        (self.look)().map_err(|error| format!("{}: {error}", self.name))
+    }
 }
 
 /// Runs all checks and prints what they found: lines for people, or with `json` one object

@@ -28,6 +28,13 @@ pub trait Service {
     /// # Errors
     /// A sentence that names the setting to change.
     fn checks(&self, matches: &ArgMatches) -> Result<Vec<Check>, String>;
+    /// What it is asked to do once, in place of running.
+    ///
+    /// # Errors
+    /// A sentence that names the setting to change.
+    fn errand(&self, _matches: &ArgMatches) -> Result<Option<Vec<Check>>, String> {
+        Ok(None)
+    }
     /// Runs until it is asked to stop.
     ///
     /// # Errors
@@ -82,6 +89,9 @@ fn run_matches(
     if ask.check {
         return Ok(run_checks(service.checks(matches)?, ask.json));
     }
+    if let Some(errand) = service.errand(matches)? {
+        return Ok(run_checks(errand, false));
+    }
     let args = ProcessArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
     let process = args.begin(command, matches)?;
     let result = service.run(matches, &process);
@@ -104,6 +114,12 @@ struct ProducerService(&'static dyn Producer);
 
 #[derive(Args)]
 struct ProducerArgs {
+    /// Make in the server that is read what reading needs, and exit
+    #[arg(long)]
+    setup: bool,
+    /// Take away again what --setup made, and exit
+    #[arg(long, conflicts_with = "setup")]
+    teardown: bool,
     #[command(flatten)]
     sources: SourceArgs,
     #[command(flatten)]
@@ -135,6 +151,15 @@ impl Service for ProducerService {
         let kafka = move || log.check(&topics).map_err(|error| error.to_string());
         let sources = planned.into_iter().map(Planned::check);
         Ok(std::iter::once(Check::new("kafka", kafka)).chain(sources).collect())
+    }
+
+    fn errand(&self, matches: &ArgMatches) -> Result<Option<Vec<Check>>, String> {
+        let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        match (args.setup, args.teardown) {
+            (true, _) => self.0.prepare(matches).map(Some),
+            (_, true) => self.0.dismantle(matches).map(Some),
+            _ => Ok(None),
+        }
     }
 
     fn run(&self, matches: &ArgMatches, process: &Process) -> Result<(), String> {

@@ -42,6 +42,21 @@ pub trait Producer: Sync {
     /// # Errors
     /// A sentence that names the setting to change.
     fn plan(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Planned>, String>;
+    /// Makes in the server that is read what reading needs, as `--setup`, `tahoe setup` and
+    /// `tahoe up` ask for it; what is there already stays. Each check does one thing and says what.
+    ///
+    /// # Errors
+    /// A sentence that names the setting to change.
+    fn prepare(&self, _matches: &ArgMatches) -> Result<Vec<Check>, String> {
+        Ok(Vec::new())
+    }
+    /// Takes away again what [`Producer::prepare`] made, as `--teardown` and `tahoe teardown` ask.
+    ///
+    /// # Errors
+    /// A sentence that names the setting to change.
+    fn dismantle(&self, _matches: &ArgMatches) -> Result<Vec<Check>, String> {
+        Ok(Vec::new())
+    }
 }
 
 /// Opens a source; called again after a failure.

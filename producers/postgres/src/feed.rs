@@ -1,0 +1,393 @@
+//! The feed: what was there before, and every change since, in the order of commits.
+//!
+//! A point is the end of a transaction. The server sends transactions whole, ordered by their commit
+//! records, and from a place in its log those that were committed there or later, so the same point
+//! gives the same records. Only what is stored is confirmed; until then the slot keeps it.
+
+use std::cell::Cell as Flag;
+use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tahoe_pipeline::replicate::{Feed, Step, Take};
+use tahoe_pipeline::seams::{Lag, SourceError};
+
+use crate::catalog::Catalog;
+use crate::lsn::Lsn;
+use crate::pgoutput::{Cell, Message, Old, decode};
+use crate::point::{Point, Progress};
+use crate::record::{Change, Transaction, Writer, Written};
+use crate::rows::{LOG_END, Rows};
+use crate::settings::{OnLostPosition, Settings, Snapshot};
+use crate::stream::{Sent, Stream};
+use crate::table::Table;
+
+/// Kinds of records, as the source is made with them.
+pub const CHANGE: usize = 0;
+/// Rows that are only read.
+pub const ROW: usize = 1;
+
+/// Between two points where there is nothing to give, and two questions how far the server is.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The same while a chunk of rows waits for the stream.
+const EAGER: Duration = Duration::from_millis(5);
+
+/// Longer than was asked for, where more keeps coming: batches are not cut into small ones.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// Between two looks at how far the log has gone on.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The feed of one database.
+pub struct Changes {
+    settings: Arc<Settings>,
+    catalog: Catalog,
+    open: Option<Open>,
+    /// Log of the server that is still to be read, and when there was nothing last.
+    behind_bytes: u64,
+    caught_up: Instant,
+}
+
+/// What there is once the server streams.
+struct Open {
+    stream: Stream,
+    writer: Writer,
+    tables: HashMap<u32, Arc<Table>>,
+    rows: Rows,
+    transaction: Option<Transaction>,
+    /// Everything that was committed before was given.
+    at: Lsn,
+    /// The last point, and when.
+    pointed: Option<(Lsn, Instant)>,
+    /// Up to here the server need not keep anything.
+    stored: Lsn,
+    looked: Instant,
+    /// A message may be several records.
+    waiting: VecDeque<(usize, Written)>,
+    written: Written,
+}
+
+impl Changes {
+    /// Connects when it is opened.
+    pub fn new(settings: Arc<Settings>) -> Self {
+        let catalog = Catalog::new(settings.server.clone());
+        Self { settings, catalog, open: None, behind_bytes: 0, caught_up: Instant::now() }
+    }
+
+    /// Where to go on: the point, unless the server has lost it.
+    fn begin_at(&self, stream: &mut Stream, at: Option<&[u8]>) -> Result<Point, SourceError> {
+        let (slot_name, place) = (&self.settings.slot, self.settings.server.place());
+        let stop = |text: String| SourceError::Stop(text, None);
+        let slot = stream.slot(slot_name).map_err(SourceError::from)?;
+        let point = match at.map(Point::decode) {
+            Some(None) => {
+                let text = "the position is damaged, or of a newer version: update this binary";
+                return Err(stop(text.to_owned()));
+            }
+            point => point.flatten(),
+        };
+        let lost = match (&point, &slot) {
+            (_, None) => Some("the slot does not exist"),
+            (_, Some(slot)) if slot.is_lost => {
+                Some("the server has removed log that the slot needs (max_slot_wal_keep_size)")
+            }
+            (Some(point), Some(slot)) => lost(point, slot.confirmed, stream),
+            (None, Some(_)) => None,
+        };
+        let slot = slot.filter(|slot| !slot.is_lost).ok_or_else(|| {
+            let reason = lost.unwrap_or("it cannot be used");
+            stop(format!(
+                "slot {slot_name} of {place}: {reason}; --setup (or `tahoe setup`) creates it, \
+                 --teardown drops an old one; then --on-lost-position says how to go on"
+            ))
+        })?;
+        let progress = match (point, lost) {
+            (Some(point), None) => return Ok(point),
+            (Some(_), Some(reason)) => match self.settings.on_lost_position {
+                OnLostPosition::Stop => {
+                    return Err(stop(format!(
+                        "the position in {place} is lost: {reason}; --on-lost-position snapshot \
+                         reads all rows again, latest goes on with a gap"
+                    )));
+                }
+                policy => {
+                    tracing::warn!(reason, ?policy, "the position is lost: changes are missing");
+                    if policy == OnLostPosition::Snapshot {
+                        Progress::Begin
+                    } else {
+                        Progress::Done
+                    }
+                }
+            },
+            (None, _) if self.settings.snapshot == Snapshot::Initial => Progress::Begin,
+            (None, _) => Progress::Done,
+        };
+        let (system, timeline) = (stream.system, stream.timeline);
+        Ok(Point { system, timeline, lsn: slot.confirmed, progress })
+    }
+}
+
+/// Why the server cannot go on at that point.
+fn lost(point: &Point, confirmed: Lsn, stream: &Stream) -> Option<&'static str> {
+    if point.system != stream.system {
+        return Some("it is another server (its system identifier is another)");
+    }
+    if point.timeline != stream.timeline {
+        return Some("the server was promoted or restored (its timeline is another)");
+    }
+    if point.lsn > stream.end {
+        return Some("the server's log ends before it: the server was restored");
+    }
+    let passed = "the slot was made anew, or another reader has confirmed what was not read here";
+    (confirmed > point.lsn).then_some(passed)
+}
+
+impl Feed for Changes {
+    fn open(&mut self, at: Option<&[u8]>) -> Result<(), SourceError> {
+        let settings = Arc::clone(&self.settings);
+        let mut stream = Stream::open(&settings.server)?;
+        let point = self.begin_at(&mut stream, at)?;
+        // A point that was given before is stored already.
+        let goes_on = at.is_some_and(|at| Point::decode(at).as_ref() == Some(&point));
+        stream.begin(&settings.slot, &settings.publication, point.lsn)?;
+        let writer = Writer {
+            system: stream.system.to_string(),
+            database: settings.server.database.clone(),
+            bytes_max: settings.record_bytes_max,
+        };
+        let now = Instant::now();
+        self.caught_up = now;
+        self.open = Some(Open {
+            stream,
+            writer,
+            tables: HashMap::new(),
+            rows: Rows::new(settings.publication.clone(), point.progress),
+            transaction: None,
+            at: point.lsn,
+            pointed: goes_on.then_some((point.lsn, now)),
+            stored: point.lsn,
+            looked: now,
+            waiting: VecDeque::new(),
+            written: Written::default(),
+        });
+        Ok(())
+    }
+
+    fn read(&mut self, wait: Duration, take: &mut Take<'_>) -> Result<(), SourceError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let deadline = Instant::now() + wait;
+        let gave = Flag::new(false);
+        let take: &mut Take<'_> = &mut |step| {
+            gave.set(true);
+            take(step)
+        };
+        if open.pointed.is_none() && open.point(take).is_break() {
+            return Ok(());
+        }
+        loop {
+            while let Some((kind, written)) = open.waiting.pop_front() {
+                if give(kind, &written, take).is_break() {
+                    return Ok(());
+                }
+            }
+            if open.transaction.is_none() && open.read_rows(&mut self.catalog, take)?.is_break() {
+                return Ok(());
+            }
+            let pause = if open.rows.wait() { EAGER } else { IDLE };
+            // What was given does not wait for more.
+            let left = match gave.get() {
+                true => Duration::ZERO,
+                false => deadline.saturating_duration_since(Instant::now()),
+            };
+            match open.stream.next(left.min(pause))? {
+                Some(Sent::Change(bytes)) => {
+                    if open.change(&bytes, &mut self.catalog, take)?.is_break() {
+                        return Ok(());
+                    }
+                }
+                Some(Sent::Reached(lsn)) if open.transaction.is_none() => {
+                    self.caught_up = Instant::now();
+                    open.at = open.at.max(lsn);
+                }
+                Some(Sent::Reached(_)) => {}
+                None => {
+                    open.stream.ask(pause, open.at, open.stored)?;
+                    if gave.get() || Instant::now() >= deadline {
+                        break;
+                    }
+                }
+            }
+            // A stream that never pauses does not keep the caller from its other duties.
+            if open.point_if_idle(take).is_break() || Instant::now() >= deadline + LINGER {
+                break;
+            }
+        }
+        if open.looked.elapsed() >= LOOK {
+            open.looked = Instant::now();
+            let end: Lsn = self.catalog.value(LOG_END)?.parse().unwrap_or_default();
+            self.behind_bytes = end.0.saturating_sub(open.at.0);
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, before: &[u8]) -> Result<(), SourceError> {
+        let (Some(open), Some(point)) = (&mut self.open, Point::decode(before)) else {
+            return Ok(());
+        };
+        open.stored = open.stored.max(point.lsn);
+        Ok(open.stream.tell(open.at, open.stored, false)?)
+    }
+
+    fn lag(&self) -> Vec<Lag> {
+        let seconds = self.caught_up.elapsed().as_secs_f64();
+        let of = format!("{} slot {}", self.settings.server.place(), self.settings.slot);
+        vec![Lag { of, bytes: self.behind_bytes, seconds }]
+    }
+}
+
+fn give(kind: usize, written: &Written, take: &mut Take<'_>) -> ControlFlow<()> {
+    take(Step::Record { kind, key: &written.key, bytes: &written.bytes })
+}
+
+impl Open {
+    fn point(&mut self, take: &mut Take<'_>) -> ControlFlow<()> {
+        self.pointed = Some((self.at, Instant::now()));
+        let (system, timeline) = (self.stream.system, self.stream.timeline);
+        let progress = self.rows.progress.clone();
+        let point = Point { system, timeline, lsn: self.at, progress };
+        take(Step::Point(&point.encode()))
+    }
+
+    /// The log moves on without changes of ours too, and is kept until a point is stored.
+    fn point_if_idle(&mut self, take: &mut Take<'_>) -> ControlFlow<()> {
+        let due = |(lsn, time): (Lsn, Instant)| lsn < self.at && time.elapsed() >= IDLE;
+        match self.transaction.is_none() && self.pointed.is_none_or(due) {
+            true => self.point(take),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Between two transactions: gives the rows whose time has come, and reads more.
+    fn read_rows(
+        &mut self,
+        catalog: &mut Catalog,
+        take: &mut Take<'_>,
+    ) -> Result<ControlFlow<()>, SourceError> {
+        while let Some(row) = self.rows.next(self.at) {
+            if give(ROW, &row, take).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        let moved = self.rows.finish(self.at, catalog)?;
+        if moved && self.point(take).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        if self.rows.go_on(catalog, &self.writer)? {
+            return Ok(self.point(take));
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// One message of the stream.
+    fn change(
+        &mut self,
+        bytes: &[u8],
+        catalog: &mut Catalog,
+        take: &mut Take<'_>,
+    ) -> Result<ControlFlow<()>, SourceError> {
+        let message = decode(bytes).ok_or_else(|| {
+            let kind = bytes.first().copied().unwrap_or_default().escape_ascii().to_string();
+            self.unreadable(&format!("a message `{kind}` of the stream"))
+        })?;
+        match message {
+            Message::Begin { commit, time_us, xid } => {
+                self.transaction = Some(Transaction { commit, time_us, xid, given: 0 });
+            }
+            Message::Commit { end } => {
+                let given =
+                    self.transaction.take().is_some_and(|transaction| transaction.given > 0);
+                self.at = self.at.max(end);
+                if given {
+                    return Ok(self.point(take));
+                }
+            }
+            Message::Relation(relation) => {
+                let table = catalog.table(&relation)?;
+                self.tables.insert(relation.id, Arc::new(table));
+            }
+            Message::Insert { relation, new } => {
+                return self.row_changed(relation, "insert", None, Some(&new), take);
+            }
+            Message::Update { relation, old, new } => {
+                return self.row_changed(relation, "update", old.as_ref(), Some(&new), take);
+            }
+            Message::Delete { relation, old } => {
+                return self.row_changed(relation, "delete", Some(&old), None, take);
+            }
+            Message::Truncate { relations } => {
+                for relation in relations {
+                    let table = self.table(relation)?;
+                    let transaction = self.transaction()?;
+                    let change = Change { operation: "truncate", old: None, new: None };
+                    let mut written = Written::default();
+                    self.writer.change(&table, &transaction, &change, &mut written);
+                    self.rows.truncated(transaction.xid, &table);
+                    self.waiting.push_back((CHANGE, written));
+                    self.count();
+                }
+            }
+            Message::Aside => {}
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn row_changed(
+        &mut self,
+        relation: u32,
+        operation: &'static str,
+        old: Option<&Old<'_>>,
+        new: Option<&[Cell<'_>]>,
+        take: &mut Take<'_>,
+    ) -> Result<ControlFlow<()>, SourceError> {
+        let table = self.table(relation)?;
+        let transaction = self.transaction()?;
+        let before = old.map(|old| match old {
+            Old::Key(row) | Old::Full(row) => row.as_slice(),
+        });
+        let fits = |row: &[Cell<'_>]| row.len() == table.columns.len();
+        if !new.is_none_or(fits) || !before.is_none_or(fits) {
+            return Err(self.unreadable("a row with other columns than its table"));
+        }
+        if self.rows.wait() && before.is_some() {
+            self.writer.key(&table, before, None, &mut self.written);
+            self.rows.changed(transaction.xid, &self.written.key);
+        }
+        let change = Change { operation, old, new };
+        self.writer.change(&table, &transaction, &change, &mut self.written);
+        self.rows.changed(transaction.xid, &self.written.key);
+        self.count();
+        Ok(give(CHANGE, &self.written, take))
+    }
+
+    fn count(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.given += 1;
+        }
+    }
+
+    fn table(&self, relation: u32) -> Result<Arc<Table>, SourceError> {
+        let found = self.tables.get(&relation).cloned();
+        found.ok_or_else(|| self.unreadable("a change of a table that was not described"))
+    }
+
+    fn transaction(&self) -> Result<Transaction, SourceError> {
+        self.transaction.ok_or_else(|| self.unreadable("a change outside of a transaction"))
+    }
+
+    fn unreadable(&self, what: &str) -> SourceError {
+        let at = self.transaction.map_or(self.at, |transaction| transaction.commit);
+        SourceError::Stop(format!("{what} at {at} cannot be read: update this binary"), None)
+    }
+}

@@ -1,0 +1,132 @@
+//! PostgreSQL: changes and rows by logical replication, and the server's log files.
+
+mod catalog;
+mod connection;
+mod cursor;
+mod failure;
+mod feed;
+mod inspect;
+mod login;
+mod lsn;
+mod pgoutput;
+mod point;
+mod record;
+mod rows;
+mod settings;
+mod setup;
+mod statement;
+mod stream;
+mod table;
+mod tls;
+pub mod value;
+mod visibility;
+
+use std::sync::Arc;
+
+use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+use tahoe_pipeline::replicate::{RecordKind, Replicate};
+use tahoe_pipeline::seams::{Origin, SourceId};
+use tahoe_pipeline::service::{Check, Place, Planned, Producer, path_set, plan_files};
+use tahoe_schemas::datasets;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::feed::Changes;
+use crate::settings::{PostgresArgs, Settings, Snapshot};
+
+/// The producer of PostgreSQL.
+pub struct Postgres;
+
+/// What the records are, by [`feed::CHANGE`] and [`feed::ROW`].
+const DATASETS: [&str; 2] = ["postgresql.change", "postgresql.row"];
+
+impl Producer for Postgres {
+    fn name(&self) -> &'static str {
+        "tahoe-postgres"
+    }
+
+    fn about(&self) -> &'static str {
+        "Reads PostgreSQL's changes, rows and log files into Kafka"
+    }
+
+    fn example(&self) -> &'static str {
+        "tahoe-postgres --kafka 127.0.0.1:9092 --pg-host 127.0.0.1 --pg-database shop"
+    }
+
+    fn arguments(&self, command: Command) -> Command {
+        PostgresArgs::augment_args(command)
+    }
+
+    fn plan(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Planned>, String> {
+        let args = PostgresArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let mut planned = Vec::new();
+        if let Some(settings) = args.settings()? {
+            planned.push(changes(settings, place));
+        }
+        let logs: Vec<_> = args.postgres_log.into_iter().filter(|path| !path.is_empty()).collect();
+        if !logs.is_empty() {
+            let set = path_set("--postgres-log", "postgresql.log", logs, place)?;
+            planned.push(plan_files("postgres-log", vec![set], place)?);
+        }
+        Ok(planned)
+    }
+
+    fn prepare(&self, matches: &ArgMatches) -> Result<Vec<Check>, String> {
+        step(matches, setup::prepare)
+    }
+
+    fn dismantle(&self, matches: &ArgMatches) -> Result<Vec<Check>, String> {
+        step(matches, setup::dismantle)
+    }
+}
+
+fn step(
+    matches: &ArgMatches,
+    act: fn(&Settings) -> Result<String, String>,
+) -> Result<Vec<Check>, String> {
+    let args = PostgresArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+    let settings = args.settings()?.into_iter();
+    Ok(settings.map(|settings| Check::new("postgres", move || act(&settings))).collect())
+}
+
+fn changes(settings: Settings, place: &Place) -> Planned {
+    let name = format!("postgres-{}", settings.slot);
+    let kinds: Vec<_> = DATASETS.iter().map(|dataset| kind(dataset, &settings, place)).collect();
+    let topics = kinds.iter().map(|kind| kind.topic.clone()).collect();
+    let rows = match settings.snapshot {
+        Snapshot::Initial => "; at the first start its rows too",
+        Snapshot::Never => "",
+    };
+    let note = format!("reading changes of {}{rows}", settings.server.place());
+    let settings = Arc::new(settings);
+    let inspected = Arc::clone(&settings);
+    Planned {
+        name,
+        notes: vec![note],
+        waits_for_others: false,
+        topics,
+        open: Box::new(move || {
+            let feed = Changes::new(Arc::clone(&settings));
+            Ok(Box::new(Replicate::new(feed, kinds.clone())))
+        }),
+        inspect: Some(Box::new(move || inspect::inspect(&inspected))),
+    }
+}
+
+fn kind(dataset: &str, settings: &Settings, place: &Place) -> RecordKind {
+    let (database, slot) = (&settings.server.database, &settings.slot);
+    let name = format!("{}\0postgresql\0{database}\0{slot}", place.host);
+    let declared = datasets::find(dataset).expect("the dataset is in the list").declared();
+    let origin = Origin {
+        source: SourceId(xxh3_128(name.as_bytes()).to_le_bytes()),
+        dataset: dataset.to_owned(),
+        namespace: place.namespace.clone(),
+        host: place.host.clone(),
+        path: settings.server.place(),
+        time_zone: place.time_zone.clone(),
+        labels: place.labels.clone(),
+        tags: place.tags.clone(),
+        ..Origin::default()
+    };
+    let topic = place.topic.clone().unwrap_or_else(|| declared.topic.to_owned());
+    RecordKind { origin, topic, may_change: dataset == DATASETS[feed::ROW] }
+}

@@ -1,0 +1,256 @@
+//! The rows that were there before the stream began, read in chunks while it goes on.
+//!
+//! A chunk is read by one statement that says which transactions it saw. Until the stream has
+//! passed the place where the log ended after that, every change of a transaction that the statement
+//! did not see takes its row out of the chunk: it was given with the change, or never was there. What
+//! is left is given then, so that no row is older than a change that was given before it, and each
+//! row is there once.
+
+use std::collections::{HashMap, VecDeque};
+
+use postgres_protocol::escape::{escape_identifier, escape_literal};
+
+use crate::catalog::{Catalog, Published};
+use crate::failure::Failure;
+use crate::lsn::Lsn;
+use crate::pgoutput::Cell;
+use crate::point::{Chunk, Progress};
+use crate::record::{Writer, Written};
+use crate::table::Table;
+use crate::visibility::Visibility;
+
+/// Where the log ends for those who read it.
+pub const LOG_END: &str = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
+                           ELSE pg_current_wal_lsn() END";
+
+/// Reading of the tables.
+pub struct Rows {
+    publication: String,
+    /// What is read next, or being read.
+    pub progress: Progress,
+    read: Option<Read>,
+}
+
+/// A chunk that waits for the stream.
+struct Read {
+    table: Table,
+    rows: VecDeque<Option<Written>>,
+    /// Where the row of a key is.
+    places: HashMap<Vec<u8>, usize>,
+    given: usize,
+    saw: Visibility,
+    due: Lsn,
+}
+
+impl Rows {
+    /// Goes on where an earlier run was.
+    pub fn new(publication: String, progress: Progress) -> Self {
+        Self { publication, progress, read: None }
+    }
+
+    /// A chunk is read and waits for the stream.
+    pub fn wait(&self) -> bool {
+        self.read.is_some()
+    }
+
+    /// Does what is next, between two transactions: decides on a chunk, or reads it. True if
+    /// [`Rows::progress`] is another.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn go_on(&mut self, catalog: &mut Catalog, writer: &Writer) -> Result<bool, Failure> {
+        if self.read.is_some() {
+            return Ok(false);
+        }
+        match &self.progress {
+            Progress::Done => Ok(false),
+            Progress::Begin => {
+                self.progress = self.first_chunk(catalog, None)?;
+                Ok(true)
+            }
+            Progress::Chunk(chunk) => {
+                let name = Some((chunk.schema.as_str(), chunk.table.as_str()));
+                let found = catalog.published(&self.publication, name, "=")?;
+                match found.filter(|found| found.key.len() == chunk.upper.len()) {
+                    Some(found) => {
+                        self.read = Some(read(catalog, writer, found, chunk)?);
+                        Ok(false)
+                    }
+                    None => {
+                        let (schema, table) = (&chunk.schema, &chunk.table);
+                        tracing::warn!(schema, table, "table is gone or has another key: left");
+                        self.progress = self.first_chunk(catalog, name)?;
+                        Ok(true)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The first chunk of the first table with rows behind that one.
+    fn first_chunk(
+        &self,
+        catalog: &mut Catalog,
+        behind: Option<(&str, &str)>,
+    ) -> Result<Progress, Failure> {
+        let mut behind = behind.map(|(schema, table)| (schema.to_owned(), table.to_owned()));
+        loop {
+            let name = behind.as_ref().map(|(schema, table)| (schema.as_str(), table.as_str()));
+            let Some(found) = catalog.published(&self.publication, name, ">")? else {
+                tracing::info!("all tables are read");
+                return Ok(Progress::Done);
+            };
+            let (schema, table) = (found.table.schema.clone(), found.table.name.clone());
+            let in_publication =
+                |key: &String| found.table.columns.iter().any(|column| column.name == *key);
+            if found.key.is_empty() || !found.key.iter().all(in_publication) {
+                tracing::warn!(
+                    schema,
+                    table,
+                    "table has no primary key: its changes are read, its earlier rows are not"
+                );
+            } else if let Some(chunk) = next_chunk(catalog, &found, None)? {
+                tracing::info!(schema, table, "reading the table's rows");
+                return Ok(Progress::Chunk(chunk));
+            }
+            behind = Some((schema, table));
+        }
+    }
+
+    /// The next row, once the stream is at `at`; afterwards [`Rows::finish`] has something to do.
+    pub fn next(&mut self, at: Lsn) -> Option<Written> {
+        let read = self.read.as_mut().filter(|read| at >= read.due)?;
+        // From here on a key's place means nothing: there are no changes before the last row.
+        while let Some(row) = read.rows.pop_front() {
+            read.given += 1;
+            if row.is_some() {
+                return row;
+            }
+        }
+        None
+    }
+
+    /// Decides on the next chunk if the last row of this one was given: true then.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn finish(&mut self, at: Lsn, catalog: &mut Catalog) -> Result<bool, Failure> {
+        if !self.read.as_ref().is_some_and(|read| read.rows.is_empty() && at >= read.due) {
+            return Ok(false);
+        }
+        let Progress::Chunk(chunk) = &self.progress else { return Ok(false) };
+        let name = (chunk.schema.as_str(), chunk.table.as_str());
+        let mut next = None;
+        if !chunk.is_last
+            && let Some(found) = catalog.published(&self.publication, Some(name), "=")?
+            && found.key.len() == chunk.upper.len()
+        {
+            next = next_chunk(catalog, &found, Some(&chunk.upper))?;
+        }
+        self.progress = match next {
+            Some(chunk) => Progress::Chunk(chunk),
+            None => self.first_chunk(catalog, Some(name))?,
+        };
+        self.read = None;
+        Ok(true)
+    }
+
+    /// A transaction changed the row of that key.
+    pub fn changed(&mut self, xid: u32, key: &[u8]) {
+        let Some(read) = self.read.as_mut().filter(|read| !read.saw.saw(xid)) else { return };
+        debug_assert_eq!(read.given, 0, "changes are read between chunks");
+        if let Some(place) = read.places.remove(key) {
+            read.rows[place] = None;
+        }
+    }
+
+    /// A transaction emptied a table.
+    pub fn truncated(&mut self, xid: u32, table: &Table) {
+        if let Some(read) = self.read.as_mut().filter(|read| !read.saw.saw(xid))
+            && read.table.is(&table.schema, &table.name)
+        {
+            read.rows.clear();
+            read.places.clear();
+        }
+    }
+}
+
+fn columns(names: &[String], after: &str) -> String {
+    let names = names.iter().map(|name| escape_identifier(name) + after);
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn compared(key: &[String], how: &str, bound: &[String]) -> String {
+    let bound: Vec<_> = bound.iter().map(|value| escape_literal(value)).collect();
+    format!(" AND ({}) {how} ({})", columns(key, ""), bound.join(", "))
+}
+
+/// The chunk behind `lower`; none, if there are no rows.
+fn next_chunk(
+    catalog: &mut Catalog,
+    found: &Published,
+    lower: Option<&[String]>,
+) -> Result<Option<Chunk>, Failure> {
+    let key = &found.key;
+    let behind = lower.map_or(String::new(), |lower| compared(key, ">", lower));
+    let select = format!("SELECT {} FROM {}{behind}", columns(key, ""), found.from);
+    let skipped = found.rows_per_chunk - 1;
+    let sql = format!("{select} ORDER BY {} OFFSET {skipped} LIMIT 1", columns(key, ""));
+    let full = catalog.query(&sql)?.into_iter().next();
+    let is_last = full.is_none();
+    let upper = match full {
+        Some(upper) => Some(upper),
+        None => {
+            let sql = format!("{select} ORDER BY {} LIMIT 1", columns(key, " DESC"));
+            catalog.query(&sql)?.into_iter().next()
+        }
+    };
+    let Some(upper) = upper else { return Ok(None) };
+    let upper = upper.into_iter().map(Option::unwrap_or_default).collect();
+    let (schema, table) = (found.table.schema.clone(), found.table.name.clone());
+    Ok(Some(Chunk { schema, table, lower: lower.map(<[String]>::to_vec), upper, is_last }))
+}
+
+/// Reads a chunk, and what its statement saw.
+fn read(
+    catalog: &mut Catalog,
+    writer: &Writer,
+    found: Published,
+    chunk: &Chunk,
+) -> Result<Read, Failure> {
+    let lower = chunk.lower.as_ref().map(|lower| compared(&found.key, ">", lower));
+    let names: Vec<_> = found.table.columns.iter().map(|column| column.name.clone()).collect();
+    let sql = format!(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_current_snapshot(); \
+         SELECT {} FROM {}{}{} ORDER BY {}; COMMIT",
+        columns(&names, ""),
+        found.from,
+        lower.unwrap_or_default(),
+        compared(&found.key, "<=", &chunk.upper),
+        columns(&found.key, ""),
+    );
+    let mut saw = None;
+    let (mut rows, mut places) = (VecDeque::new(), HashMap::new());
+    let outcome = catalog.query_each(&sql, &mut |values| {
+        if saw.is_none() {
+            let text = values.first().copied().flatten().unwrap_or_default();
+            saw = Some(Visibility::parse(&String::from_utf8_lossy(text)));
+            return;
+        }
+        let row: Vec<_> = values.iter().map(|value| value.map_or(Cell::Null, Cell::Text)).collect();
+        let mut written = Written::default();
+        writer.row(&found.table, &row, &mut written);
+        places.insert(written.key.clone(), rows.len());
+        rows.push_back(Some(written));
+    });
+    if let Err(failure) = outcome {
+        // The transaction stands in the way of the next statement.
+        catalog.query("ROLLBACK")?;
+        return Err(failure);
+    }
+    let due = catalog.value(LOG_END)?;
+    let (Some(saw), Ok(due)) = (saw.flatten(), due.parse()) else {
+        return Err(Failure::Setting(format!("no snapshot of the server: {due}")));
+    };
+    Ok(Read { table: found.table, rows, places, given: 0, saw, due })
+}

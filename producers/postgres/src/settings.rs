@@ -1,0 +1,148 @@
+//! Where the database is, and what is wanted of it.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use tahoe_pipeline::secret::{Secret, from_value_or_file};
+
+use crate::connection::Server;
+use crate::tls::TlsMode;
+
+/// Flags and variables, by the names that psql knows.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "PostgreSQL")]
+pub struct PostgresArgs {
+    /// Server: a name, an address, or the folder of a Unix socket. This or a database turns
+    /// reading of changes on
+    #[arg(long, env = "PGHOST", value_name = "HOST")]
+    pg_host: Option<String>,
+    /// Its port
+    #[arg(long, env = "PGPORT", default_value_t = 5432, value_name = "PORT")]
+    pg_port: u16,
+    /// Role to log in with; it needs REPLICATION, and SELECT on the tables
+    #[arg(long, env = "PGUSER", default_value = "postgres", value_name = "ROLE")]
+    pg_user: String,
+    /// Its password
+    #[arg(long, env = "PGPASSWORD", value_name = "PASSWORD", hide_env_values = true)]
+    pg_password: Option<Secret>,
+    /// File that holds the password
+    #[arg(long, env = "PGPASSWORD_FILE", value_name = "PATH")]
+    pg_password_file: Option<PathBuf>,
+    /// Database [default: postgres]
+    #[arg(long, env = "PGDATABASE", value_name = "NAME")]
+    pg_database: Option<String>,
+    /// How far the server's certificate is trusted, as psql has it
+    #[arg(long, env = "PGSSLMODE", default_value = "prefer", value_name = "MODE")]
+    pg_sslmode: TlsMode,
+    /// Authorities that may have signed it, in PEM [default: the system's]
+    #[arg(long, env = "PGSSLROOTCERT", value_name = "PATH")]
+    pg_sslrootcert: Option<PathBuf>,
+    /// Publication whose tables are read; --setup creates it
+    #[arg(long, env = "TAHOE_PG_PUBLICATION", default_value = "tahoe", value_name = "NAME")]
+    pg_publication: String,
+    /// Replication slot; --setup creates it [default: tahoe_ and the database's name]
+    #[arg(long, env = "TAHOE_PG_SLOT", value_name = "NAME")]
+    pg_slot: Option<String>,
+    /// Table for a publication that --setup creates, shop.orders; may be repeated [default: all]
+    #[arg(long, env = "TAHOE_PG_TABLES", value_name = "TABLE", value_delimiter = ',')]
+    pg_table: Vec<String>,
+    /// Rows that are there at the first start
+    #[arg(long, env = "TAHOE_PG_SNAPSHOT", default_value = "initial", value_name = "WHEN")]
+    pg_snapshot: Snapshot,
+    /// When the server no longer has what comes next
+    #[arg(long, env = "TAHOE_PG_ON_LOST_POSITION", default_value = "stop", value_name = "POLICY")]
+    on_lost_position: OnLostPosition,
+    /// Bytes of a record's JSON; beyond, large values give way to their length and hash
+    #[arg(long, env = "TAHOE_PG_RECORD_BYTES_MAX", default_value_t = 16 << 20, value_name = "BYTES")]
+    pg_record_bytes_max: usize,
+    /// PostgreSQL's log file or pattern (/var/log/postgresql/*.log); may be repeated
+    #[arg(long, env = "POSTGRES_LOG_FILE", value_name = "PATH", value_delimiter = ',')]
+    pub(crate) postgres_log: Vec<String>,
+}
+
+/// Whether the rows that are there are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Snapshot {
+    /// They are read, while changes are
+    Initial,
+    /// They are left
+    Never,
+}
+
+/// What is done about a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnLostPosition {
+    /// Nothing: a person decides
+    Stop,
+    /// All rows are read again
+    Snapshot,
+    /// Go on with what the slot has
+    Latest,
+}
+
+/// What reading of changes needs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which server.
+    pub server: Server,
+    /// Which tables.
+    pub publication: String,
+    /// How the server remembers us.
+    pub slot: String,
+    /// Tables of a publication that is still to be made; empty is all.
+    pub tables: Vec<String>,
+    /// Whether the rows that are there are read.
+    pub snapshot: Snapshot,
+    /// What is done about a gap.
+    pub on_lost_position: OnLostPosition,
+    /// Bytes of a record's JSON.
+    pub record_bytes_max: usize,
+}
+
+impl PostgresArgs {
+    /// None, if no database is asked for.
+    ///
+    /// # Errors
+    /// Names the setting that cannot be.
+    pub fn settings(&self) -> Result<Option<Settings>, String> {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let (host, database) = (given(&self.pg_host), given(&self.pg_database));
+        if host.is_none() && database.is_none() {
+            return Ok(None);
+        }
+        let value = self.pg_password.as_ref().filter(|secret| !secret.reveal().is_empty());
+        let file = self.pg_password_file.as_deref();
+        let password = from_value_or_file("PGPASSWORD", value, file)?;
+        let database = database.unwrap_or_else(|| "postgres".to_owned());
+        let slot = given(&self.pg_slot).unwrap_or_else(|| slot_of(&database));
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if slot.len() > 63 || !slot.chars().all(allowed) {
+            return Err(format!("--pg-slot {slot}: at most 63 of a-z, 0-9 and _ make a slot"));
+        }
+        let server = Server {
+            host: host.unwrap_or_else(|| "127.0.0.1".to_owned()),
+            port: self.pg_port,
+            user: self.pg_user.clone(),
+            password,
+            database,
+            tls: self.pg_sslmode,
+            root: self.pg_sslrootcert.clone(),
+        };
+        Ok(Some(Settings {
+            server,
+            publication: self.pg_publication.clone(),
+            slot,
+            tables: self.pg_table.iter().filter(|name| !name.is_empty()).cloned().collect(),
+            snapshot: self.pg_snapshot,
+            on_lost_position: self.on_lost_position,
+            record_bytes_max: self.pg_record_bytes_max,
+        }))
+    }
+}
+
+/// Slots are the whole server's, so each database has its own.
+fn slot_of(database: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    let name: String = database.chars().map(plain).collect();
+    format!("tahoe_{}", &name[..name.len().min(57)])
+}

@@ -1,0 +1,313 @@
+//! PostgreSQL's rows and changes, through the real producer from the real server: the last state that
+//! they tell is that of the tables, and each change is there once, however often the producer is
+//! killed and the server restarted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+use tahoe_tests::documents::Documents as _;
+use tahoe_tests::pipeline::{InKafka, Pipeline};
+use tahoe_tests::postgresql::{Database, Replay, State};
+use tahoe_tests::program::Program;
+use tahoe_tests::servers::services;
+use tahoe_tests::wait::until;
+
+const KILLS: usize = 20;
+
+/// Tables of which each row's state is compared, with how psql gives a row as the producer does.
+const TABLES: [(&str, &str); 4] = [
+    (
+        "orders",
+        "SELECT json_build_object('id', id, 'total', total::text, 'note', note, 'paid', paid) \
+         FROM orders",
+    ),
+    (
+        "Ünï \"codé\" tàble",
+        "SELECT json_build_object('clé \"a\"', \"clé \"\"a\"\"\", 'b', b, 'wert', wert) \
+         FROM \"Ünï \"\"codé\"\" tàble\"",
+    ),
+    ("keyless", "SELECT json_build_object('n', n, 'text', text) FROM keyless"),
+    ("wide", "SELECT json_build_object('id', id, 'a', a) FROM wide"),
+];
+
+/// `full` has its whole old rows, so its large values are never unknown.
+const SCHEMA: &str = r#"
+CREATE TABLE orders (id int PRIMARY KEY, total numeric(12,2), note text, paid boolean);
+ALTER TABLE orders ALTER COLUMN note SET STORAGE EXTERNAL;
+CREATE TABLE "Ünï ""codé"" tàble" ("clé ""a""" text, b int, wert text,
+    PRIMARY KEY (b, "clé ""a"""));
+CREATE TABLE keyless (n int, text text);
+ALTER TABLE keyless REPLICA IDENTITY FULL;
+CREATE TABLE wide (id int PRIMARY KEY, a int);
+CREATE TABLE emptied (id int PRIMARY KEY);
+INSERT INTO orders SELECT n, n / 100.0, repeat(md5(n::text), CASE n % 50 WHEN 0 THEN 300 ELSE 1 END),
+    n % 2 = 0 FROM generate_series(1, 3000) n;
+INSERT INTO "Ünï ""codé"" tàble" SELECT 'k"' || n % 7, n, 'ä' || n FROM generate_series(1, 500) n;
+INSERT INTO wide SELECT n, n FROM generate_series(1, 100) n;
+INSERT INTO emptied SELECT n FROM generate_series(1, 100) n;
+ANALYZE;
+"#;
+
+/// Statements of one round, made of its number: each line is a transaction.
+fn transactions(round: u64) -> String {
+    let id = round * 7919 % 3000 + 1;
+    let new = 10_000 + round;
+    let mut sql = format!(
+        "UPDATE orders SET paid = NOT paid WHERE id BETWEEN {id} AND {id} + 5;
+         BEGIN; DELETE FROM orders WHERE id = {id}; INSERT INTO orders VALUES \
+         ({new}, {round}.25, repeat('large', 3000), true); COMMIT;
+         UPDATE orders SET total = total + 1 WHERE id = {new};
+         UPDATE orders SET id = id + 100000 WHERE id = {new} - 3;
+         UPDATE \"Ünï \"\"codé\"\" tàble\" SET wert = 'r{round}', \"clé \"\"a\"\"\" = 'neu''{round}' \
+         WHERE b = {round} % 500;
+         INSERT INTO keyless VALUES ({round} % 10, 't{round}'), ({round} % 10, 't{round}');
+         UPDATE keyless SET n = n + 1 WHERE text = 't' || {round} - 2;
+         DELETE FROM keyless WHERE text = 't' || {round} - 5;
+         BEGIN; INSERT INTO orders VALUES (-1, 0, 'rolled back', true); ROLLBACK;
+        "
+    );
+    if round % 20 == 11 {
+        sql += "TRUNCATE emptied; INSERT INTO emptied VALUES (1);\n";
+    }
+    if round.is_multiple_of(40) {
+        sql += &format!(
+            "ALTER TABLE wide ADD COLUMN c{round} text DEFAULT 'd{round}'; UPDATE wide SET a = a + 1 \
+             WHERE id % 3 = 0;\n"
+        );
+    }
+    sql + &format!("INSERT INTO wide (id, a) VALUES ({new}, {round});\n")
+}
+
+/// Writes rounds until it is told to stop.
+struct Writing {
+    stop: Arc<AtomicBool>,
+    rounds: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
+}
+
+impl Writing {
+    fn start(database: &Arc<Database>) -> Self {
+        let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (asked, count, database) =
+            (Arc::clone(&stop), Arc::clone(&rounds), Arc::clone(database));
+        let thread = std::thread::spawn(move || {
+            while !asked.load(Ordering::Relaxed) {
+                let round = count.fetch_add(1, Ordering::Relaxed) + 1;
+                // The server may be restarting; what was not written then is not missed.
+                let _ = database.try_run(&transactions(round));
+            }
+        });
+        Self { stop, rounds, thread }
+    }
+
+    fn finish(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("it writes");
+        self.rounds.load(Ordering::Relaxed)
+    }
+}
+
+fn start(pipeline: &Pipeline, database: &Database, arguments: &[&str]) -> Program {
+    let mut command = tahoe_tests::program::command("tahoe-postgres");
+    command.args(arguments).envs(pipeline.settings()).envs(database.settings());
+    Program::spawn("tahoe-postgres", command)
+}
+
+fn set_up(pipeline: &Pipeline, database: &Database) {
+    let ended = start(pipeline, database, &["--setup"]).wait();
+    assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
+}
+
+fn tear_down(pipeline: &Pipeline, database: &Database) {
+    until("the slot is dropped", || {
+        let ended = start(pipeline, database, &["--teardown"]).wait();
+        if ended.status.success() { Ok(()) } else { Err(ended.stdout) }
+    });
+    database.drop();
+}
+
+/// Waits until the slot has confirmed all that is there now: then it is in Kafka.
+fn wait_for_all(database: &Database) {
+    database.run("CREATE TABLE the_last_one (id int PRIMARY KEY)");
+    database.run("INSERT INTO the_last_one VALUES (1)");
+    let end = database.run("SELECT pg_current_wal_lsn()");
+    let slots = format!(
+        "SELECT coalesce(bool_and(confirmed_flush_lsn >= '{}'), false) FROM pg_replication_slots \
+         WHERE database = '{}'",
+        end.trim(),
+        database.name
+    );
+    until("everything is confirmed", || match database.try_run(&slots)?.trim() {
+        "t" => Ok(()),
+        _ => Err("the slot is behind".to_owned()),
+    });
+}
+
+fn parsed(records: &[InKafka]) -> Vec<Value> {
+    let parse = |record: &InKafka| serde_json::from_str(&record.text);
+    records.iter().map(|record| parse(record).expect("JSON")).collect()
+}
+
+/// `(log position, number in the transaction)`.
+fn position(record: &Value) -> Option<(u64, u64)> {
+    let (high, low) = record["position"].as_str()?.split_once('/')?;
+    let half = |text| u64::from_str_radix(text, 16).expect("hexadecimal");
+    Some((half(high) << 32 | half(low), record["n"].as_u64().expect("a number")))
+}
+
+/// Each change once, and those of a key in the order of their commits.
+fn assert_once_and_in_order(records: &[Value]) {
+    let mut seen = BTreeSet::new();
+    let mut last: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for record in records {
+        let Some(position) = position(record) else { continue };
+        assert!(seen.insert(position), "twice: {record}");
+        if let Some(key) = record.get("key") {
+            let place = format!("{}:{key}", record["table"]);
+            let before = last.insert(place, position);
+            assert!(before.is_none_or(|before| before < position), "out of order: {record}");
+        }
+    }
+}
+
+/// What the records tell: the rows that were read, then all changes as they were committed.
+fn told(records: &[Value]) -> State {
+    let rows: BTreeMap<_, _> = records
+        .iter()
+        .filter(|record| record["op"] == "read")
+        .map(|row| (place(row), row))
+        .collect();
+    let mut changes: Vec<_> =
+        records.iter().filter_map(|record| Some((position(record)?, record))).collect();
+    changes.sort_by_key(|(position, _)| *position);
+    let mut replay = Replay::default();
+    rows.values().for_each(|row| replay.apply(row));
+    changes.iter().for_each(|(_, record)| replay.apply(record));
+    replay
+        .state()
+        .into_iter()
+        .map(|((table, row), count)| (comparable(table, &row), count))
+        .collect()
+}
+
+/// Columns that a table has got since are not told of the rows that it had.
+fn comparable(table: String, row: &str) -> (String, String) {
+    let mut row: Value = serde_json::from_str(row).expect("JSON");
+    if let (true, Some(columns)) = (table == "wide", row.as_object_mut()) {
+        columns.retain(|name, _| !name.starts_with('c'));
+    }
+    (table, row.to_string())
+}
+
+fn place(record: &Value) -> String {
+    format!("{}:{}", record["table"], record["key"])
+}
+
+/// A row that was read is as old as the changes that stand before it, or newer: one with no change
+/// of its key behind it is in the table as it was read.
+fn assert_no_row_is_stale(records: &[Value], held: &State) {
+    let mut last = BTreeMap::new();
+    let mut moved = BTreeSet::new();
+    for record in records.iter().filter(|record| record.get("key").is_some()) {
+        last.insert(place(record), record);
+        if let (Some(key), Some(before)) = (record["key"].as_object(), record.get("before")) {
+            let old = key.keys().map(|name| (name.clone(), before[name].clone())).collect();
+            moved.insert(format!("{}:{}", record["table"], Value::Object(old)));
+        }
+    }
+    // Where tables are emptied, and keys are others, the order is that of the positions alone.
+    let rows = last.iter().filter(|(place, record)| {
+        record["op"] == "read" && record["table"] != "emptied" && !moved.contains(*place)
+    });
+    let mut count = 0;
+    for (_, row) in rows {
+        let table = row["table"].as_str().expect("a table").to_owned();
+        let place = comparable(table, &row["after"].to_string());
+        assert!(held.contains_key(&place), "not in the table: {row}");
+        count += 1;
+    }
+    assert!(count > 1000, "{count} rows");
+}
+
+fn held(database: &Database) -> State {
+    let mut state = State::new();
+    for (table, sql) in TABLES {
+        for line in database.run(sql).lines() {
+            let row: Value = serde_json::from_str(line).expect("JSON");
+            *state.entry((table.to_owned(), row.to_string())).or_default() += 1;
+        }
+    }
+    let emptied = database.run("SELECT to_json(emptied) FROM emptied");
+    for line in emptied.lines() {
+        let row: Value = serde_json::from_str(line).expect("JSON");
+        state.insert(("emptied".to_owned(), row.to_string()), 1);
+    }
+    state.insert(("the_last_one".to_owned(), r#"{"id":1}"#.to_owned()), 1);
+    state
+}
+
+fn assert_same(told: &State, held: &State) {
+    let differs = |one: &State, other: &State| {
+        let other = |place, count: &i64| other.get(place) != Some(count);
+        let mut found = one.iter().filter(|(place, count)| other(*place, count));
+        found.by_ref().take(3).map(|found| format!("{found:?}")).collect::<Vec<_>>()
+    };
+    let (more, less) = (differs(told, held), differs(held, told));
+    assert!(more.is_empty() && less.is_empty(), "told: {more:#?}\nheld: {less:#?}");
+}
+
+/// Reads while the tables change, is killed, and is started again; `meanwhile` is given the number
+/// of the kill.
+fn kill_while_it_changes(test: &str, meanwhile: impl Fn(usize)) {
+    let Some(pipeline) = Pipeline::set_up(test) else { return };
+    let Some(database) = Database::create(test) else { return };
+    let database = Arc::new(database);
+    database.run(SCHEMA);
+    set_up(&pipeline, &database);
+    let transformer = pipeline.transformer();
+    let writing = Writing::start(&database);
+    for kill in 0..KILLS {
+        let producer = start(&pipeline, &database, &[]);
+        let stored = pipeline.documents.count("*");
+        pipeline.documents.wait_for("*", stored + 60);
+        meanwhile(kill);
+        producer.kill();
+    }
+    let rounds = writing.finish();
+    let producer = start(&pipeline, &database, &[]);
+    wait_for_all(&database);
+    producer.stop();
+    let records = pipeline.in_kafka();
+    let ids: BTreeSet<_> = records.iter().map(|record| &record.id).collect();
+    assert_eq!(ids.len(), records.len(), "an id is there twice");
+    let parsed = parsed(&records);
+    let changes = parsed.iter().filter(|record| record["op"] != "read").count();
+    eprintln!("{rounds} rounds, {changes} changes, {} rows", parsed.len() - changes);
+    assert_once_and_in_order(&parsed);
+    let held = held(&database);
+    assert_no_row_is_stale(&parsed, &held);
+    assert_same(&told(&parsed), &held);
+    let grown = parsed.iter().filter(|record| record["after"].get("c40").is_some());
+    assert!(rounds < 41 || grown.count() > 0, "a new column is not told");
+    pipeline.documents.wait_for("*", records.len());
+    assert_eq!(pipeline.documents.count("*"), records.len());
+    transformer.stop();
+    tear_down(&pipeline, &database);
+}
+
+#[test]
+fn rows_and_changes_tell_the_tables_however_often_their_producer_is_killed() {
+    kill_while_it_changes("postgres_killed", |_| ());
+}
+
+#[test]
+fn rows_and_changes_tell_the_tables_when_the_server_restarts_in_mid_stream() {
+    kill_while_it_changes("postgres_restarted", |kill| {
+        if kill % 7 == 3 {
+            services(&["restart", "postgresql"]);
+        }
+    });
+}
