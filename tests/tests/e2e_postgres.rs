@@ -17,6 +17,9 @@ use tahoe_tests::wait::until;
 
 const KILLS: usize = 20;
 
+/// So that the first runs end in the middle of the tables.
+const SMALL_CHUNKS: [&str; 2] = ["--pg-chunk-rows", "20"];
+
 /// Tables of which each row's state is compared, with how psql gives a row as the producer does.
 const TABLES: [(&str, &str); 4] = [
     (
@@ -270,7 +273,7 @@ fn kill_while_it_changes(test: &str, meanwhile: impl Fn(usize)) {
     let transformer = pipeline.transformer();
     let writing = Writing::start(&database);
     for kill in 0..KILLS {
-        let producer = start(&pipeline, &database, &[]);
+        let producer = start(&pipeline, &database, &SMALL_CHUNKS);
         let stored = pipeline.documents.count("*");
         pipeline.documents.wait_for("*", stored + 60);
         meanwhile(kill);
@@ -287,6 +290,11 @@ fn kill_while_it_changes(test: &str, meanwhile: impl Fn(usize)) {
     let changes = parsed.iter().filter(|record| record["op"] != "read").count();
     eprintln!("{rounds} rounds, {changes} changes, {} rows", parsed.len() - changes);
     assert_once_and_in_order(&parsed);
+    let mut read = BTreeSet::new();
+    let again = records.iter().find(|record| {
+        record.text.contains(r#""op":"read""#) && !read.insert(record.text.as_str())
+    });
+    assert!(again.is_none(), "a row is there twice: {again:?}");
     let held = held(&database);
     assert_no_row_is_stale(&parsed, &held);
     assert_same(&told(&parsed), &held);
@@ -310,4 +318,147 @@ fn rows_and_changes_tell_the_tables_when_the_server_restarts_in_mid_stream() {
             services(&["restart", "postgresql"]);
         }
     });
+}
+
+/// A column's type, a value as SQL writes it, and what it is in a record.
+const TYPES: [(&str, &str, &str); 43] = [
+    ("smallint", "-32768", "-32768"),
+    ("integer", "2147483647", "2147483647"),
+    ("bigint", "-9223372036854775808", "-9223372036854775808"),
+    ("oid", "4294967295", "4294967295"),
+    ("numeric", "123456789012345678901234567890.0001", "\"123456789012345678901234567890.0001\""),
+    ("numeric(12,2)", "12.5", "\"12.50\""),
+    ("numeric", "'NaN'", "\"NaN\""),
+    ("real", "1.1", "1.1"),
+    ("double precision", "1e300", "1e+300"),
+    ("double precision", "'-Infinity'", "\"-Infinity\""),
+    ("boolean", "true", "true"),
+    ("text", "E'two\\nlines \"ñ\"'", "\"two\\nlines \\\"ñ\\\"\""),
+    ("varchar(9)", "'x'", "\"x\""),
+    ("char(3)", "'x'", "\"x  \""),
+    ("date", "'2026-11-21'", "\"2026-11-21\""),
+    ("date", "'infinity'", "\"infinity\""),
+    ("time", "'09:00:00.5'", "\"09:00:00.5\""),
+    ("timetz", "'09:00:00+02'", "\"09:00:00+02\""),
+    ("timestamp", "'2026-11-21 09:00:00.123456'", "\"2026-11-21T09:00:00.123456\""),
+    ("timestamp", "'0044-03-15 12:00:00 BC'", "\"0044-03-15 12:00:00 BC\""),
+    ("timestamptz", "'2026-11-21 09:00:00+02'", "\"2026-11-21T07:00:00Z\""),
+    ("timestamptz", "'infinity'", "\"infinity\""),
+    ("interval", "'1 day 2 hours'", "\"P1DT2H\""),
+    ("bytea", "'\\x00ff'", "\"AP8=\""),
+    ("json", "'{\"b\": [1,\n 2.0], \"a\": null}'", "{\"b\":[1,2.0],\"a\":null}"),
+    ("json", "'{\"a\":1,\"a\":2}'", "\"{\\\"a\\\":1,\\\"a\\\":2}\""),
+    ("jsonb", "'{\"b\": 12345678901234567890.5}'", "{\"b\":12345678901234567890.5}"),
+    ("uuid", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\""),
+    ("inet", "'10.0.0.1/8'", "\"10.0.0.1/8\""),
+    ("point", "'(1,2)'", "\"(1,2)\""),
+    ("bit varying", "B'101'", "\"101\""),
+    ("int4range", "'[1,5)'", "\"[1,5)\""),
+    ("mood", "'so so'", "\"so so\""),
+    ("pair", "ROW(1,'x')", "\"(1,x)\""),
+    ("positive", "7", "7"),
+    ("integer[]", "'{1,NULL,3}'", "[1,null,3]"),
+    ("integer[]", "'[0:1]={1,2}'", "[1,2]"),
+    ("integer[]", "'{{1,2},{3,4}}'", "[[1,2],[3,4]]"),
+    ("text[]", "ARRAY['a,b','NULL',NULL,'q\"']", "[\"a,b\",\"NULL\",null,\"q\\\"\"]"),
+    ("mood[]", "ARRAY['so so'::mood]", "[\"so so\"]"),
+    ("box[]", "'{(1,1),(0,0);(2,2),(1,1)}'", "[\"(1,1),(0,0)\",\"(2,2),(1,1)\"]"),
+    ("timestamptz[]", "ARRAY['2026-11-21 09:00:00+00'::timestamptz]", "[\"2026-11-21T09:00:00Z\"]"),
+    ("text", "NULL", "null"),
+];
+
+#[test]
+fn each_type_is_told_as_its_table_says_in_a_row_and_in_a_change() {
+    let Some(pipeline) = Pipeline::set_up("postgres_types") else { return };
+    let Some(database) = Database::create("postgres_types") else { return };
+    let columns: Vec<_> =
+        TYPES.iter().enumerate().map(|(n, (of, ..))| format!("c{n:02} {of}")).collect();
+    let values: Vec<_> = TYPES.iter().map(|(_, value, _)| *value).collect();
+    let (columns, values) = (columns.join(", "), values.join(", "));
+    database.run(&format!(
+        "CREATE TYPE mood AS ENUM ('so so'); CREATE TYPE pair AS (a int, b text); \
+         CREATE DOMAIN positive AS integer CHECK (VALUE > 0); \
+         CREATE TABLE types (id int PRIMARY KEY, {columns}); \
+         INSERT INTO types VALUES (1, {values})"
+    ));
+    set_up(&pipeline, &database);
+    database.run(&format!("INSERT INTO types VALUES (2, {values})"));
+    let producer = start(&pipeline, &database, &[]);
+    wait_for_all(&database);
+    until("the rows are read", || match pipeline.in_kafka() {
+        records if records.iter().any(|record| record.text.contains("\"read\"")) => Ok(()),
+        records => Err(format!("{} records", records.len())),
+    });
+    producer.stop();
+    let wanted: Vec<_> = TYPES.iter().map(|(.., json)| *json).collect();
+    for record in pipeline.in_kafka().iter().filter(|record| record.text.contains("\"types\"")) {
+        for (n, json) in wanted.iter().enumerate() {
+            let field = format!("\"c{n:02}\":{json}");
+            assert!(record.text.contains(&field), "{:?}: {}", TYPES[n], record.text);
+        }
+    }
+    let ops = |op: &str| parsed(&pipeline.in_kafka()).iter().filter(|r| r["op"] == op).count();
+    assert!(ops("insert") >= 1 && ops("read") >= 1);
+    tear_down(&pipeline, &database);
+}
+
+/// What `--check` says, and whether it found everything.
+fn check(pipeline: &Pipeline, database: &Database, password: &str) -> (bool, String) {
+    let mut command = tahoe_tests::program::command("tahoe-postgres");
+    command.arg("--check").envs(pipeline.settings()).envs(database.settings());
+    command.env("PGPASSWORD", password);
+    let ended = Program::spawn("tahoe-postgres", command).wait();
+    (ended.status.success(), ended.stdout + &ended.stderr)
+}
+
+#[test]
+fn a_check_names_the_statement_for_what_is_missing() {
+    let Some(pipeline) = Pipeline::set_up("postgres_check") else { return };
+    let Some(database) = Database::create("postgres_check") else { return };
+    database.run("CREATE TABLE keyed (id int PRIMARY KEY); CREATE TABLE keyless (n int)");
+    let says = |password: &str, ok: bool, texts: &[&str]| {
+        let (found, said) = check(&pipeline, &database, password);
+        assert_eq!(found, ok, "{said}");
+        texts.iter().for_each(|text| assert!(said.contains(text), "no {text:?} in: {said}"));
+    };
+    says("wrong", false, &["password authentication failed", "--pg-password (PGPASSWORD)"]);
+    let publication = "CREATE PUBLICATION \"tahoe\" FOR ALL TABLES;";
+    let slot = "SELECT pg_create_logical_replication_slot('tahoe_";
+    says(&database.password, false, &[publication, slot, "PostgreSQL 15", "primary"]);
+    let producer = start(&pipeline, &database, &[]).wait();
+    assert!(
+        !producer.status.success() && producer.stderr.contains("--setup"),
+        "{}",
+        producer.stderr
+    );
+    set_up(&pipeline, &database);
+    let full = "ALTER TABLE public.keyless REPLICA IDENTITY FULL;";
+    says(&database.password, true, &["wal_level is logical", "public.keyed", "warning:", full]);
+    database.run("CREATE ROLE weak LOGIN PASSWORD 'weak'");
+    let mut command = tahoe_tests::program::command("tahoe-postgres");
+    command.arg("--check").envs(pipeline.settings()).envs(database.settings());
+    command.env("PGUSER", "weak").env("PGPASSWORD", "weak");
+    let said = Program::spawn("tahoe-postgres", command).wait().stdout;
+    database.run("DROP ROLE weak");
+    for text in ["ALTER ROLE \"weak\" REPLICATION;", "SELECT ON public.keyed TO \"weak\";"] {
+        assert!(said.contains(text), "no {text:?} in: {said}");
+    }
+    tear_down(&pipeline, &database);
+}
+
+#[test]
+fn a_check_names_wal_level_where_the_server_restarts_in_mid_stream_without_it() {
+    let Some(pipeline) = Pipeline::set_up("postgres_level") else { return };
+    let Some(database) = Database::create("postgres_level") else { return };
+    // A server with a slot does not start without its level.
+    database.run(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active",
+    );
+    database.run("ALTER SYSTEM SET wal_level = replica");
+    services(&["restart", "postgresql"]);
+    let (found, said) = check(&pipeline, &database, &database.password);
+    database.run("ALTER SYSTEM RESET wal_level");
+    services(&["restart", "postgresql"]);
+    assert!(!found && said.contains("ALTER SYSTEM SET wal_level = logical;"), "{said}");
+    database.drop();
 }

@@ -163,7 +163,7 @@ impl Feed for Changes {
             stream,
             writer,
             tables: HashMap::new(),
-            rows: Rows::new(settings.publication.clone(), point.progress),
+            rows: Rows::new(settings.publication.clone(), settings.chunk_rows_max, point.progress),
             transaction: None,
             at: point.lsn,
             pointed: goes_on.then_some((point.lsn, now)),

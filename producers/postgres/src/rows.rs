@@ -26,6 +26,7 @@ pub const LOG_END: &str = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal
 /// Reading of the tables.
 pub struct Rows {
     publication: String,
+    chunk_rows_max: u64,
     /// What is read next, or being read.
     pub progress: Progress,
     read: Option<Read>,
@@ -44,8 +45,8 @@ struct Read {
 
 impl Rows {
     /// Goes on where an earlier run was.
-    pub fn new(publication: String, progress: Progress) -> Self {
-        Self { publication, progress, read: None }
+    pub fn new(publication: String, chunk_rows_max: u64, progress: Progress) -> Self {
+        Self { publication, chunk_rows_max, progress, read: None }
     }
 
     /// A chunk is read and waits for the stream.
@@ -109,7 +110,7 @@ impl Rows {
                     table,
                     "table has no primary key: its changes are read, its earlier rows are not"
                 );
-            } else if let Some(chunk) = next_chunk(catalog, &found, None)? {
+            } else if let Some(chunk) = self.next_chunk(catalog, &found, None)? {
                 tracing::info!(schema, table, "reading the table's rows");
                 return Ok(Progress::Chunk(chunk));
             }
@@ -145,7 +146,7 @@ impl Rows {
             && let Some(found) = catalog.published(&self.publication, Some(name), "=")?
             && found.key.len() == chunk.upper.len()
         {
-            next = next_chunk(catalog, &found, Some(&chunk.upper))?;
+            next = self.next_chunk(catalog, &found, Some(&chunk.upper))?;
         }
         self.progress = match next {
             Some(chunk) => Progress::Chunk(chunk),
@@ -153,6 +154,33 @@ impl Rows {
         };
         self.read = None;
         Ok(true)
+    }
+
+    /// The chunk behind `lower`; none, if there are no rows.
+    fn next_chunk(
+        &self,
+        catalog: &mut Catalog,
+        found: &Published,
+        lower: Option<&[String]>,
+    ) -> Result<Option<Chunk>, Failure> {
+        let key = &found.key;
+        let behind = lower.map_or(String::new(), |lower| compared(key, ">", lower));
+        let select = format!("SELECT {} FROM {}{behind}", columns(key, ""), found.from);
+        let skipped = found.rows_per_chunk.min(self.chunk_rows_max) - 1;
+        let sql = format!("{select} ORDER BY {} OFFSET {skipped} LIMIT 1", columns(key, ""));
+        let full = catalog.query(&sql)?.into_iter().next();
+        let is_last = full.is_none();
+        let upper = match full {
+            Some(upper) => Some(upper),
+            None => {
+                let sql = format!("{select} ORDER BY {} LIMIT 1", columns(key, " DESC"));
+                catalog.query(&sql)?.into_iter().next()
+            }
+        };
+        let Some(upper) = upper else { return Ok(None) };
+        let upper = upper.into_iter().map(Option::unwrap_or_default).collect();
+        let (schema, table) = (found.table.schema.clone(), found.table.name.clone());
+        Ok(Some(Chunk { schema, table, lower: lower.map(<[String]>::to_vec), upper, is_last }))
     }
 
     /// A transaction changed the row of that key.
@@ -183,32 +211,6 @@ fn columns(names: &[String], after: &str) -> String {
 fn compared(key: &[String], how: &str, bound: &[String]) -> String {
     let bound: Vec<_> = bound.iter().map(|value| escape_literal(value)).collect();
     format!(" AND ({}) {how} ({})", columns(key, ""), bound.join(", "))
-}
-
-/// The chunk behind `lower`; none, if there are no rows.
-fn next_chunk(
-    catalog: &mut Catalog,
-    found: &Published,
-    lower: Option<&[String]>,
-) -> Result<Option<Chunk>, Failure> {
-    let key = &found.key;
-    let behind = lower.map_or(String::new(), |lower| compared(key, ">", lower));
-    let select = format!("SELECT {} FROM {}{behind}", columns(key, ""), found.from);
-    let skipped = found.rows_per_chunk - 1;
-    let sql = format!("{select} ORDER BY {} OFFSET {skipped} LIMIT 1", columns(key, ""));
-    let full = catalog.query(&sql)?.into_iter().next();
-    let is_last = full.is_none();
-    let upper = match full {
-        Some(upper) => Some(upper),
-        None => {
-            let sql = format!("{select} ORDER BY {} LIMIT 1", columns(key, " DESC"));
-            catalog.query(&sql)?.into_iter().next()
-        }
-    };
-    let Some(upper) = upper else { return Ok(None) };
-    let upper = upper.into_iter().map(Option::unwrap_or_default).collect();
-    let (schema, table) = (found.table.schema.clone(), found.table.name.clone());
-    Ok(Some(Chunk { schema, table, lower: lower.map(<[String]>::to_vec), upper, is_last }))
 }
 
 /// Reads a chunk, and what its statement saw.

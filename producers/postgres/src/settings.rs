@@ -49,6 +49,10 @@ pub struct PostgresArgs {
     /// Rows that are there at the first start
     #[arg(long, env = "TAHOE_PG_SNAPSHOT", default_value = "initial", value_name = "WHEN")]
     pg_snapshot: Snapshot,
+    /// Rows that are read by one statement at most; fewer where they are large
+    #[arg(long, env = "TAHOE_PG_CHUNK_ROWS", default_value_t = 20_000, value_name = "ROWS",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pg_chunk_rows: u64,
     /// When the server no longer has what comes next
     #[arg(long, env = "TAHOE_PG_ON_LOST_POSITION", default_value = "stop", value_name = "POLICY")]
     on_lost_position: OnLostPosition,
@@ -93,6 +97,8 @@ pub struct Settings {
     pub tables: Vec<String>,
     /// Whether the rows that are there are read.
     pub snapshot: Snapshot,
+    /// Rows that are read by one statement.
+    pub chunk_rows_max: u64,
     /// What is done about a gap.
     pub on_lost_position: OnLostPosition,
     /// Bytes of a record's JSON.
@@ -134,6 +140,7 @@ impl PostgresArgs {
             slot,
             tables: self.pg_table.iter().filter(|name| !name.is_empty()).cloned().collect(),
             snapshot: self.pg_snapshot,
+            chunk_rows_max: self.pg_chunk_rows,
             on_lost_position: self.on_lost_position,
             record_bytes_max: self.pg_record_bytes_max,
         }))
