@@ -115,10 +115,10 @@ struct ProducerService(&'static dyn Producer);
 #[derive(Args)]
 struct ProducerArgs {
     /// Make in the server that is read what reading needs, and exit
-    #[arg(long)]
+    #[arg(long, help_heading = "Process")]
     setup: bool,
     /// Take away again what --setup made, and exit
-    #[arg(long, conflicts_with = "setup")]
+    #[arg(long, help_heading = "Process", conflicts_with = "setup")]
     teardown: bool,
     #[command(flatten)]
     sources: SourceArgs,

@@ -245,7 +245,18 @@ impl Connection {
     }
 
     fn broken(&self, error: &std::io::Error) -> Failure {
-        self.failed(&error.to_string())
+        match error.kind() {
+            // What TLS does not take: a certificate.
+            ErrorKind::InvalidData => Failure::Setting(format!(
+                "PostgreSQL at {}: {error}: see --pg-sslmode (PGSSLMODE) and --pg-sslrootcert \
+                 (PGSSLROOTCERT)",
+                self.at
+            )),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                self.failed("no answer in time: is --pg-port (PGPORT) right?")
+            }
+            _ => self.failed(&error.to_string()),
+        }
     }
 }
 

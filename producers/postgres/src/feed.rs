@@ -100,7 +100,7 @@ impl Changes {
             let reason = lost.unwrap_or("it cannot be used");
             stop(format!(
                 "slot {slot_name} of {place}: {reason}; --setup (or `tahoe setup`) creates it, \
-                 --teardown drops an old one; then --on-lost-position says how to go on"
+                 --teardown drops an old one; then --pg-on-lost-position says how to go on"
             ))
         })?;
         let progress = match (point, lost) {
@@ -108,7 +108,7 @@ impl Changes {
             (Some(_), Some(reason)) => match self.settings.on_lost_position {
                 OnLostPosition::Stop => {
                     return Err(stop(format!(
-                        "the position in {place} is lost: {reason}; --on-lost-position snapshot \
+                        "the position in {place} is lost: {reason}; --pg-on-lost-position snapshot \
                          reads all rows again, latest goes on with a gap"
                     )));
                 }

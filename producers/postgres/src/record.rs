@@ -72,7 +72,8 @@ impl Writer {
     ) {
         let old = change.old.map(cells);
         self.key(table, change.new.or(old), old, to);
-        self.within_limit(to, |bytes, limit| {
+        let text = text_bytes(change.new) + text_bytes(old);
+        self.within_limit(to, text, |bytes, limit| {
             let mut record = self.begin(table, change.operation, Some(at), bytes);
             if let Some(row) = change.new.or(old).filter(|_| table.has_key()) {
                 let key = Fields { table, limit: None, only_key: true, row, behind: old };
@@ -101,7 +102,7 @@ impl Writer {
     /// A row that was read. Nothing of it depends on when.
     pub fn row(&self, table: &Table, row: &[Cell<'_>], to: &mut Written) {
         self.key(table, Some(row), None, to);
-        self.within_limit(to, |bytes, limit| {
+        self.within_limit(to, text_bytes(Some(row)), |bytes, limit| {
             let mut record = self.begin(table, "read", None, bytes);
             let key = Fields { table, limit: None, only_key: true, row, behind: None };
             record.json("key", |out| key.write(out));
@@ -158,8 +159,16 @@ impl Writer {
     }
 
     /// Writes it whole, and if that is too much, with less and less of its large values.
-    fn within_limit(&self, to: &mut Written, write: impl Fn(&mut Vec<u8>, Option<usize>)) {
-        for limit in std::iter::once(None).chain(GIVE_WAY.map(Some)) {
+    fn within_limit(
+        &self,
+        to: &mut Written,
+        text_bytes: usize,
+        write: impl Fn(&mut Vec<u8>, Option<usize>),
+    ) {
+        // No value's JSON is shorter than half of its text, as that of bytes is.
+        let hopeless = text_bytes / 2 > self.bytes_max;
+        let whole = (!hopeless).then_some(None);
+        for limit in whole.into_iter().chain(GIVE_WAY.map(Some)) {
             to.bytes.clear();
             write(&mut to.bytes, limit);
             if to.bytes.len() <= self.bytes_max {
@@ -167,6 +176,14 @@ impl Writer {
             }
         }
     }
+}
+
+fn text_bytes(row: Option<&[Cell<'_>]>) -> usize {
+    let bytes = |cell: &Cell<'_>| match cell {
+        Cell::Text(text) => text.len(),
+        Cell::Null | Cell::Unchanged => 0,
+    };
+    row.into_iter().flatten().map(bytes).sum()
 }
 
 fn cells<'c, 'a>(old: &'c Old<'a>) -> &'c [Cell<'a>] {

@@ -55,7 +55,7 @@ pub struct PostgresArgs {
     pg_chunk_rows: u64,
     /// When the server no longer has what comes next
     #[arg(long, env = "TAHOE_PG_ON_LOST_POSITION", default_value = "stop", value_name = "POLICY")]
-    on_lost_position: OnLostPosition,
+    pg_on_lost_position: OnLostPosition,
     /// Bytes of a record's JSON; beyond, large values give way to their length and hash
     #[arg(long, env = "TAHOE_PG_RECORD_BYTES_MAX", default_value_t = 16 << 20, value_name = "BYTES")]
     pg_record_bytes_max: usize,
@@ -141,7 +141,7 @@ impl PostgresArgs {
             tables: self.pg_table.iter().filter(|name| !name.is_empty()).cloned().collect(),
             snapshot: self.pg_snapshot,
             chunk_rows_max: self.pg_chunk_rows,
-            on_lost_position: self.on_lost_position,
+            on_lost_position: self.pg_on_lost_position,
             record_bytes_max: self.pg_record_bytes_max,
         }))
     }
