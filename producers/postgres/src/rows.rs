@@ -23,10 +23,15 @@ use crate::visibility::Visibility;
 pub const LOG_END: &str = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
                            ELSE pg_current_wal_lsn() END";
 
+/// Rows of one chunk wait in memory, so many bytes of them at most; one larger row waits alone.
+const CHUNK_BYTES_MAX: usize = 32 << 20;
+
 /// Reading of the tables.
 pub struct Rows {
     publication: String,
     chunk_rows_max: u64,
+    /// Fewer, where the rows of a table were larger than its statistics say.
+    table_rows_max: u64,
     /// What is read next, or being read.
     pub progress: Progress,
     read: Option<Read>,
@@ -46,7 +51,8 @@ struct Read {
 impl Rows {
     /// Goes on where an earlier run was.
     pub fn new(publication: String, chunk_rows_max: u64, progress: Progress) -> Self {
-        Self { publication, chunk_rows_max, progress, read: None }
+        let table_rows_max = chunk_rows_max;
+        Self { publication, chunk_rows_max, table_rows_max, progress, read: None }
     }
 
     /// A chunk is read and waits for the stream.
@@ -74,8 +80,8 @@ impl Rows {
                 let found = catalog.published(&self.publication, name, "=")?;
                 match found.filter(|found| found.key.len() == chunk.upper.len()) {
                     Some(found) => {
-                        self.read = Some(read(catalog, writer, found, chunk)?);
-                        Ok(false)
+                        let chunk = chunk.clone();
+                        self.read_chunk(catalog, writer, found, chunk)
                     }
                     None => {
                         let (schema, table) = (&chunk.schema, &chunk.table);
@@ -86,6 +92,25 @@ impl Rows {
                 }
             }
         }
+    }
+
+    /// Reads a chunk, or decides on a smaller one in its place: true then.
+    fn read_chunk(
+        &mut self,
+        catalog: &mut Catalog,
+        writer: &Writer,
+        found: Published,
+        chunk: Chunk,
+    ) -> Result<bool, Failure> {
+        if let Some(read) = read(catalog, writer, &found, &chunk)? {
+            self.read = Some(read);
+            return Ok(false);
+        }
+        self.table_rows_max = (found.rows_per_chunk.min(self.table_rows_max) / 2).max(1);
+        let smaller = self.next_chunk(catalog, &found, chunk.lower.as_deref())?;
+        // Without one its rows are gone since; an empty chunk finds the next table.
+        self.progress = Progress::Chunk(smaller.unwrap_or(chunk));
+        Ok(true)
     }
 
     /// The first chunk of the first table with rows behind that one.
@@ -150,7 +175,10 @@ impl Rows {
         }
         self.progress = match next {
             Some(chunk) => Progress::Chunk(chunk),
-            None => self.first_chunk(catalog, Some(name))?,
+            None => {
+                self.table_rows_max = self.chunk_rows_max;
+                self.first_chunk(catalog, Some(name))?
+            }
         };
         self.read = None;
         Ok(true)
@@ -166,7 +194,7 @@ impl Rows {
         let key = &found.key;
         let behind = lower.map_or(String::new(), |lower| compared(key, ">", lower));
         let select = format!("SELECT {} FROM {}{behind}", columns(key, ""), found.from);
-        let skipped = found.rows_per_chunk.min(self.chunk_rows_max) - 1;
+        let skipped = found.rows_per_chunk.min(self.table_rows_max) - 1;
         let sql = format!("{select} ORDER BY {} OFFSET {skipped} LIMIT 1", columns(key, ""));
         let full = catalog.query(&sql)?.into_iter().next();
         let is_last = full.is_none();
@@ -213,13 +241,13 @@ fn compared(key: &[String], how: &str, bound: &[String]) -> String {
     format!(" AND ({}) {how} ({})", columns(key, ""), bound.join(", "))
 }
 
-/// Reads a chunk, and what its statement saw.
+/// Reads a chunk, and what its statement saw. None, if its rows are too many bytes.
 fn read(
     catalog: &mut Catalog,
     writer: &Writer,
-    found: Published,
+    found: &Published,
     chunk: &Chunk,
-) -> Result<Read, Failure> {
+) -> Result<Option<Read>, Failure> {
     let lower = chunk.lower.as_ref().map(|lower| compared(&found.key, ">", lower));
     let names: Vec<_> = found.table.columns.iter().map(|column| column.name.clone()).collect();
     let sql = format!(
@@ -231,7 +259,7 @@ fn read(
         compared(&found.key, "<=", &chunk.upper),
         columns(&found.key, ""),
     );
-    let mut saw = None;
+    let (mut saw, mut bytes) = (None, 0);
     let (mut rows, mut places) = (VecDeque::new(), HashMap::new());
     let outcome = catalog.query_each(&sql, &mut |values| {
         if saw.is_none() {
@@ -239,9 +267,14 @@ fn read(
             saw = Some(Visibility::parse(&String::from_utf8_lossy(text)));
             return;
         }
+        // The statement is read to its end, but no more of it is kept.
+        if bytes > CHUNK_BYTES_MAX && rows.len() > 1 {
+            return;
+        }
         let row: Vec<_> = values.iter().map(|value| value.map_or(Cell::Null, Cell::Text)).collect();
         let mut written = Written::default();
         writer.row(&found.table, &row, &mut written);
+        bytes += written.key.len() * 2 + written.bytes.len();
         places.insert(written.key.clone(), rows.len());
         rows.push_back(Some(written));
     });
@@ -254,5 +287,7 @@ fn read(
     let (Some(saw), Ok(due)) = (saw.flatten(), due.parse()) else {
         return Err(Failure::Setting(format!("no snapshot of the server: {due}")));
     };
-    Ok(Read { table: found.table, rows, places, given: 0, saw, due })
+    let whole = bytes <= CHUNK_BYTES_MAX || rows.len() == 1;
+    let table = found.table.clone();
+    Ok(whole.then_some(Read { table, rows, places, given: 0, saw, due }))
 }
