@@ -466,3 +466,33 @@ fn a_check_names_wal_level_where_the_server_restarts_in_mid_stream_without_it() 
     assert!(!found && said.contains("ALTER SYSTEM SET wal_level = logical;"), "{said}");
     database.drop();
 }
+
+#[test]
+fn a_slot_that_was_made_anew_stops_the_producer_until_a_policy_says_how_to_go_on() {
+    let Some(pipeline) = Pipeline::set_up("postgres_lost") else { return };
+    let Some(database) = Database::create("postgres_lost") else { return };
+    database.run("CREATE TABLE kept (id int PRIMARY KEY); INSERT INTO kept VALUES (1)");
+    set_up(&pipeline, &database);
+    let producer = start(&pipeline, &database, &[]);
+    wait_for_all(&database);
+    producer.stop();
+    let slots = format!("FROM pg_replication_slots WHERE database = '{}'", database.name);
+    until("the slot is dropped", || {
+        database.try_run(&format!("SELECT pg_drop_replication_slot(slot_name) {slots}"))
+    });
+    let stopped = start(&pipeline, &database, &[]).wait();
+    assert!(!stopped.status.success() && stopped.stderr.contains("--setup"), "{}", stopped.stderr);
+    database.run("INSERT INTO kept VALUES (2)");
+    set_up(&pipeline, &database);
+    let stopped = start(&pipeline, &database, &[]).wait();
+    let policy = "--pg-on-lost-position";
+    assert!(!stopped.status.success() && stopped.stderr.contains(policy), "{}", stopped.stderr);
+    let producer = start(&pipeline, &database, &[policy, "snapshot"]);
+    until("the rows are read again", || {
+        let records = parsed(&pipeline.in_kafka());
+        let second = |record: &Value| record["op"] == "read" && record["key"]["id"] == 2;
+        if records.iter().any(second) { Ok(()) } else { Err(format!("{} records", records.len())) }
+    });
+    producer.stop();
+    tear_down(&pipeline, &database);
+}
