@@ -42,10 +42,14 @@ pub mod mongodb_log;
 pub(crate) mod mysql;
 #[path = "../mysql/audit/mod.rs"]
 pub mod mysql_audit;
+#[path = "../mysql/change/mod.rs"]
+pub mod mysql_change;
 #[path = "../mysql/error/mod.rs"]
 pub mod mysql_error;
 #[path = "../mysql/general/mod.rs"]
 pub mod mysql_general;
+#[path = "../mysql/row/mod.rs"]
+pub mod mysql_row;
 #[path = "../mysql/slowlog/mod.rs"]
 pub mod mysql_slowlog;
 #[path = "../nginx/access/mod.rs"]
@@ -68,8 +72,10 @@ pub static ALL: &[&Dataset] = &[
     &laravel_log::DATASET,
     &mongodb_log::DATASET,
     &mysql_audit::DATASET,
+    &mysql_change::DATASET,
     &mysql_error::DATASET,
     &mysql_general::DATASET,
+    &mysql_row::DATASET,
     &mysql_slowlog::DATASET,
     &nginx_access::DATASET,
     &postgresql_change::DATASET,
