@@ -10,9 +10,9 @@ WORKDIR /src
 COPY . .
 RUN cargo build --locked --profile dist --bins \
         --package tahoe --package tahoe-laravel --package tahoe-syslog \
-        --package tahoe-file --package tahoe-postgres --package tahoe-transformer \
+        --package tahoe-mysql tahoe-file --package tahoe-postgres --package tahoe-transformer \
  && mkdir /out \
- && for binary in tahoe tahoe-laravel tahoe-syslog tahoe-file tahoe-postgres \
+ && for binary in tahoe tahoe-laravel tahoe-syslog tahoe-mysql tahoe-file tahoe-postgres \
         tahoe-transformer; do \
         install -s "target/dist/$binary" /out/ || exit 1; \
     done
@@ -38,6 +38,12 @@ COPY --from=build /out/tahoe-syslog /usr/local/bin/
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["tahoe-syslog", "--probe", "http://127.0.0.1:9100/readyz"]
 ENTRYPOINT ["tahoe-syslog"]
+
+FROM runtime AS tahoe-mysql
+COPY --from=build /out/tahoe-mysql /usr/local/bin/
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["tahoe-mysql", "--probe", "http://127.0.0.1:9100/readyz"]
+ENTRYPOINT ["tahoe-mysql"]
 
 FROM runtime AS tahoe-file
 COPY --from=build /out/tahoe-file /usr/local/bin/

@@ -3,5 +3,10 @@
 use tahoe_pipeline::service::Producer;
 
 /// Every producer that `tahoe up` can run.
-pub const PRODUCERS: &[&dyn Producer] =
-    &[&tahoe_laravel::Laravel, &tahoe_syslog::Syslog, &tahoe_file::File, &tahoe_postgres::Postgres];
+pub const PRODUCERS: &[&dyn Producer] = &[
+    &tahoe_laravel::Laravel,
+    &tahoe_syslog::Syslog,
+    &tahoe_mysql::Mysql,
+    &tahoe_file::File,
+    &tahoe_postgres::Postgres,
+];

@@ -1,0 +1,283 @@
+//! The server: how it is reached, which of the two families it is, and where its binlog stands.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{
+    BinlogStream, BinlogStreamRequest, Conn, GnoInterval, Opts, OptsBuilder, Row, Sid, SslOpts,
+};
+use tahoe_pipeline::secret::Secret;
+
+use crate::charset::Charset;
+use crate::column::Described;
+use crate::failure::{CONNECT, Failure};
+use crate::gtid::{Gtids, uuid_bytes};
+use crate::point::Offset;
+use crate::selection::Selection;
+use crate::table_map::Dialect;
+
+/// A server that does not answer is tried again after this.
+const CONNECT_SECONDS_MAX: Duration = Duration::from_secs(10);
+
+/// An idle server says where it is this often, in nanoseconds.
+const HEARTBEAT_NANOS: u64 = 1_000_000_000;
+
+/// Texts in UTF-8, times in UTC, and patience with a reader that waits for its log: the server
+/// would otherwise give up a connection that does not read for a minute.
+const SESSION: &str = "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '', \
+     net_write_timeout = 3600, net_read_timeout = 3600, wait_timeout = 31536000";
+
+/// Columns by database and table.
+pub(crate) type Descriptions = HashMap<(String, String), Vec<Described>>;
+
+/// Where the server is and who asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    pub password: Option<Secret>,
+    pub tls: bool,
+    pub ca: Option<PathBuf>,
+    /// Ours among the server's replicas.
+    pub server_id: u32,
+}
+
+/// Variables of the server by name; those that it does not have are missing.
+pub(crate) struct Variables(HashMap<String, String>);
+
+impl Variables {
+    pub fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    pub fn is_mariadb(&self) -> bool {
+        self.get("version").contains("MariaDB")
+    }
+
+    /// What tells this server from another one.
+    pub fn identity(&self) -> String {
+        let names = ["server_uuid", "server_uid"];
+        let unique = names.into_iter().map(|name| self.get(name)).find(|value| !value.is_empty());
+        unique.map_or_else(|| format!("server_id {}", self.get("server_id")), str::to_owned)
+    }
+}
+
+const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', \
+     'version_comment', 'server_uuid', 'server_uid', 'server_id', 'log_bin', 'binlog_format', \
+     'binlog_row_image', 'binlog_row_metadata', 'gtid_mode', 'log_bin_compress', \
+     'binlog_row_value_options', 'expire_logs_days', 'binlog_expire_logs_seconds')";
+
+impl Server {
+    /// `127.0.0.1:3306`
+    pub fn name(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    fn options(&self) -> Opts {
+        let tls = self.tls.then(|| {
+            let roots = self.ca.iter().map(|path| path.clone().into()).collect();
+            SslOpts::default().with_root_certs(roots)
+        });
+        OptsBuilder::default()
+            .ip_or_hostname(self.host.clone())
+            .tcp_port(self.port)
+            .user(Some(self.user.clone()))
+            .pass(self.password.as_ref().map(|password| password.reveal().to_owned()))
+            .ssl_opts(tls)
+            .prefer_socket(false)
+            .tcp_keepalive(Some(Duration::from_secs(60)))
+            .into()
+    }
+
+    /// What a failure of `what` means.
+    pub fn failure<'f>(&self, what: &'f str) -> impl Fn(mysql_async::Error) -> Failure + 'f {
+        let name = self.name();
+        move |error| Failure::of(&name, what, error)
+    }
+
+    pub async fn connect(&self) -> Result<Conn, Failure> {
+        let opened = tokio::time::timeout(CONNECT_SECONDS_MAX, Conn::new(self.options())).await;
+        let opened = opened.map_err(|_| {
+            Failure::Retry(format!(
+                "MySQL at {} does not answer: correct MYSQL_HOST and MYSQL_PORT",
+                self.name()
+            ))
+        })?;
+        let mut conn = opened.map_err(self.failure(CONNECT))?;
+        conn.query_drop(SESSION).await.map_err(self.failure("prepare the session"))?;
+        Ok(conn)
+    }
+
+    pub async fn variables(&self, conn: &mut Conn) -> Result<Variables, Failure> {
+        let found: Vec<(String, String)> =
+            conn.query(VARIABLES).await.map_err(self.failure("read its variables"))?;
+        Ok(Variables(found.into_iter().collect()))
+    }
+
+    /// The end of the binlog.
+    pub async fn end(
+        &self,
+        conn: &mut Conn,
+        variables: &Variables,
+    ) -> Result<(Offset, Option<Gtids>), Failure> {
+        let what = "SHOW MASTER STATUS";
+        let row: Option<Row> = match conn.query_first(what).await {
+            // MySQL 8.4 has only the newer name.
+            Err(mysql_async::Error::Server(error)) if error.code == 1064 => {
+                conn.query_first("SHOW BINARY LOG STATUS").await
+            }
+            other => other,
+        }
+        .map_err(self.failure(what))?;
+        let row = row.ok_or_else(|| {
+            Failure::Stop(format!(
+                "MySQL at {} keeps no binlog: set log_bin and server_id in its [mysqld] section \
+                 and restart it",
+                self.name()
+            ))
+        })?;
+        let text = |at: usize| row.get::<String, _>(at).unwrap_or_default();
+        let at = row.get::<u64, _>(1).unwrap_or_default();
+        let offset = Offset { file: text(0), at };
+        let gtids = if variables.is_mariadb() {
+            self.mariadb_gtids(conn, &offset).await?
+        } else if variables.get("gtid_mode") == "ON" {
+            Gtids::mysql(&text(4))
+        } else {
+            None
+        };
+        Ok((offset, gtids))
+    }
+
+    async fn mariadb_gtids(
+        &self,
+        conn: &mut Conn,
+        offset: &Offset,
+    ) -> Result<Option<Gtids>, Failure> {
+        let what = "ask for the global transaction id";
+        let query = "SELECT BINLOG_GTID_POS(?, ?)";
+        let found: Option<Option<String>> =
+            conn.exec_first(query, (&offset.file, offset.at)).await.map_err(self.failure(what))?;
+        Ok(found.flatten().and_then(|text| Gtids::mariadb(&text)))
+    }
+
+    /// What of its table maps is its own.
+    pub async fn dialect(
+        &self,
+        conn: &mut Conn,
+        variables: &Variables,
+    ) -> Result<Dialect, Failure> {
+        let newer = "SELECT ID, CHARACTER_SET_NAME FROM \
+             information_schema.COLLATION_CHARACTER_SET_APPLICABILITY WHERE ID IS NOT NULL";
+        let older = "SELECT ID, CHARACTER_SET_NAME FROM information_schema.COLLATIONS \
+             WHERE ID IS NOT NULL AND CHARACTER_SET_NAME IS NOT NULL";
+        let found: Vec<(usize, String)> = match conn.query(newer).await {
+            Ok(found) => found,
+            Err(_) => conn.query(older).await.map_err(self.failure("read its collations"))?,
+        };
+        let collations = found.into_iter().map(|(id, set)| (id, Charset::named(&set))).collect();
+        Ok(Dialect { collations, mariadb: variables.is_mariadb() })
+    }
+
+    /// The columns of a table as they are now; none if there is no such table.
+    pub async fn describe(
+        &self,
+        conn: &mut Conn,
+        database: &str,
+        table: &str,
+    ) -> Result<Vec<Described>, Failure> {
+        let what = "read the columns of a table";
+        let columns = "SELECT COLUMN_NAME, LOWER(DATA_TYPE), COLUMN_TYPE, CHARACTER_SET_NAME FROM \
+             information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? \
+             ORDER BY ORDINAL_POSITION";
+        let key = "SELECT COLUMN_NAME, SEQ_IN_INDEX FROM information_schema.STATISTICS WHERE \
+             TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY'";
+        let columns: Vec<(String, String, String, Option<String>)> =
+            conn.exec(columns, (database, table)).await.map_err(self.failure(what))?;
+        let key: HashMap<String, usize> = conn
+            .exec::<(String, usize), _, _>(key, (database, table))
+            .await
+            .map_err(self.failure(what))?
+            .into_iter()
+            .collect();
+        let described = columns.into_iter().map(|(name, data_type, full_type, charset)| {
+            let in_key = key.get(&name).copied();
+            let charset = charset.unwrap_or_default();
+            Described { name, data_type, full_type, charset, in_key }
+        });
+        Ok(described.collect())
+    }
+
+    /// The columns of all tables that are selected, as they are now.
+    pub async fn describe_all(
+        &self,
+        conn: &mut Conn,
+        selection: &Selection,
+    ) -> Result<Descriptions, Failure> {
+        let what = "read the columns of all tables";
+        let tables = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
+             WHERE TABLE_TYPE = 'BASE TABLE'";
+        let tables: Vec<(String, String)> = conn.query(tables).await.map_err(self.failure(what))?;
+        let mut all = Descriptions::default();
+        for (database, table) in tables {
+            if selection.has(&database, &table) {
+                let described = self.describe(conn, &database, &table).await?;
+                all.insert((database, table), described);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The binlog from there on.
+    pub async fn stream(
+        &self,
+        variables: &Variables,
+        from: &(Offset, Option<Gtids>),
+    ) -> Result<BinlogStream, Failure> {
+        let what = "ask for the binlog";
+        let mut conn = self.connect().await?;
+        let (offset, gtids) = from;
+        let mut set = vec![format!("@master_heartbeat_period = {HEARTBEAT_NANOS}")];
+        let mut request = BinlogStreamRequest::new(self.server_id).with_hostname(b"tahoe-mysql");
+        let mut by_file = true;
+        if variables.is_mariadb() {
+            set.push("@mariadb_slave_capability = 4".to_owned());
+        }
+        match gtids {
+            Some(gtids @ Gtids::Last(_)) if !gtids.to_string().is_empty() => {
+                // Text of digits, dashes and commas.
+                set.push(format!("@slave_connect_state = '{gtids}'"));
+                by_file = false;
+            }
+            Some(gtids @ Gtids::All(all)) if !gtids.has_tags() => {
+                request = request.with_gtid().with_gtid_set(sids(all));
+                by_file = false;
+            }
+            _ => {}
+        }
+        conn.query_drop(format!("SET {}", set.join(", "))).await.map_err(self.failure(what))?;
+        if by_file {
+            request = request.with_filename(offset.file.as_bytes()).with_pos(offset.at);
+        }
+        conn.get_binlog_stream(request).await.map_err(self.failure(what))
+    }
+}
+
+fn sids(all: &std::collections::BTreeMap<String, Vec<(u64, u64)>>) -> Vec<Sid<'static>> {
+    let one = |(uuid, intervals): (&String, &Vec<(u64, u64)>)| {
+        let sid = Sid::new(uuid_bytes(uuid)?);
+        // The end of an interval is not in it.
+        let add = |sid: Sid<'static>, (first, last): &(u64, u64)| {
+            sid.with_interval(GnoInterval::new(*first, last + 1))
+        };
+        Some(intervals.iter().fold(sid, add))
+    };
+    all.iter().filter_map(one).collect()
+}
