@@ -10,7 +10,7 @@ WORKDIR /src
 COPY . .
 RUN cargo build --locked --profile dist --bins \
         --package tahoe --package tahoe-laravel --package tahoe-syslog \
-        --package tahoe-mysql tahoe-file --package tahoe-postgres --package tahoe-transformer \
+        --package tahoe-mysql --package tahoe-file --package tahoe-postgres --package tahoe-transformer \
  && mkdir /out \
  && for binary in tahoe tahoe-laravel tahoe-syslog tahoe-mysql tahoe-file tahoe-postgres \
         tahoe-transformer; do \

@@ -5,6 +5,7 @@
 pub mod documents;
 pub mod feed;
 pub mod log_contract;
+pub mod mariadb;
 pub mod pipeline;
 pub mod postgresql;
 pub mod program;
