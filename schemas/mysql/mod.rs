@@ -3,5 +3,6 @@
 
 pub(crate) mod account;
 pub(crate) mod banner;
-pub(crate) mod lines;
 pub(crate) mod stamp;
+
+pub(crate) use crate::lines;

@@ -34,6 +34,12 @@ pub fn find(name: &str) -> Option<&'static Dataset> {
     ALL.iter().copied().find(|dataset| dataset.name == name)
 }
 
+#[path = "../apache/access/mod.rs"]
+pub mod apache_access;
+#[path = "../apache/error/mod.rs"]
+pub mod apache_error;
+#[path = "../kafka/log/mod.rs"]
+pub mod kafka_log;
 #[path = "../laravel/log/mod.rs"]
 pub mod laravel_log;
 #[path = "../mongodb/log/mod.rs"]
@@ -54,12 +60,16 @@ pub mod mysql_row;
 pub mod mysql_slowlog;
 #[path = "../nginx/access/mod.rs"]
 pub mod nginx_access;
+#[path = "../nginx/error/mod.rs"]
+pub mod nginx_error;
 #[path = "../postgresql/change/mod.rs"]
 pub mod postgresql_change;
 #[path = "../postgresql/log/mod.rs"]
 pub mod postgresql_log;
 #[path = "../postgresql/row/mod.rs"]
 pub mod postgresql_row;
+#[path = "../redis/log/mod.rs"]
+pub mod redis_log;
 #[path = "../system/auth/mod.rs"]
 pub mod system_auth;
 #[path = "../system/kern/mod.rs"]
@@ -69,6 +79,9 @@ pub mod system_syslog;
 
 /// Every dataset.
 pub static ALL: &[&Dataset] = &[
+    &apache_access::DATASET,
+    &apache_error::DATASET,
+    &kafka_log::DATASET,
     &laravel_log::DATASET,
     &mongodb_log::DATASET,
     &mysql_audit::DATASET,
@@ -78,9 +91,11 @@ pub static ALL: &[&Dataset] = &[
     &mysql_row::DATASET,
     &mysql_slowlog::DATASET,
     &nginx_access::DATASET,
+    &nginx_error::DATASET,
     &postgresql_change::DATASET,
     &postgresql_log::DATASET,
     &postgresql_row::DATASET,
+    &redis_log::DATASET,
     &system_auth::DATASET,
     &system_kern::DATASET,
     &system_syslog::DATASET,

@@ -5,6 +5,7 @@
 //! declares it; no other field can be written.
 
 pub mod change;
+mod clf;
 pub mod datasets;
 mod declaration;
 mod event;
@@ -13,11 +14,13 @@ mod foreign;
 mod framing;
 pub mod json;
 mod letterhead;
+mod lines;
 mod object;
 mod parser;
 mod scan;
 pub mod templates;
 pub mod time;
+mod url;
 mod value;
 mod writer;
 mod zone;

@@ -130,14 +130,40 @@ pub fn parse_rfc3164(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
         _ => digits2(head, 4)?,
     };
     let (hour, minute, second) = clock(head, 7)?;
-    let read_at_s = read_at_ms.div_euclid(1000);
-    let (year, ..) = civil_from_days(read_at_s.div_euclid(SECONDS_PER_DAY));
-    let local_s = (year - 1..=year + 1)
-        .filter_map(|year| seconds_of(year, month, day, hour, minute, second))
-        .min_by_key(|seconds| seconds.abs_diff(read_at_s))
-        .or_else(|| leap_day_before(year, month, day, (hour, minute, second)))?;
+    let local_s = in_nearest_year(month, day, (hour, minute, second), read_at_ms)?;
     let (nanos, digits, fraction) = parse_fraction(&text[15..]);
     Some((Stamp { local_s, nanos, digits, offset_s: None, year_assumed: true }, 15 + fraction))
+}
+
+/// `dd Mmm [YYYY ]HH:MM:SS[.fraction]`. Without a year, it is the one that brings the time nearest
+/// to `read_at_ms`. Gives the stamp and its length.
+pub fn parse_day_first(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
+    let (day, month) = (digits2(text, 0)?, month_named(text.get(3..)?)?);
+    if (text[2], *text.get(6)?) != (b' ', b' ') {
+        return None;
+    }
+    let year_assumed = *text.get(9)? == b':';
+    let at = if year_assumed { 7 } else { 12 };
+    let (hour, minute, second) = clock(text, at)?;
+    let local_s = if year_assumed {
+        in_nearest_year(month, day, (hour, minute, second), read_at_ms)?
+    } else {
+        let year = i64::from(digits2(text, 7)? * 100 + digits2(text, 9)?);
+        seconds_of(year, month, day, hour, minute, second).filter(|_| text[11] == b' ')?
+    };
+    let (nanos, digits, fraction) = parse_fraction(&text[at + 8..]);
+    Some((Stamp { local_s, nanos, digits, offset_s: None, year_assumed }, at + 8 + fraction))
+}
+
+/// The time of a date without a year that is nearest to `read_at_ms`.
+fn in_nearest_year(month: u32, day: u32, clock: (u32, u32, u32), read_at_ms: i64) -> Option<i64> {
+    let (hour, minute, second) = clock;
+    let read_at_s = read_at_ms.div_euclid(1000);
+    let (year, ..) = civil_from_days(read_at_s.div_euclid(SECONDS_PER_DAY));
+    (year - 1..=year + 1)
+        .filter_map(|year| seconds_of(year, month, day, hour, minute, second))
+        .min_by_key(|seconds| seconds.abs_diff(read_at_s))
+        .or_else(|| leap_day_before(year, month, day, clock))
 }
 
 /// The 29th of February read in a year that is not next to a leap year.
@@ -146,7 +172,8 @@ fn leap_day_before(year: i64, month: u32, day: u32, clock: (u32, u32, u32)) -> O
     (year - 8..year).rev().find_map(|year| seconds_of(year, month, day, hour, minute, second))
 }
 
-/// `dd/Mmm/YYYY:HH:MM:SS ±HHMM`, as web servers write it. Gives the stamp and its length.
+/// `dd/Mmm/YYYY:HH:MM:SS[.fraction] ±HHMM`, as web servers write it. Gives the stamp and its
+/// length.
 pub fn parse_clf(text: &[u8]) -> Option<(Stamp, usize)> {
     let head = text.first_chunk::<20>()?;
     if (head[2], head[6], head[11]) != (b'/', b'/', b':') {
@@ -156,18 +183,32 @@ pub fn parse_clf(text: &[u8]) -> Option<(Stamp, usize)> {
     let (hour, minute, second) = clock(head, 12)?;
     let month = month_named(&head[3..])?;
     let local_s = seconds_of(i64::from(year), month, digits2(head, 0)?, hour, minute, second)?;
-    let zone = match &text[20..] {
+    let (nanos, digits, fraction) = parse_fraction(&text[20..]);
+    let end = 20 + fraction;
+    let zone = match &text[end..] {
         [b' ', rest @ ..] => parse_offset(rest),
         _ => None,
     };
-    let stamp = Stamp {
-        local_s,
-        nanos: 0,
-        digits: 0,
-        offset_s: zone.map(|(offset, _)| offset),
-        year_assumed: false,
-    };
-    Some((stamp, 20 + zone.map_or(0, |(_, length)| 1 + length)))
+    let offset_s = zone.map(|(offset, _)| offset);
+    let stamp = Stamp { local_s, nanos, digits, offset_s, year_assumed: false };
+    Some((stamp, end + zone.map_or(0, |(_, length)| 1 + length)))
+}
+
+/// `Www Mmm dd HH:MM:SS[.fraction] YYYY`, as C's `asctime` writes it (the day padded with a space
+/// or zero). Gives the stamp and its length.
+pub fn parse_asctime(text: &[u8]) -> Option<(Stamp, usize)> {
+    let head = text.first_chunk::<19>()?;
+    if !head[..3].iter().all(u8::is_ascii_alphabetic) || (head[3], head[7]) != (b' ', b' ') {
+        return None;
+    }
+    let day = if head[8] == b' ' { digits2(&[b'0', head[9]], 0)? } else { digits2(head, 8)? };
+    let (hour, minute, second) = clock(head, 11)?;
+    let (nanos, digits, fraction) = parse_fraction(&text[19..]);
+    let year = text.get(19 + fraction..)?.strip_prefix(b" ")?;
+    let year = i64::from(digits2(year, 0)? * 100 + digits2(year, 2)?);
+    let local_s = seconds_of(year, month_named(&head[4..])?, day, hour, minute, second)?;
+    let stamp = Stamp { local_s, nanos, digits, offset_s: None, year_assumed: false };
+    Some((stamp, 24 + fraction))
 }
 
 /// `±HH`, `±HHMM` or `±HH:MM`: seconds east of Greenwich, and the length.
@@ -340,6 +381,7 @@ mod tests {
         #[test]
         fn parsing_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..40), at: i64) {
             let _ = (parse_iso(&bytes), parse_rfc3164(&bytes, at), parse_clf(&bytes));
+            let _ = (parse_asctime(&bytes), parse_day_first(&bytes, at));
         }
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tahoe_schemas::{Dataset, datasets, frame_all, shared_fields};
+use tahoe_schemas::{Dataset, Frames, datasets, frame_all, shared_fields};
 use tahoe_seams::{Conditions, Events, Origin, Part, Record, RecordId, Rejection};
 
 /// 2026-11-21T12:00:00Z
@@ -184,6 +184,32 @@ fn declarations_and_the_list_agree() {
         let package = dataset.name.split('.').next();
         assert_eq!((declared.name, package), (dataset.name, Some(dataset.module)));
         assert!(declared.routes.iter().all(|route| names.contains(route)), "{dataset:?}");
+    }
+}
+
+#[test]
+fn every_sample_is_cut_the_same_in_pieces_as_at_once() {
+    for dataset in datasets::ALL {
+        for sample in samples(dataset, false) {
+            let text = fs::read(&sample).expect("a sample can be read");
+            let mut whole = Vec::new();
+            frame_all(dataset.framer, &text, &mut |frame| {
+                whole.push((frame.start, frame.bytes.to_vec(), frame.context.to_vec()));
+            });
+            // Byte by byte takes a time that grows with the square of a record's length.
+            let steps: &[usize] = if text.len() < 8 << 10 { &[1, 7, 100] } else { &[97] };
+            for &step in steps {
+                let mut pieces = Vec::new();
+                let (mut frames, mut used) = (Frames::new(dataset.framer), 0);
+                for end in (0..text.len()).step_by(step).chain([text.len()]) {
+                    let ended = end == text.len();
+                    used += frames.feed(&text[used..end], ended, &mut |frame| {
+                        pieces.push((frame.start, frame.bytes.to_vec(), frame.context.to_vec()));
+                    });
+                }
+                assert_eq!(pieces, whole, "{} {step} bytes at a time", sample.display());
+            }
+        }
     }
 }
 

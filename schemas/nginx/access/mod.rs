@@ -1,9 +1,10 @@
-//! nginx's access log, in the formats `combined` (its default) and `common`.
+//! nginx's access log, in the formats `combined` (its default), `common` and `main`.
 //!
 //! `combined` is `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent
 //! "$http_referer" "$http_user_agent"`
 //! (<https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format>); `common` ends before the
-//! referrer. A host name or further addresses of proxies may precede, as is often configured.
+//! referrer, and `main` adds `"$http_x_forwarded_for"`. A host name or further addresses of proxies
+//! may precede, and `$request_time` may follow the bytes, as is often configured.
 
 mod parser;
 

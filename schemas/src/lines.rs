@@ -1,4 +1,4 @@
-//! A record of these logs has no end of its own: it goes on until a line that begins another.
+//! Records without an end of their own: each goes on until a line that begins another.
 
 use memchr::{memchr, memrchr};
 use tahoe_seams::Cut;
@@ -76,7 +76,6 @@ pub(crate) fn carry_stamp(stamp: &[u8], context: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Frame, Frames, frame_all};
 
     #[test]
     fn boundaries_are_the_same_however_the_bytes_arrive() {
@@ -90,50 +89,6 @@ mod tests {
                 assert_eq!(done, whole, "{seen}");
             } else {
                 assert_eq!(cut(text, seen, true, &begins, &|_| false), whole, "{seen}");
-            }
-        }
-    }
-
-    macro_rules! samples {
-        ($($dataset:ident / $folder:literal / $name:literal),* $(,)?) => {
-            [$((
-                crate::datasets::$dataset::DATASET.framer,
-                &include_bytes!(concat!($folder, "/samples/", $name, ".log"))[..],
-            )),*]
-        };
-    }
-
-    #[test]
-    fn every_log_is_cut_the_same_in_pieces_as_at_once() {
-        let samples = samples![
-            mysql_error / "error" / "mariadb_10_11",
-            mysql_error / "error" / "mysql_5_6",
-            mysql_error / "error" / "mysql_8_json",
-            mysql_slowlog / "slowlog" / "mysql_8",
-            mysql_slowlog / "slowlog" / "orphan",
-            mysql_general / "general" / "mysql_5_5",
-            mysql_audit / "audit" / "enterprise",
-            mysql_audit / "audit" / "mariadb_others",
-            mysql_audit / "audit" / "percona",
-            mysql_audit / "audit" / "xml_new",
-            mysql_audit / "audit" / "xml_old",
-        ];
-        for (framer, text) in samples {
-            let mut whole = Vec::new();
-            let mut note = |frame: Frame<'_>| {
-                whole.push((frame.start, frame.bytes.to_vec(), frame.context.to_vec()));
-            };
-            frame_all(framer, text, &mut note);
-            for step in [1, 7, 100] {
-                let mut pieces = Vec::new();
-                let (mut frames, mut used) = (Frames::new(framer), 0);
-                for end in (0..text.len()).step_by(step).chain([text.len()]) {
-                    let ended = end == text.len();
-                    used += frames.feed(&text[used..end], ended, &mut |frame| {
-                        pieces.push((frame.start, frame.bytes.to_vec(), frame.context.to_vec()));
-                    });
-                }
-                assert_eq!(pieces, whole, "{step} bytes at a time");
             }
         }
     }

@@ -1,0 +1,148 @@
+//! One pass from left to right; every value borrows from the line unless Apache escaped it.
+
+use std::net::IpAddr;
+
+use tahoe_seams::{Record, Rejection};
+
+use crate::clf::{self, Addresses, Line, Peers};
+use crate::{Event, Parser, fields, url};
+
+pub(super) struct AccessLine;
+
+impl Parser for AccessLine {
+    fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
+        event.set(fields::event::CATEGORY, "web");
+        event.set(fields::event::TYPE, "access");
+        let text = event.text(record.bytes).trim_end();
+        if text.trim_start().is_empty() {
+            return Err(Rejection::at("empty_record", "nothing but white space", 0));
+        }
+        if let Ok(line) = Line::parse(text) {
+            line.set(event);
+            set_request(line.request, event);
+            let forwarded = set_rest(&line, event);
+            set_peers(&Peers::parse(line.peers), &forwarded, event);
+        } else if ssl_request(text, event).is_none() {
+            match clf::timed(text) {
+                Ok((_, stamp, _)) => event.time(stamp),
+                Err(_) => event.time_assumed(None),
+            }
+            event.set(fields::MESSAGE, text);
+        }
+        Ok(())
+    }
+}
+
+/// `[time] client protocol cipher "request" bytes`; nothing is set if the line is another.
+fn ssl_request<'a>(text: &'a str, event: &mut Event<'a>) -> Option<()> {
+    let (before, stamp, end) = clf::timed(text).ok()?;
+    let (client, rest) = clf::word(&text[end..]);
+    let (protocol, rest) = clf::word(rest);
+    let (cipher, rest) = clf::word(rest);
+    let (request, rest) = clf::quoted(rest.trim_start())?;
+    let (bytes, rest) = clf::word(rest);
+    let bytes = clf::count(bytes).filter(|_| before.is_empty())?;
+    event.time(stamp);
+    set_address(client, event);
+    set_request(request, event);
+    clf::set_bytes(bytes, event);
+    if event.set_clean(fields::apache::access::ssl::CIPHER, cipher) {
+        event.set(fields::tls::CIPHER, cipher);
+    }
+    if event.set_clean(fields::apache::access::ssl::PROTOCOL, protocol) {
+        set_protocol(protocol, event);
+    }
+    if !rest.trim().is_empty() {
+        event.set(fields::MESSAGE, rest.trim());
+    }
+    Some(())
+}
+
+/// `TLSv1.2`, `TLSv1`, `SSLv3`
+fn set_protocol<'a>(text: &'a str, event: &mut Event<'a>) {
+    let Some((name, version)) = text.split_once('v') else { return };
+    event.set(fields::tls::VERSION_PROTOCOL, event.lower_case(name));
+    let version = match version.contains('.') {
+        true => version,
+        false => event.format(format_args!("{version}.0")),
+    };
+    event.set(fields::tls::VERSION, version);
+}
+
+fn set_request<'a>(text: &'a str, event: &mut Event<'a>) {
+    // The record of a TLS handshake on a port that speaks without.
+    if text.starts_with("\\x16\\x03") || text.starts_with("\\x80") {
+        event.set(fields::apache::access::tls_handshake::ERROR, text);
+        return;
+    }
+    let request = clf::unescaped(text, event);
+    if !clf::set_request(request, event) {
+        event.set_clean(fields::url::ORIGINAL, request);
+    }
+}
+
+/// What follows the known columns; gives the addresses among it.
+fn set_rest<'a>(line: &Line<'a>, event: &mut Event<'a>) -> Addresses<'a> {
+    if let Some(time) = line.response_time {
+        match time.parse::<u64>() {
+            Ok(time) => event.set(fields::apache::access::RESPONSE_TIME, time),
+            Err(_) => event.set(fields::MESSAGE, time),
+        }
+    }
+    match line.forwarded() {
+        _ if line.rest.is_empty() => {}
+        Some(forwarded) if forwarded.is_empty() => {
+            event.null_removed(fields::network::FORWARDED_IP)
+        }
+        Some(forwarded) => {
+            event.set(fields::network::FORWARDED_IP, forwarded[0]);
+            event.set(fields::client::IP, clf::client_of(&forwarded).unwrap_or(forwarded[0]));
+            return forwarded;
+        }
+        None => event.set(fields::MESSAGE, line.rest),
+    }
+    Addresses::new()
+}
+
+fn set_peers<'a>(peers: &Peers<'a>, forwarded: &[&'a str], event: &mut Event<'a>) {
+    peers.set_host(event);
+    event.set_clean(fields::apache::access::IDENTITY, peers.identity);
+    event.set_clean(fields::user::NAME, peers.user);
+    let source = match peers.addresses.len() {
+        0 | 1 => peers.addresses.first().copied().unwrap_or_default(),
+        _ => clf::client_of(&peers.addresses).unwrap_or_default(),
+    };
+    set_address(source, event);
+    let mut all = event.list::<&'a str>();
+    all.extend_from_slice(forwarded);
+    all.extend(peers.addresses.iter().copied().filter(|address| *address != "-"));
+    if all.is_empty() {
+        return;
+    }
+    let mut ips = event.list::<&'a str>();
+    for address in &all {
+        let ip = url::split_port(address).0;
+        if ip.parse::<IpAddr>().is_ok() && !ips.contains(&ip) {
+            ips.push(ip);
+        }
+    }
+    if !ips.is_empty() {
+        event.set(fields::related::IP, ips.into_bump_slice());
+    }
+    event.set(fields::apache::access::REMOTE_ADDRESSES, all.into_bump_slice());
+}
+
+/// The client's address or name, perhaps with a port.
+fn set_address<'a>(text: &'a str, event: &mut Event<'a>) {
+    let (address, port) = url::split_port(text);
+    if !event.set_clean(fields::source::ADDRESS, address) {
+        return;
+    }
+    match address.parse::<IpAddr>() {
+        Ok(_) => event.set(fields::source::IP, address),
+        Err(_) => event.set(fields::source::DOMAIN, address),
+    }
+    if let Some(port) = port {
+        event.set(fields::source::PORT, port);
+    }
+}

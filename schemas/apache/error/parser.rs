@@ -1,0 +1,187 @@
+//! Columns in brackets, and then a message that has some of them inside.
+
+use std::net::IpAddr;
+
+use tahoe_seams::{Record, Rejection};
+
+use super::framer;
+use crate::time::Stamp;
+use crate::{Event, Parser, fields, url};
+
+pub(super) struct ErrorRecord;
+
+impl Parser for ErrorRecord {
+    fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
+        event.set(fields::event::CATEGORY, "web");
+        let text = event.text(record.bytes).trim_end();
+        if text.trim_start().is_empty() {
+            return Err(Rejection::at("empty_record", "nothing but white space", 0));
+        }
+        let mut rest = text;
+        match framer::stamp(text.as_bytes()) {
+            Some((stamp, length)) => {
+                event.time(stamp);
+                rest = &text[length..];
+            }
+            None => event.time_assumed(self.stamp(record.context, record.read_at_ms)),
+        }
+        let message = columns(rest, event).trim_start();
+        if message.is_empty() {
+            event.null_removed(fields::MESSAGE);
+            return Ok(());
+        }
+        event.set(fields::MESSAGE, message);
+        inside(message, event);
+        Ok(())
+    }
+
+    fn stamp(&self, context: &[u8], _read_at_ms: i64) -> Option<Stamp> {
+        framer::stamp(context).map(|(stamp, _)| stamp)
+    }
+}
+
+/// `[module:level] [pid n:tid n] [client address]`; gives what follows them.
+fn columns<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
+    let mut rest = text;
+    while let Some((inside, after)) = bracketed(rest) {
+        if !set_column(inside, event) {
+            break;
+        }
+        rest = after;
+    }
+    rest
+}
+
+fn bracketed(text: &str) -> Option<(&str, &str)> {
+    text.trim_start().strip_prefix('[')?.split_once(']')
+}
+
+/// Says whether it is a column.
+fn set_column<'a>(inside: &'a str, event: &mut Event<'a>) -> bool {
+    let (name, value) = inside.split_once(' ').unwrap_or((inside, ""));
+    match name {
+        "pid" => set_process(value, event),
+        "client" | "remote" => set_client(value, event),
+        _ => {
+            let (module, level) = inside.split_once(':').unwrap_or(("", inside));
+            if event.has(fields::log::LEVEL) || !set_level(level, event) {
+                return false;
+            }
+            if !module.is_empty() {
+                event.set(fields::apache::error::MODULE, module);
+            }
+            true
+        }
+    }
+}
+
+/// Says whether the word is a level.
+fn set_level<'a>(word: &'a str, event: &mut Event<'a>) -> bool {
+    let level = match word {
+        "emerg" => "emergency",
+        "crit" => "critical",
+        "warn" => "warning",
+        "alert" | "error" | "notice" | "info" | "debug" => word,
+        _ if matches!(word.strip_prefix("trace"), Some("1" | "2" | "3" | "4")) => word,
+        _ if matches!(word.strip_prefix("trace"), Some("5" | "6" | "7" | "8")) => word,
+        _ => return false,
+    };
+    event.set(fields::log::LEVEL, level);
+    let is_error = matches!(word, "emerg" | "alert" | "crit" | "error" | "warn");
+    event.set(fields::event::TYPE, if is_error { "error" } else { "info" });
+    true
+}
+
+/// `12`, `12:tid 34`
+fn set_process(value: &str, event: &mut Event<'_>) -> bool {
+    let (pid, tid) = value.split_once(":tid ").unwrap_or((value, ""));
+    let Ok(pid) = pid.parse::<u32>() else { return false };
+    event.set(fields::process::PID, pid);
+    if let Ok(tid) = tid.parse::<u64>() {
+        event.set(fields::process::thread::ID, tid);
+    }
+    true
+}
+
+/// An address or name, perhaps with a port.
+fn set_client<'a>(value: &'a str, event: &mut Event<'a>) -> bool {
+    // From 2.4 on there is always a port, and nothing brackets an address of IPv6 before it.
+    let last = value.rsplit_once(':').filter(|(address, _)| address.contains(':'));
+    let last = last.filter(|_| event.has(fields::apache::error::MODULE));
+    let (address, port) = match last {
+        Some((address, port)) => (address, port.parse().ok()),
+        None => url::split_port(value),
+    };
+    // A module may repeat it in its message.
+    let known = event.has(fields::source::ADDRESS);
+    if known || address.is_empty() || address.contains(' ') {
+        return false;
+    }
+    event.set(fields::source::ADDRESS, address);
+    if address.parse::<IpAddr>().is_ok() {
+        event.set(fields::source::IP, address);
+        let mut related = event.list::<&'a str>();
+        related.push(address);
+        event.set(fields::related::IP, related.into_bump_slice());
+    } else {
+        event.set(fields::source::DOMAIN, address);
+    }
+    if let Some(port) = port {
+        event.set(fields::source::PORT, port);
+    }
+    true
+}
+
+/// `file.c(12): (2)No such file: [client address] AH00128: File does not exist: path, referer: …`
+fn inside<'a>(message: &'a str, event: &mut Event<'a>) {
+    let mut rest = message;
+    if let Some((file, line, after)) = place(rest) {
+        event.set(fields::log::origin::file::NAME, file);
+        event.set(fields::log::origin::file::LINE, line);
+        rest = after;
+    }
+    if let Some((code, text, after)) = failure(rest) {
+        event.set(fields::error::CODE, code);
+        event.set(fields::error::MESSAGE, text);
+        rest = after;
+    }
+    if let Some((column, after)) = bracketed(rest).filter(|_| !event.has(fields::source::ADDRESS))
+        && (column.starts_with("client ") || column.starts_with("remote "))
+        && set_column(column, event)
+    {
+        rest = after.trim_start();
+    }
+    if let Some((code, after)) = rest.split_once(": ").filter(|(code, _)| is_code(code)) {
+        event.set(fields::event::CODE, code);
+        rest = after;
+    }
+    if let Some((before, referrer)) = rest.rsplit_once(", referer: ") {
+        event.set_clean(fields::http::request::REFERRER, referrer);
+        rest = before;
+    }
+    if let Some((_, path)) = rest.split_once("File does not exist: ") {
+        event.set_clean(fields::file::PATH, path);
+    }
+}
+
+/// `file.c(12): ` and what follows it.
+fn place(text: &str) -> Option<(&str, u64, &str)> {
+    let (head, rest) = text.split_once("): ")?;
+    let (file, line) = head.split_once('(')?;
+    let is_file = !file.is_empty() && !file.contains([' ', ':', '[']);
+    Some((file, line.parse().ok()?, rest)).filter(|_| is_file)
+}
+
+/// `(2)No such file or directory: ` and what follows it.
+fn failure(text: &str) -> Option<(&str, &str, &str)> {
+    let (code, rest) = text.strip_prefix('(')?.split_once(')')?;
+    let (text, rest) = rest.split_once(": ")?;
+    let is_number = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some((code, text, rest))
+}
+
+/// `AH00128`, as every message of 2.4 and later has.
+fn is_code(text: &str) -> bool {
+    let digits = text.strip_prefix("AH").unwrap_or_default();
+    digits.len() == 5 && digits.bytes().all(|byte| byte.is_ascii_digit())
+}

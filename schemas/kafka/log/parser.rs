@@ -1,0 +1,169 @@
+//! The time and level, then the message and logger in the order of the pattern at hand.
+
+use tahoe_seams::{Record, Rejection};
+
+use super::{framer, trace};
+use crate::time::Stamp;
+use crate::{Event, Parser, clf, fields};
+
+pub(super) struct LogRecord;
+
+impl Parser for LogRecord {
+    fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
+        let text = event.text(record.bytes).trim_end();
+        if text.trim_start().is_empty() {
+            return Err(Rejection::at("empty_record", "nothing but white space", 0));
+        }
+        let Some((stamp, length)) = framer::stamp(text.as_bytes()) else {
+            event.time_assumed(self.stamp(record.context, record.read_at_ms));
+            event.set(fields::event::TYPE, "info");
+            event.set(fields::MESSAGE, text);
+            return Ok(());
+        };
+        event.time(stamp);
+        let rest = level(&text[length..], event);
+        let parts = of_columns(rest).unwrap_or_else(|| of_pattern(rest));
+        parts.set(event);
+        Ok(())
+    }
+
+    fn stamp(&self, context: &[u8], _read_at_ms: i64) -> Option<Stamp> {
+        framer::stamp(context).map(|(stamp, _)| stamp)
+    }
+}
+
+/// Sets the level and gives what follows it.
+fn level<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
+    let (word, rest) = match text.trim_start().strip_prefix('[') {
+        Some(inside) => inside.split_once(']').unwrap_or((inside, "")),
+        None => clf::word(text),
+    };
+    let level = match word.trim() {
+        "TRACE" => "trace",
+        "DEBUG" => "debug",
+        "INFO" => "info",
+        "WARN" => "warning",
+        "ERROR" => "error",
+        "FATAL" => "fatal",
+        _ => {
+            event.set(fields::event::TYPE, "info");
+            return text.trim_start();
+        }
+    };
+    event.set(fields::log::LEVEL, level);
+    let is_error = matches!(level, "error" | "fatal");
+    event.set(fields::event::TYPE, if is_error { "error" } else { "info" });
+    rest.trim_start_matches(' ')
+}
+
+/// What a record has after its level.
+#[derive(Default)]
+struct Parts<'a> {
+    message: &'a str,
+    logger: Option<&'a str>,
+    line: Option<u64>,
+    thread: Option<&'a str>,
+    trace: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn set(&self, event: &mut Event<'a>) {
+        if let Some(logger) = self.logger {
+            event.set(fields::kafka::log::CLASS, logger);
+            event.set(fields::log::LOGGER, logger);
+        }
+        if let Some(line) = self.line {
+            event.set(fields::log::origin::file::LINE, line);
+        }
+        if let Some(thread) = self.thread {
+            event.set(fields::kafka::log::THREAD, thread);
+            event.set(fields::process::thread::NAME, thread);
+        }
+        if !self.trace.is_empty() {
+            trace::set(self.trace, event);
+        }
+        let (component, message) = component(self.message);
+        event.set(fields::kafka::log::COMPONENT, component.unwrap_or("unknown"));
+        let message = message.trim_end();
+        if message.trim_start().is_empty() {
+            event.null_removed(fields::MESSAGE);
+        } else {
+            event.set(fields::MESSAGE, message);
+        }
+    }
+}
+
+/// `[Component id=1] message`, in older versions with `,`, `:` or `.` after the bracket.
+fn component(message: &str) -> (Option<&str>, &str) {
+    let split = || {
+        let (component, rest) = message.strip_prefix('[')?.split_once(']')?;
+        let rest = rest.strip_prefix([',', ':', '.']).unwrap_or(rest);
+        let text = rest.trim_start_matches(' ');
+        let is_component = text.len() < rest.len() && !component.contains('\n');
+        (is_component && !component.is_empty()).then_some((component, text))
+    };
+    split().map_or((None, message), |(component, text)| (Some(component), text))
+}
+
+/// `[thread] [logger] - message`, `[thread] logger:line - message` or `logger: [thread]: message`
+fn of_columns(text: &str) -> Option<Parts<'_>> {
+    let Some((thread, rest)) = text.strip_prefix('[').and_then(|text| text.split_once("] ")) else {
+        let (logger, rest) = text.split_once(": [").filter(|(name, _)| trace::is_class(name))?;
+        let (thread, rest) = rest.split_once("]: ")?;
+        return Some(Parts { logger: Some(logger), thread: Some(thread), ..message(rest) });
+    };
+    let (head, rest) = rest.split_once(" - ")?;
+    let (logger, line) = match head.strip_prefix('[') {
+        Some(inside) => (inside.strip_suffix(']')?, None),
+        None => {
+            let (logger, line) = head.split_once(':')?;
+            (logger, Some(line.parse().ok()?))
+        }
+    };
+    let known = trace::is_logger(logger) && !thread.contains('\n');
+    known.then(|| Parts { logger: Some(logger), line, thread: Some(thread), ..message(rest) })
+}
+
+/// A message, and an exception below its first line that begins one.
+fn message(text: &str) -> Parts<'_> {
+    let below = memchr::memchr_iter(b'\n', text.as_bytes()).map(|end| end + 1);
+    let at = below.into_iter().find(|at| trace::begins(&text[*at..])).unwrap_or(text.len());
+    Parts { message: &text[..at], trace: &text[at..], ..Parts::default() }
+}
+
+/// `message (logger)`, perhaps ` [thread]`, and an exception below: the first line that ends with
+/// a logger and has nothing but an exception below it ends the message.
+fn of_pattern(text: &str) -> Parts<'_> {
+    let mut at = 0;
+    while at < text.len() {
+        let end = memchr::memchr(b'\n', &text.as_bytes()[at..]).map_or(text.len(), |n| at + n);
+        let below = text[end..].trim_start_matches(['\n', '\r']);
+        if let Some((length, parts)) = logger(&text[at..end])
+            && (below.is_empty() || trace::begins(below))
+        {
+            return Parts { message: &text[..at + length], trace: below, ..parts };
+        }
+        at = end + 1;
+    }
+    message(text)
+}
+
+/// `… (logger)`, `… (logger:line)` or either with ` [thread]` at the end of a line: what precedes
+/// it, and the parts.
+fn logger(line: &str) -> Option<(usize, Parts<'_>)> {
+    let line = line.trim_end();
+    let (head, thread) = match line.strip_suffix(']').and_then(|line| line.rsplit_once(") [")) {
+        Some((head, thread)) => (head, Some(thread)),
+        None => (line.strip_suffix(')')?, None),
+    };
+    let (before, inside) = head.rsplit_once('(')?;
+    if !(before.is_empty() || before.ends_with(' ')) {
+        return None;
+    }
+    let (logger, line) = match inside.split_once(':') {
+        Some((logger, line)) => (logger, Some(line.parse().ok()?)),
+        None => (inside, None),
+    };
+    let parts = Parts { logger: Some(logger), line, thread, ..Parts::default() };
+    trace::is_logger(logger).then_some((before.len(), parts))
+}

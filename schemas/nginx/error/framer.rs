@@ -1,0 +1,29 @@
+//! A line with a time begins a record, and so does what nginx says before it has opened its log.
+
+use tahoe_seams::{Cut, Framer};
+
+use crate::{lines, time};
+
+/// `YYYY/MM/DD hh:mm:ss`
+const STAMP_BYTES: usize = 19;
+
+pub(super) struct ErrorFramer;
+
+impl Framer for ErrorFramer {
+    fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
+        let begins = |_: &[u8], line: &[u8]| is_stamped(line) || line.starts_with(b"nginx: [");
+        lines::cut(bytes, scanned, ended, &begins, &|record| !is_stamped(record))
+    }
+
+    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
+        if is_stamped(record) {
+            lines::carry_stamp(&record[..STAMP_BYTES], context);
+        }
+    }
+}
+
+pub(super) fn is_stamped(line: &[u8]) -> bool {
+    line.get(STAMP_BYTES..).is_some_and(|rest| rest.starts_with(b" ["))
+        && line[4] == b'/'
+        && time::parse_iso(&line[..STAMP_BYTES]).is_some()
+}

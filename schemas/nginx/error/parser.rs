@@ -1,0 +1,167 @@
+//! The columns, and then the message's own list of what it is about.
+
+use std::net::IpAddr;
+
+use tahoe_seams::{Record, Rejection};
+
+use super::framer;
+use crate::time::{self, Stamp};
+use crate::{Event, Parser, clf, fields, url};
+
+/// What may follow the client, in the order in which it is written.
+const QUOTED: [&str; 6] = ["request", "subrequest", "upstream", "host", "referrer", "login"];
+
+pub(super) struct ErrorRecord;
+
+impl Parser for ErrorRecord {
+    fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
+        event.set(fields::event::CATEGORY, "web");
+        event.set(fields::event::TYPE, "error");
+        let text = event.text(record.bytes).trim_end();
+        if text.trim_start().is_empty() {
+            return Err(Rejection::at("empty_record", "nothing but white space", 0));
+        }
+        let stamp = time::parse_iso(text.as_bytes());
+        let Some((stamp, length)) = stamp.filter(|_| framer::is_stamped(text.as_bytes())) else {
+            event.time_assumed(self.stamp(record.context, record.read_at_ms));
+            let said = text.strip_prefix("nginx: ").unwrap_or(text);
+            let message = level(said, event);
+            event.set(fields::MESSAGE, message);
+            return Ok(());
+        };
+        event.time(stamp);
+        let message = columns(&text[length + 1..], event);
+        event.set(fields::MESSAGE, message);
+        about(message, event);
+        Ok(())
+    }
+
+    fn stamp(&self, context: &[u8], _read_at_ms: i64) -> Option<Stamp> {
+        time::parse_iso(context).map(|(stamp, _)| stamp)
+    }
+}
+
+/// `[level] pid#tid: *connection message`; gives the message.
+fn columns<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
+    let text = level(text, event);
+    let process = text.split_once(": ").and_then(|(process, rest)| {
+        let (pid, tid) = process.split_once('#')?;
+        Some((pid.parse::<u32>().ok()?, tid.parse::<u64>().ok()?, rest))
+    });
+    let Some((pid, tid, rest)) = process else { return text };
+    event.set(fields::process::PID, pid);
+    event.set(fields::process::thread::ID, tid);
+    let connection = rest.strip_prefix('*').and_then(|rest| {
+        let (number, rest) = clf::word(rest);
+        Some((number.parse::<u64>().ok()?, rest))
+    });
+    let Some((number, rest)) = connection else { return rest };
+    event.set(fields::nginx::error::CONNECTION_ID, number);
+    rest
+}
+
+/// Sets `[level] ` and gives what follows it.
+fn level<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
+    let split = text.strip_prefix('[').and_then(|text| text.split_once(']'));
+    let Some((word, rest)) = split else { return text };
+    let level = match word {
+        "emerg" => "emergency",
+        "crit" => "critical",
+        "warn" => "warning",
+        "alert" | "error" | "notice" | "info" | "debug" => word,
+        _ => return text,
+    };
+    event.set(fields::log::LEVEL, level);
+    rest.trim_start()
+}
+
+/// `…, client: 192.0.2.1, server: shop, request: "…", host: "…"`. Of several places that look so
+/// the first counts, since what the client sent comes after it.
+fn about<'a>(message: &'a str, event: &mut Event<'a>) {
+    let finder = memchr::memmem::Finder::new(", client: ");
+    let mut places = finder.find_iter(message.as_bytes()).map(|at| &message[at + 10..]);
+    let Some((address, mut rest)) = places.find_map(client) else {
+        // `client 192.0.2.1:60868 connected to 0.0.0.0:3306`, `client 192.0.2.1 closed …`
+        let first = message.strip_prefix("client ").map_or("", |rest| clf::word(rest).0);
+        return if client(first).is_some() {
+            set_client(first, event)
+        };
+    };
+    set_client(address, event);
+    if let Some(after) = rest.strip_prefix(", server: ") {
+        let (name, after) = split_plain(after);
+        event.set_clean(fields::nginx::error::SERVER_NAME, name);
+        rest = after;
+    }
+    for key in QUOTED {
+        let value = rest.strip_prefix(", ").and_then(|rest| rest.strip_prefix(key));
+        let value = value.and_then(|rest| rest.strip_prefix(": \""));
+        let Some((value, after)) = value.and_then(split_quoted) else { continue };
+        set(key, value, event);
+        rest = after;
+    }
+}
+
+/// An address and what follows it, if that is more of the list.
+fn client(text: &str) -> Option<(&str, &str)> {
+    let (address, rest) = split_plain(text);
+    let bare = address.strip_prefix("unix:").map_or(address, |_| "::");
+    let known = url::split_port(bare).0.parse::<IpAddr>().is_ok();
+    (known && (rest.is_empty() || rest.starts_with(", "))).then_some((address, rest))
+}
+
+fn split_plain(text: &str) -> (&str, &str) {
+    text.split_at(memchr::memchr2(b',', b'\n', text.as_bytes()).unwrap_or(text.len()))
+}
+
+/// A text up to a quote that ends the record or is followed by more of the list.
+fn split_quoted(text: &str) -> Option<(&str, &str)> {
+    let goes_on = |rest: &str| {
+        let key = rest.strip_prefix(", ").unwrap_or_default();
+        let quoted = QUOTED
+            .iter()
+            .any(|name| key.strip_prefix(name).is_some_and(|value| value.starts_with(": \"")));
+        // What the stream and mail modules add.
+        rest.is_empty() || quoted || key.starts_with("bytes ") || key.starts_with("server: ")
+    };
+    let mut quotes = memchr::memchr_iter(b'"', text.as_bytes());
+    let end = quotes.find(|at| goes_on(&text[at + 1..]))?;
+    Some((&text[..end], &text[end + 1..]))
+}
+
+fn set_client<'a>(text: &'a str, event: &mut Event<'a>) {
+    let (ip, port) = url::split_port(text);
+    if ip.parse::<IpAddr>().is_err() {
+        return event.set(fields::source::ADDRESS, text);
+    }
+    event.set(fields::source::ADDRESS, ip);
+    event.set(fields::source::IP, ip);
+    let mut related = event.list::<&'a str>();
+    related.push(ip);
+    event.set(fields::related::IP, related.into_bump_slice());
+    if let Some(port) = port {
+        event.set(fields::source::PORT, port);
+    }
+}
+
+fn set_request<'a>(text: &'a str, event: &mut Event<'a>) {
+    if !clf::set_request(text, event) {
+        event.set_clean(fields::url::ORIGINAL, text);
+    }
+}
+
+fn set<'a>(key: &str, value: &'a str, event: &mut Event<'a>) {
+    match key {
+        "request" => set_request(value, event),
+        "subrequest" => event.set(fields::nginx::error::SUBREQUEST, value),
+        "upstream" => event.set(fields::nginx::error::UPSTREAM, value),
+        "host" => url::set_host(value, event),
+        "referrer" => {
+            event.set_clean(fields::http::request::REFERRER, value);
+        }
+        "login" => {
+            event.set_clean(fields::user::NAME, value);
+        }
+        _ => {}
+    }
+}
