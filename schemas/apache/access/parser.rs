@@ -122,7 +122,7 @@ fn set_peers<'a>(peers: &Peers<'a>, forwarded: &[&'a str], event: &mut Event<'a>
     let mut ips = event.list::<&'a str>();
     for address in &all {
         let ip = url::split_port(address).0;
-        if ip.parse::<IpAddr>().is_ok() && !ips.contains(&ip) {
+        if ip.parse::<IpAddr>().is_ok() {
             ips.push(ip);
         }
     }

@@ -137,11 +137,11 @@ fn of_pattern(text: &str) -> Parts<'_> {
     let mut at = 0;
     while at < text.len() {
         let end = memchr::memchr(b'\n', &text.as_bytes()[at..]).map_or(text.len(), |n| at + n);
-        let below = text[end..].trim_start_matches(['\n', '\r']);
-        if let Some((length, parts)) = logger(&text[at..end])
-            && (below.is_empty() || trace::begins(below))
-        {
-            return Parts { message: &text[..at + length], trace: below, ..parts };
+        if let Some((length, parts)) = logger(&text[at..end]) {
+            let below = text[end..].trim_start_matches(['\n', '\r']);
+            if below.is_empty() || trace::begins(below) {
+                return Parts { message: &text[..at + length], trace: below, ..parts };
+            }
         }
         at = end + 1;
     }
