@@ -1,6 +1,6 @@
-//! Apache's error log. Up to 2.2 `[Www Mmm dd hh:mm:ss yyyy] [level] [client address] message`, from
-//! 2.4 on `[… hh:mm:ss.micros yyyy] [module:level] [pid n:tid n] [client address:port] AHnnnnn:
-//! message, referer: …`, where `file.c(line): ` and `(errno)text: ` may stand before the client.
+//! Apache's error log. Up to 2.2 `[Www Mmm dd hh:mm:ss yyyy] [level] [client address] message`,
+//! from 2.4 on `[… hh:mm:ss.micros yyyy] [module:level] [pid n:tid n] [client address:port]
+//! AHnnnnn: message, referer: …`, where `file.c(line): ` and `(errno)text: ` may stand before the client.
 //!
 //! <https://httpd.apache.org/docs/2.2/logs.html#errorlog>,
 //! <https://httpd.apache.org/docs/2.4/mod/core.html#errorlogformat>. Apache escapes what it writes,

@@ -1,5 +1,5 @@
-//! Logs of Apache Kafka's brokers and controllers (server, controller, state-change, log-cleaner and
-//! so on), of Kafka Connect and of the tools: log4j's pattern `[%d] %p %m (%c)%n`, in Connect with
+//! Logs of Apache Kafka's brokers and controllers (server, controller, state-change, log-cleaner
+//! and so on), of Kafka Connect and of the tools: log4j's pattern `[%d] %p %m (%c)%n`, in Connect with
 //! `%c:%L`, perhaps with `[%t]` at the end or without brackets around the time; and `[%d] [%p] [%t]
 //! [%c] - %m`, as others configure it, also as `%d %p %c: [%t]: %m` and `%d %p [%t] %c:%L - %m`.
 //!
