@@ -38,12 +38,21 @@ pub fn find(name: &str) -> Option<&'static Dataset> {
 pub mod apache_access;
 #[path = "../apache/error/mod.rs"]
 pub mod apache_error;
+#[path = "../app/json/mod.rs"]
+pub mod app_json;
+#[path = "../aws/cloudwatch_logs/mod.rs"]
+pub mod aws_cloudwatch_logs;
+#[path = "../aws/elb_logs/mod.rs"]
+pub mod aws_elb_logs;
+#[path = "../container/log/mod.rs"]
+pub mod container_log;
 #[path = "../kafka/log/mod.rs"]
 pub mod kafka_log;
 #[path = "../laravel/log/mod.rs"]
 pub mod laravel_log;
 #[path = "../mongodb/log/mod.rs"]
 pub mod mongodb_log;
+// What the datasets of this package share.
 #[path = "../mysql/mod.rs"]
 pub(crate) mod mysql;
 #[path = "../mysql/audit/mod.rs"]
@@ -81,6 +90,10 @@ pub mod system_syslog;
 pub static ALL: &[&Dataset] = &[
     &apache_access::DATASET,
     &apache_error::DATASET,
+    &app_json::DATASET,
+    &aws_cloudwatch_logs::DATASET,
+    &aws_elb_logs::DATASET,
+    &container_log::DATASET,
     &kafka_log::DATASET,
     &laravel_log::DATASET,
     &mongodb_log::DATASET,

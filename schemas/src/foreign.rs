@@ -8,9 +8,9 @@
 use tahoe_seams::{Conditions, Events, Normalizer, Record, Rejection};
 
 use crate::event::Scratch;
-use crate::object::{entries, object, scalar};
+use crate::object::{entries, flattened, scalar};
 use crate::parser::in_scratch;
-use crate::scan::{Entries, Entry};
+use crate::scan::Entry;
 use crate::time::{Time, parse_iso};
 use crate::{Dataset, Event, Field, fields};
 
@@ -52,27 +52,15 @@ impl Foreign {
         };
         let has_document_id = keys.iter().any(|entry| entry.key == b"_id");
         keys.retain(|entry| !set(entry, has_document_id, &mut event));
-        self.set_others(&mut keys, &mut event);
+        if let Some(value) = flattened(&mut keys, self.others, &mut event) {
+            event.set(self.others, value);
+        }
         if !event.has(fields::TIMESTAMP) {
             event.time_assumed(None);
         }
         let (dataset, namespace) = (event.dataset().name, event.namespace());
         events.push(dataset, namespace, record.id, |out| event.write(out));
         true
-    }
-
-    fn set_others<'a>(&self, others: &mut Entries<'a>, event: &mut Event<'a>) {
-        others.retain(|entry| {
-            let is_null = entry.value == b"null";
-            if is_null {
-                let key = String::from_utf8_lossy(entry.key);
-                event.transformation_of("null_removed", &format!("{}.{key}", self.others.path()));
-            }
-            !is_null
-        });
-        if let Some(value) = object(others, event) {
-            event.set(self.others, value);
-        }
     }
 }
 

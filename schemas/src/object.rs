@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::scan::{Entries, Entry, Scan};
-use crate::{Event, Value};
+use crate::{Event, Field, Value};
 
 /// The keys and values of an object or list that fills `text`; a list's keys are its indices, as
 /// in PHP, where both are arrays. `None` if it is not valid.
@@ -26,7 +26,9 @@ pub(crate) fn indexed<'a>(text: &[u8], mut entries: Entries<'a>, event: &Event<'
 /// An object of those entries on one line; `None` if there are none.
 pub(crate) fn object<'a>(entries: &[Entry<'a>], event: &Event<'a>) -> Option<Value<'a>> {
     let (first, last) = (entries.first()?, entries.last()?);
-    let distance = last.value.as_ptr_range().end as usize - first.value.as_ptr() as usize;
+    // Entries of one text follow each other; those of several need not.
+    let end = last.value.as_ptr_range().end as usize;
+    let distance = end.saturating_sub(first.value.as_ptr() as usize);
     let mut out = event.list::<u8>();
     out.reserve(distance.min(1 << 20) + 64);
     for entry in entries {
@@ -38,6 +40,23 @@ pub(crate) fn object<'a>(entries: &[Entry<'a>], event: &Event<'a>) -> Option<Val
     }
     out.push(b'}');
     Some(Value::Raw(out.into_bump_slice()))
+}
+
+/// The same without the keys whose value is `null`, each recorded as removed from `field`.
+pub(crate) fn flattened<'a>(
+    entries: &mut Entries<'a>,
+    field: Field,
+    event: &mut Event<'a>,
+) -> Option<Value<'a>> {
+    entries.retain(|entry| {
+        let is_null = entry.value == b"null";
+        if is_null {
+            let key = String::from_utf8_lossy(entry.key);
+            event.transformation_of("null_removed", &format!("{}.{key}", field.path()));
+        }
+        !is_null
+    });
+    object(entries, event)
 }
 
 /// Copies valid JSON whose strings may hold control characters.

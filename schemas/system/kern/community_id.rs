@@ -14,7 +14,7 @@ const ANSWERS_V6: [(u8, u8); 6] =
 
 /// What names a flow.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Flow {
+pub(crate) struct Flow {
     /// Where the packet comes from.
     pub source: Option<IpAddr>,
     /// Where it goes.

@@ -11,6 +11,7 @@ mod proxmox;
 use crate::datasets::system_syslog::{Family, SyslogFramer, SyslogLine};
 use crate::{Dataset, Parse};
 
+pub(crate) use community_id::Flow;
 pub(crate) use netfilter::{message, packet};
 pub(crate) use proxmox::line as proxmox_line;
 

@@ -1,0 +1,57 @@
+//! Errors as JSON holds them: a text, a text with its stack, or an object.
+
+use crate::object::{entries, scalar};
+use crate::{Event, fields};
+
+/// What the last line of a Python traceback comes after.
+const TRACEBACK: &str = "Traceback (most recent call last)";
+
+/// Sets what an error's text says: all of it is the stack if it has lines.
+pub(super) fn text<'a>(text: &'a str, event: &mut Event<'a>) {
+    if text.trim_end().contains('\n') {
+        stack(text, event);
+    } else {
+        event.set_if_absent(fields::error::MESSAGE, text);
+    }
+}
+
+/// Sets stack, and type and message from the line that says them: the last of a Python traceback,
+/// else the first, if `: ` or a frame (`at …`) follows what looks like a name.
+pub(super) fn stack<'a>(text: &'a str, event: &mut Event<'a>) {
+    event.set(fields::error::STACK_TRACE, text);
+    let text = text.trim_end();
+    let (line, next) = match text.contains(TRACEBACK) {
+        true => (text.rsplit('\n').find(|line| !line.starts_with([' ', '\t'])), "at "),
+        false => {
+            let mut lines = text.split('\n');
+            (lines.next(), lines.next().unwrap_or_default().trim_start())
+        }
+    };
+    let line = line.unwrap_or_default().trim_end();
+    let (name, message) = line.split_once(": ").unwrap_or((line, ""));
+    let is_name =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'$' | b'\\');
+    let says_type = !message.is_empty() || next.starts_with("at ");
+    if !says_type || name.is_empty() || !name.bytes().all(is_name) {
+        return;
+    }
+    event.set_if_absent(fields::error::TYPE, name);
+    if !message.is_empty() {
+        event.set_if_absent(fields::error::MESSAGE, message);
+    }
+}
+
+/// structlog's list of exceptions, of which the first is the one that was caught. It is kept too.
+pub(super) fn list<'a>(value: &'a [u8], event: &mut Event<'a>) {
+    let Some(first) = entries(value, event).and_then(|list| list.first().copied()) else { return };
+    for entry in entries(first.value, event).unwrap_or_default() {
+        let field = match entry.key {
+            b"exc_type" => fields::error::TYPE,
+            b"exc_value" => fields::error::MESSAGE,
+            _ => continue,
+        };
+        if let Some(text) = scalar(entry.value, event) {
+            event.set_if_absent(field, text);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! An object is a line. Other text goes on over the lines that are indented, as stacks are.
+
+use memchr::{memchr, memrchr};
+use tahoe_seams::{Cut, Framer};
+
+use super::{parser, stamp};
+use crate::LineFramer;
+
+/// Carries the text of the last time.
+pub(super) struct ObjectFramer;
+
+impl Framer for ObjectFramer {
+    fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
+        // A text that goes on was seen whole lines of.
+        let seen = if bytes.first() == Some(&b'{') { scanned } else { 0 };
+        let (text, end) = match LineFramer.cut(bytes, seen, ended) {
+            Cut::Record { text, end, .. } => (text, end),
+            cut => return cut,
+        };
+        if bytes.trim_ascii_start().starts_with(b"{") {
+            return Cut::Record { text, end, orphan: stamp::text(&bytes[..text]).is_none() };
+        }
+        let orphan = parser::head_stamp(&bytes[..text]).is_none();
+        let (mut text, mut end) = (text, end);
+        let known = memrchr(b'\n', &bytes[..scanned.min(bytes.len())]).map_or(0, |at| at + 1);
+        if known > end {
+            end = known;
+            text = trimmed(&bytes[..end]);
+        }
+        loop {
+            let rest = &bytes[end..];
+            let length = match memchr(b'\n', rest) {
+                Some(at) => at + 1,
+                None if ended && !rest.is_empty() => rest.len(),
+                None if ended => return Cut::Record { text, end, orphan },
+                None => return Cut::Open { text, end, orphan },
+            };
+            if !matches!(rest[0], b' ' | b'\t') || rest.trim_ascii_start().starts_with(b"{") {
+                return Cut::Record { text, end, orphan };
+            }
+            end += length;
+            text = trimmed(&bytes[..end]);
+        }
+    }
+
+    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
+        let text = match record.trim_ascii_start().starts_with(b"{") {
+            true => stamp::text(record),
+            false => parser::head_stamp(record)
+                .map(|(_, used)| record[..used].strip_prefix(b"[").unwrap_or(&record[..used])),
+        };
+        if let Some(text) = text {
+            context.clear();
+            context.extend_from_slice(text);
+        }
+    }
+}
+
+fn trimmed(record: &[u8]) -> usize {
+    record.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Frames;
+
+    #[test]
+    fn records_are_the_same_however_the_bytes_arrive() {
+        let bytes = b"{\"time\":\"2026-03-04T09:27:05Z\"}\nTrace\r\n  one\n\ttwo\n\n {\"a\":1}\n\
+            2026-03-04 09:27:06 x\n y\nlast";
+        let mut expected = None;
+        for step in 1..=bytes.len() {
+            let (mut frames, mut used, mut found) = (Frames::new(&ObjectFramer), 0, Vec::new());
+            for end in (0..bytes.len()).step_by(step).chain([bytes.len()]) {
+                used += frames.feed(&bytes[used..end], end == bytes.len(), &mut |frame| {
+                    let text = String::from_utf8(frame.bytes.to_vec()).expect("it is UTF-8");
+                    found.push((text, frame.context.to_vec(), frame.end));
+                });
+            }
+            let expected = expected.get_or_insert_with(|| found.clone());
+            assert_eq!(&found, expected, "in steps of {step}");
+        }
+        let found = expected.expect("there were steps");
+        let texts: Vec<_> = found.iter().map(|(text, ..)| text.as_str()).collect();
+        assert_eq!(
+            texts[1..],
+            ["Trace\r\n  one\n\ttwo", " {\"a\":1}", "2026-03-04 09:27:06 x\n y", "last"]
+        );
+        assert_eq!(found[1].1, b"2026-03-04T09:27:05Z");
+        assert_eq!(found[4].1, b"2026-03-04 09:27:06");
+    }
+}

@@ -1,0 +1,148 @@
+//! What a key stands for.
+
+use crate::{Field, fields};
+
+/// What is done with a key's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Time,
+    /// Seconds and nanoseconds in an object, as log4j2 writes them.
+    Instant,
+    Level,
+    /// Python's numbers, which differ from those of JavaScript.
+    PythonLevel,
+    Message,
+    /// Text about what failed, or an object.
+    Error,
+    /// The error's text with its stack.
+    Stack,
+    /// `file:line`
+    Caller,
+    /// Text with a field of its own.
+    Text(Field),
+    /// A whole number with a field of its own.
+    Number(Field),
+    /// An object whose keys count with this name before them.
+    Inside(&'static str),
+}
+
+/// The role of a key that means one thing only.
+pub(super) fn role(key: &[u8]) -> Option<Role> {
+    Some(match key {
+        b"@timestamp" | b"timestamp" | b"Timestamp" | b"TimeStamp" | b"time" | b"Time" | b"ts"
+        | b"datetime" | b"@t" | b"eventTime" | b"event_time" | b"timeMillis" | b"epochMillis"
+        | b"time_iso8601" | b"time_local" | b"log_time" | b"logTime" => Role::Time,
+        b"instant" => Role::Instant,
+        b"level" | b"Level" | b"log.level" | b"log_level" | b"logLevel" | b"loglevel" | b"lvl"
+        | b"levelname" | b"level_name" | b"severity" | b"Severity" | b"severityText"
+        | b"SeverityText" | b"severity_text" | b"@l" => Role::Level,
+        b"message" | b"Message" | b"MESSAGE" | b"msg" | b"@m" | b"short_message"
+        | b"RenderedMessage" => Role::Message,
+        b"logger" | b"Logger" | b"logger_name" | b"loggerName" | b"log.logger" | b"channel"
+        | b"SourceContext" => Role::Text(fields::log::LOGGER),
+        b"caller" | b"log.origin.caller" => Role::Caller,
+        b"funcName" | b"log.origin.function" | b"source.function" => {
+            Role::Text(fields::log::origin::FUNCTION)
+        }
+        b"pathname" | b"log.origin.file.name" | b"source.file" => {
+            Role::Text(fields::log::origin::file::NAME)
+        }
+        b"lineno" | b"log.origin.file.line" | b"source.line" => {
+            Role::Number(fields::log::origin::file::LINE)
+        }
+        b"log" | b"source" | b"log.origin" | b"log.origin.file" | b"process"
+        | b"process.thread" | b"service" | b"host" | b"trace" | b"span" | b"transaction" => {
+            inside(key)?
+        }
+        _ => return failure(key).or_else(|| place(key)),
+    })
+}
+
+fn inside(key: &[u8]) -> Option<Role> {
+    const NAMES: [&str; 11] = [
+        "log",
+        "source",
+        "log.origin",
+        "log.origin.file",
+        "process",
+        "process.thread",
+        "service",
+        "host",
+        "trace",
+        "span",
+        "transaction",
+    ];
+    NAMES.iter().find(|name| name.as_bytes() == key).map(|name| Role::Inside(name))
+}
+
+/// Keys that tell of an error.
+fn failure(key: &[u8]) -> Option<Role> {
+    Some(match key {
+        b"error" | b"Error" | b"err" | b"exception" | b"Exception" | b"exc" | b"thrown" => {
+            Role::Error
+        }
+        b"exc_info"
+        | b"stack"
+        | b"stack_trace"
+        | b"stacktrace"
+        | b"stackTrace"
+        | b"traceback"
+        | b"@x"
+        | b"error.stack_trace"
+        | b"error.stack"
+        | b"error.stacktrace"
+        | b"error.stackTrace"
+        | b"error.extendedStackTrace"
+        | b"exception.stacktrace" => Role::Stack,
+        b"error.message" | b"error.msg" | b"error.Message" | b"exception.message" => {
+            Role::Text(fields::error::MESSAGE)
+        }
+        b"error.type" | b"error.name" | b"error.class" | b"error.kind" | b"error_type"
+        | b"exception.type" => Role::Text(fields::error::TYPE),
+        b"error.code" | b"error_code" => Role::Text(fields::error::CODE),
+        _ => return None,
+    })
+}
+
+/// Keys that tell where it happened, and as part of what.
+fn place(key: &[u8]) -> Option<Role> {
+    Some(match key {
+        b"pid" | b"process_id" | b"process.pid" => Role::Number(fields::process::PID),
+        b"processName" | b"process_name" | b"process.name" => Role::Text(fields::process::NAME),
+        b"thread" | b"thread_name" | b"threadName" | b"process.thread.name" => {
+            Role::Text(fields::process::thread::NAME)
+        }
+        b"threadId" | b"thread_id" | b"process.thread.id" => {
+            Role::Number(fields::process::thread::ID)
+        }
+        b"hostname" | b"host.hostname" | b"host.name" => Role::Text(fields::host::HOSTNAME),
+        b"service_name" | b"service.name" => Role::Text(fields::service::NAME),
+        b"service_version" | b"service.version" => Role::Text(fields::service::VERSION),
+        b"service.environment" => Role::Text(fields::service::ENVIRONMENT),
+        b"trace_id" | b"traceId" | b"TraceId" | b"trace.id" | b"dd.trace_id" | b"@tr" => {
+            Role::Text(fields::trace::ID)
+        }
+        b"span_id" | b"spanId" | b"SpanId" | b"span.id" | b"dd.span_id" | b"@sp" => {
+            Role::Text(fields::span::ID)
+        }
+        b"transaction.id" => Role::Text(fields::transaction::ID),
+        _ => return None,
+    })
+}
+
+/// The role of a key that is also a common word, where nothing else has it.
+pub(super) fn common_word(key: &[u8]) -> Option<Role> {
+    Some(match key {
+        b"date" | b"created" | b"created_at" | b"asctime" | b"t" => Role::Time,
+        b"levelno" => Role::PythonLevel,
+        b"event" | b"log" | b"text" | b"body" | b"@mt" | b"MessageTemplate" | b"full_message" => {
+            Role::Message
+        }
+        b"func" | b"function" => Role::Text(fields::log::origin::FUNCTION),
+        b"file" | b"filename" => Role::Caller,
+        b"process" => Role::Number(fields::process::PID),
+        b"service" => Role::Text(fields::service::NAME),
+        b"host" => Role::Text(fields::host::HOSTNAME),
+        _ => return None,
+    })
+}

@@ -1,0 +1,162 @@
+//! From an object to fields, each key by its role.
+
+use super::keys::{self, Role};
+use super::level::{self, Numbers};
+use super::{error, stamp};
+use crate::object::{entries, flattened, scalar};
+use crate::scan::{Entries, Entry, Scan};
+use crate::{Event, Field, fields};
+
+/// Objects in objects whose keys have roles.
+const DEPTH_MAX: u32 = 4;
+
+/// Sets the fields of the object that fills `text`, the keys without a role as `others`. Says
+/// whether it is one.
+pub(crate) fn set<'a>(text: &'a str, others: Field, event: &mut Event<'a>) -> bool {
+    let mut scan = Scan::new(text.as_bytes());
+    if !text.starts_with('{') || scan.run() != Ok(text.len()) {
+        return false;
+    }
+    let mut keys = scan.entries;
+    let has = |key: &[u8], keys: &Entries<'_>| keys.iter().any(|entry| entry.key == key);
+    let is_clef = has(b"@t", &keys);
+    // `name` is the logger's in bunyan, pino and Python.
+    let is_named = has(b"levelname", &keys) || (has(b"hostname", &keys) && has(b"pid", &keys));
+    keys.retain(|entry| match keys::role(entry.key) {
+        Some(role) => !take(role, entry.value, 0, event),
+        None => true,
+    });
+    keys.retain(|entry| match keys::common_word(entry.key) {
+        Some(role) => !take(role, entry.value, 0, event),
+        None if is_named && entry.key == b"name" => {
+            !take(Role::Text(fields::log::LOGGER), entry.value, 0, event)
+        }
+        None => true,
+    });
+    if is_clef && !event.has(fields::log::LEVEL) {
+        // CLEF leaves the usual level out.
+        level::set("info", Numbers::Usual, event);
+    }
+    if let Some(value) = flattened(&mut keys, others, event) {
+        event.set(others, value);
+    }
+    true
+}
+
+/// Sets level and kind of event from a level's name. Says whether it is one.
+pub(crate) fn set_level<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    level::set(text, Numbers::Usual, event)
+}
+
+/// Says whether all of the value is in fields now.
+fn take<'a>(role: Role, value: &'a [u8], depth: u32, event: &mut Event<'a>) -> bool {
+    let text = || scalar(value, event);
+    match role {
+        Role::Inside(name) => inside(name, value, depth, event),
+        Role::Instant => instant(value, event),
+        Role::Error if value.starts_with(b"{") => inside("error", value, depth, event),
+        Role::Error if value.starts_with(b"[") => {
+            error::list(value, event);
+            false
+        }
+        _ => match text() {
+            Some("") => {
+                removed(role, event);
+                field_of(role).is_some()
+            }
+            Some(text) => take_text(role, text, value, event),
+            None => false,
+        },
+    }
+}
+
+fn take_text<'a>(role: Role, text: &'a str, value: &[u8], event: &mut Event<'a>) -> bool {
+    if let Some(field) = field_of(role).filter(|field| event.has(*field)) {
+        // Twice the same is once too often.
+        let same = match role {
+            Role::Level => level::name(text, Numbers::Usual, event),
+            Role::PythonLevel => level::name(text, Numbers::Python, event),
+            _ => Some(text),
+        };
+        return same.is_some() && event.get_str(field) == same;
+    }
+    let is_text = value.starts_with(b"\"");
+    match role {
+        Role::Time => match stamp::parse(text) {
+            Some(stamp) => event.time(stamp),
+            None => return false,
+        },
+        Role::Level => return level::set(text, Numbers::Usual, event),
+        Role::PythonLevel => return level::set(text, Numbers::Python, event),
+        Role::Message if is_text => event.set(fields::MESSAGE, text),
+        Role::Error if is_text => error::text(text, event),
+        Role::Stack if is_text => error::stack(text, event),
+        Role::Caller if is_text => caller(text, event),
+        Role::Text(field) => event.set(field, text),
+        Role::Number(field) => match text.parse::<u64>() {
+            Ok(number) => event.set(field, number),
+            Err(_) => return false,
+        },
+        _ => return false,
+    }
+    true
+}
+
+/// The field that a role's text is in.
+fn field_of(role: Role) -> Option<Field> {
+    Some(match role {
+        Role::Time => fields::TIMESTAMP,
+        Role::Level | Role::PythonLevel => fields::log::LEVEL,
+        Role::Message => fields::MESSAGE,
+        Role::Stack => fields::error::STACK_TRACE,
+        Role::Error => fields::error::MESSAGE,
+        Role::Caller => fields::log::origin::file::NAME,
+        Role::Text(field) | Role::Number(field) => field,
+        Role::Instant | Role::Inside(_) => return None,
+    })
+}
+
+fn removed(role: Role, event: &mut Event<'_>) {
+    if let Some(field) = field_of(role) {
+        event.null_removed(field);
+    }
+}
+
+/// Keys of an object as if they stood outside with its name before theirs. If one of them has no
+/// role, the object is kept as well.
+fn inside<'a>(name: &str, value: &'a [u8], depth: u32, event: &mut Event<'a>) -> bool {
+    if depth == DEPTH_MAX || !value.starts_with(b"{") {
+        return false;
+    }
+    let Some(keys) = entries(value, event) else { return false };
+    let mut all = true;
+    for Entry { key, value } in keys {
+        let path = [name.as_bytes(), b".", key].concat();
+        all &= keys::role(&path).is_some_and(|role| take(role, value, depth + 1, event));
+    }
+    all
+}
+
+/// `{"epochSecond":1772616425,"nanoOfSecond":123456789}`
+fn instant<'a>(value: &'a [u8], event: &mut Event<'a>) -> bool {
+    let Some(keys) = entries(value, event) else { return false };
+    let number = |name: &[u8]| {
+        let entry = keys.iter().find(|entry| entry.key == name)?;
+        scalar(entry.value, event)?.parse::<i64>().ok()
+    };
+    let Some(seconds) = number(b"epochSecond") else { return false };
+    let nanos = number(b"nanoOfSecond").and_then(|nanos| u32::try_from(nanos).ok());
+    event.time(stamp::utc(seconds, nanos.unwrap_or(0), 9));
+    true
+}
+
+/// `path/file.go:12`, or a path alone.
+fn caller<'a>(text: &'a str, event: &mut Event<'a>) {
+    let numbered = text.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse().ok()?)));
+    let (file, line): (&str, Option<u64>) =
+        numbered.map_or((text, None), |(file, line)| (file, Some(line)));
+    event.set(fields::log::origin::file::NAME, file);
+    if let Some(line) = line {
+        event.set_if_absent(fields::log::origin::file::LINE, line);
+    }
+}

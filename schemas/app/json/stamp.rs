@@ -1,0 +1,110 @@
+//! Times as JSON holds them: text of ISO 8601 or of a web server, or a number since the epoch.
+
+use memchr::memmem;
+
+use crate::time::{self, Stamp};
+
+/// Bytes of a time that are carried.
+const STAMP_BYTES_MAX: usize = 64;
+/// What a key of a time begins with, most usual first.
+const KEYS: [&[u8]; 6] =
+    [b"\"@timestamp\"", b"\"timestamp\"", b"\"time\"", b"\"ts\"", b"\"@t\"", b"\"datetime\""];
+
+/// A time that fills `text`.
+pub(super) fn parse(text: &str) -> Option<Stamp> {
+    let text = text.trim();
+    let bytes = text.as_bytes();
+    let whole = |(_, used): &(Stamp, usize)| *used == bytes.len();
+    let written =
+        time::parse_iso(bytes).filter(whole).or_else(|| time::parse_clf(bytes).filter(whole));
+    written.map(|(stamp, _)| stamp).or_else(|| since_epoch(text))
+}
+
+/// A number below 10^11 is of seconds (until the year 5138), a larger one of milliseconds (since
+/// 1973), and from 10^14 and 10^17 on of micro- and nanoseconds. No digit is lost.
+fn since_epoch(text: &str) -> Option<Stamp> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let number: u64 = match whole.parse() {
+        Ok(number) if fraction.bytes().all(|byte| byte.is_ascii_digit()) => number,
+        _ => return exponential(text),
+    };
+    let per_second: u64 = match number {
+        0..100_000_000_000 => 1,
+        100_000_000_000..100_000_000_000_000 => 1_000,
+        100_000_000_000_000..100_000_000_000_000_000 => 1_000_000,
+        _ => 1_000_000_000,
+    };
+    let unit = 1_000_000_000 / per_second;
+    let mut nanos = number % per_second * unit;
+    let mut digits = per_second.ilog10() as u8;
+    let mut worth = unit;
+    for byte in fraction.bytes().take(usize::from(9 - digits)) {
+        worth /= 10;
+        nanos += u64::from(byte - b'0') * worth;
+        digits += 1;
+    }
+    Some(utc(i64::try_from(number / per_second).ok()?, u32::try_from(nanos).ok()?, digits))
+}
+
+/// `1.7726164e9` seconds.
+fn exponential(text: &str) -> Option<Stamp> {
+    let seconds: f64 = text.parse().ok().filter(|seconds| (0.0..1e11).contains(seconds))?;
+    let nanos = (seconds.fract() * 1e6).round() * 1e3;
+    Some(utc(seconds as i64, nanos as u32, 6))
+}
+
+/// A time in UTC.
+pub(super) fn utc(seconds: i64, nanos: u32, digits: u8) -> Stamp {
+    Stamp { local_s: seconds, nanos, digits, offset_s: Some(0), year_assumed: false }
+}
+
+/// The text of an object's time, found without reading the rest.
+pub(super) fn text(object: &[u8]) -> Option<&[u8]> {
+    let key = |key: &&[u8]| memmem::find(object, key).map(|at| at + key.len());
+    let at = KEYS.iter().find_map(key)?;
+    let rest = object[at..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let rest = rest.strip_prefix(b"\"").unwrap_or(rest);
+    let rest = &rest[..rest.len().min(STAMP_BYTES_MAX)];
+    let end = rest.iter().position(|byte| matches!(byte, b'"' | b',' | b'}'))?;
+    let text = std::str::from_utf8(&rest[..end]).ok()?;
+    parse(text).map(|_| text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(text: &str) -> Option<String> {
+        let mut out = Vec::new();
+        let stamp = parse(text)?;
+        stamp.at_offset(stamp.offset_s.unwrap_or(0)).write(&mut out);
+        Some(String::from_utf8(out).expect("it is ASCII"))
+    }
+
+    #[test]
+    fn numbers_since_the_epoch_keep_all_their_digits() {
+        for (text, expected) in [
+            ("1772616425", "2026-03-04T09:27:05.000Z"),
+            ("1772616425.123456", "2026-03-04T09:27:05.123456Z"),
+            ("1772616425123", "2026-03-04T09:27:05.123Z"),
+            ("1772616425123.5", "2026-03-04T09:27:05.1235Z"),
+            ("1772616425123456", "2026-03-04T09:27:05.123456Z"),
+            ("1772616425123456789", "2026-03-04T09:27:05.123456789Z"),
+            ("1.772616425e9", "2026-03-04T09:27:05.000000Z"),
+            ("04/Mar/2026:10:27:05 +0100", "2026-03-04T09:27:05.000Z"),
+        ] {
+            assert_eq!(written(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in ["", "x", "-1", "1.2.3", "1e300", "99999999999999999999999", "12:00"] {
+            assert_eq!(written(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_time_or_none(text in ".{0,40}", digits in "[0-9.eE+-]{0,30}") {
+            let _ = (parse(&text), parse(&digits), super::text(text.as_bytes()));
+        }
+    }
+}

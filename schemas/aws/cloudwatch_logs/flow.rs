@@ -1,0 +1,324 @@
+//! VPC flow logs: columns with spaces between them, in the default order or in that of a header.
+
+use std::net::IpAddr;
+
+use crate::datasets::system_kern::Flow;
+use crate::time::Time;
+use crate::{Event, Field, fields};
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    Account,
+    Source,
+    Destination,
+    SourcePort,
+    DestinationPort,
+    Protocol,
+    Packets,
+    Bytes,
+    Start,
+    End,
+    Action,
+    Instance,
+    Flags,
+    Type,
+    Address(Field),
+    Text(Field),
+}
+
+/// The default format, which is version 2.
+const DEFAULT: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol \
+                       packets bytes start end action log-status";
+/// Its columns.
+const DEFAULT_COLUMNS: usize = 14;
+/// Fewer names than this could be words of a sentence.
+const NAMES_MIN: usize = 3;
+/// AWS names no more columns than this, with room.
+const HEADER_BYTES_MAX: usize = 2048;
+/// Names of TCP's flags, lowest bit first.
+const FLAGS: [&str; 8] = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"];
+
+/// The columns that a header names; none if it is no header.
+pub(super) fn columns(header: &str) -> Vec<Column> {
+    header.split_ascii_whitespace().map(column).collect::<Option<_>>().unwrap_or_default()
+}
+
+/// Whether a line is nothing but names of columns.
+pub(super) fn is_header(line: &[u8]) -> bool {
+    let first = line.first().is_some_and(u8::is_ascii_lowercase);
+    if !first || line.len() > HEADER_BYTES_MAX {
+        return false;
+    }
+    let Ok(line) = std::str::from_utf8(line) else { return false };
+    let mut names = 0;
+    line.split_ascii_whitespace().all(|name| {
+        names += 1;
+        column(name).is_some()
+    }) && names >= NAMES_MIN
+}
+
+fn column(name: &str) -> Option<Column> {
+    use fields::aws::vpcflow;
+    Some(match name {
+        "version" => Column::Text(vpcflow::VERSION),
+        "account-id" => Column::Account,
+        "interface-id" => Column::Text(vpcflow::INTERFACE_ID),
+        "srcaddr" => Column::Source,
+        "dstaddr" => Column::Destination,
+        "srcport" => Column::SourcePort,
+        "dstport" => Column::DestinationPort,
+        "protocol" => Column::Protocol,
+        "packets" => Column::Packets,
+        "bytes" => Column::Bytes,
+        "start" => Column::Start,
+        "end" => Column::End,
+        "action" => Column::Action,
+        "log-status" => Column::Text(vpcflow::LOG_STATUS),
+        "vpc-id" => Column::Text(vpcflow::VPC_ID),
+        "subnet-id" => Column::Text(vpcflow::SUBNET_ID),
+        "instance-id" => Column::Instance,
+        "tcp-flags" => Column::Flags,
+        "type" => Column::Type,
+        "pkt-srcaddr" => Column::Address(vpcflow::PKT_SRCADDR),
+        "pkt-dstaddr" => Column::Address(vpcflow::PKT_DSTADDR),
+        "region" => Column::Text(fields::cloud::REGION),
+        "az-id" => Column::Text(fields::cloud::AVAILABILITY_ZONE),
+        "sublocation-type" => Column::Text(vpcflow::sublocation::TYPE),
+        "sublocation-id" => Column::Text(vpcflow::sublocation::ID),
+        "pkt-src-aws-service" => Column::Text(vpcflow::PKT_SRC_SERVICE),
+        "pkt-dst-aws-service" => Column::Text(vpcflow::PKT_DST_SERVICE),
+        "flow-direction" => Column::Text(fields::network::DIRECTION),
+        "traffic-path" => Column::Text(vpcflow::TRAFFIC_PATH),
+        "reject-reason" => Column::Text(vpcflow::REJECT_REASON),
+        "resource-id" => Column::Text(vpcflow::RESOURCE_ID),
+        "encryption-status" => Column::Text(vpcflow::ENCRYPTION_STATUS),
+        "ecs-cluster-arn" => Column::Text(vpcflow::ecs::CLUSTER_ARN),
+        "ecs-cluster-name" => Column::Text(vpcflow::ecs::CLUSTER_NAME),
+        "ecs-container-instance-arn" => Column::Text(vpcflow::ecs::CONTAINER_INSTANCE_ARN),
+        "ecs-container-instance-id" => Column::Text(vpcflow::ecs::CONTAINER_INSTANCE_ID),
+        "ecs-container-id" => Column::Text(vpcflow::ecs::CONTAINER_ID),
+        "ecs-second-container-id" => Column::Text(vpcflow::ecs::SECOND_CONTAINER_ID),
+        "ecs-service-name" => Column::Text(vpcflow::ecs::SERVICE_NAME),
+        "ecs-task-definition-arn" => Column::Text(vpcflow::ecs::TASK_DEFINITION_ARN),
+        "ecs-task-arn" => Column::Text(vpcflow::ecs::TASK_ARN),
+        "ecs-task-id" => Column::Text(vpcflow::ecs::TASK_ID),
+        _ => return None,
+    })
+}
+
+/// Sets what a line says if it is one of a flow log. Where it has fewer or more columns than there
+/// are names, it is kept as message too.
+pub(super) fn set<'a>(line: &'a str, header: &[Column], event: &mut Event<'a>) -> bool {
+    let default;
+    let header = match header {
+        [] if is_default(line) => {
+            default = columns(DEFAULT);
+            &default[..]
+        }
+        [] => return false,
+        header if is_flow(line, header) => header,
+        _ => return false,
+    };
+    let mut words = line.split_ascii_whitespace();
+    let mut flow = Flow::default();
+    let mut placed = true;
+    for column in header {
+        match words.next() {
+            Some("-") => event.null_removed(field_of(*column)),
+            Some(word) => placed &= set_column(*column, word, &mut flow, event),
+            None => placed = false,
+        }
+    }
+    if !placed || words.next().is_some() {
+        event.set(fields::MESSAGE, line);
+    }
+    finish(&flow, event);
+    true
+}
+
+/// The shape of the default format: enough of its columns look as they must.
+fn is_default(line: &str) -> bool {
+    let mut words = line.split_ascii_whitespace();
+    if words.next() != Some("2") {
+        return false;
+    }
+    let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let (account, interface) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut times = words.skip(7).take(2);
+    (is_number(account) || account == "unknown")
+        && (interface.contains("eni-") || interface == "-")
+        && line.split_ascii_whitespace().take(DEFAULT_COLUMNS - 1).count() == DEFAULT_COLUMNS - 1
+        && times.all(is_number)
+}
+
+/// There are about as many words as columns, and those whose form is known have it.
+fn is_flow(line: &str, header: &[Column]) -> bool {
+    line.split_ascii_whitespace().take(header.len()).count() + 1 >= header.len()
+        && header.iter().zip(line.split_ascii_whitespace()).all(|(column, word)| match column {
+            Column::Source | Column::Destination | Column::Address(_) => {
+                word == "-" || word.parse::<IpAddr>().is_ok()
+            }
+            Column::Start | Column::End | Column::Packets | Column::Bytes | Column::Protocol => {
+                word == "-" || word.bytes().all(|byte| byte.is_ascii_digit())
+            }
+            _ => true,
+        })
+}
+
+fn field_of(column: Column) -> Field {
+    use fields::aws::vpcflow;
+    match column {
+        Column::Account => vpcflow::ACCOUNT_ID,
+        Column::Source => fields::source::IP,
+        Column::Destination => fields::destination::IP,
+        Column::SourcePort => fields::source::PORT,
+        Column::DestinationPort => fields::destination::PORT,
+        Column::Protocol => fields::network::IANA_NUMBER,
+        Column::Packets => fields::source::PACKETS,
+        Column::Bytes => fields::source::BYTES,
+        Column::Start => fields::event::START,
+        Column::End => fields::event::END,
+        Column::Action => vpcflow::ACTION,
+        Column::Instance => vpcflow::INSTANCE_ID,
+        Column::Flags => vpcflow::TCP_FLAGS,
+        Column::Type => vpcflow::TYPE,
+        Column::Address(field) | Column::Text(field) => field,
+    }
+}
+
+/// Says whether the word was what the column holds.
+fn set_column<'a>(column: Column, word: &'a str, flow: &mut Flow, event: &mut Event<'a>) -> bool {
+    let field = field_of(column);
+    let number = word.parse::<u64>().ok();
+    let port = word.parse::<u16>().ok();
+    match (column, number) {
+        (Column::Source | Column::Destination | Column::Address(_), _) => {
+            let Ok(ip) = word.parse::<IpAddr>() else { return false };
+            match column {
+                Column::Source => {
+                    flow.source = Some(ip);
+                    event.set(fields::source::ADDRESS, word);
+                }
+                Column::Destination => {
+                    flow.destination = Some(ip);
+                    event.set(fields::destination::ADDRESS, word);
+                }
+                _ => {}
+            }
+            event.set(field, word);
+        }
+        (Column::SourcePort | Column::DestinationPort, _) => {
+            let Some(number) = port else { return false };
+            let is_source = column == Column::SourcePort;
+            *if is_source { &mut flow.source_port } else { &mut flow.destination_port } = port;
+            event.set(field, number);
+        }
+        (Column::Protocol, Some(number)) => {
+            flow.protocol = u8::try_from(number).ok();
+            event.set(field, word);
+            if let Some(name) = transport(number) {
+                event.set(fields::network::TRANSPORT, name);
+            }
+        }
+        (Column::Packets, Some(number)) => {
+            event.set(field, number);
+            event.set(fields::network::PACKETS, number);
+        }
+        (Column::Bytes, Some(number)) => {
+            event.set(field, number);
+            event.set(fields::network::BYTES, number);
+        }
+        (Column::Start | Column::End, Some(seconds)) => {
+            let Ok(seconds) = i64::try_from(seconds) else { return false };
+            event.set(field, Time::new(seconds, 0, 3));
+        }
+        (Column::Flags, Some(bits)) => {
+            event.set(field, word);
+            flags(bits, event);
+        }
+        (Column::Account | Column::Instance | Column::Action | Column::Type, _) => {
+            event.set(field, word);
+            named(column, word, event);
+        }
+        (Column::Text(_), _) => event.set(field, word),
+        _ => return false,
+    }
+    true
+}
+
+/// What a word means beyond itself.
+fn named<'a>(column: Column, word: &'a str, event: &mut Event<'a>) {
+    match column {
+        Column::Account if word != "unknown" => event.set(fields::cloud::account::ID, word),
+        Column::Instance => event.set(fields::cloud::instance::ID, word),
+        Column::Action => {
+            event.set(fields::event::ACTION, event.lower_case(word));
+            let accepted = word == "ACCEPT";
+            event.set(fields::event::OUTCOME, if accepted { "success" } else { "failure" });
+        }
+        Column::Type if word != "EFA" => event.set(fields::network::TYPE, event.lower_case(word)),
+        _ => {}
+    }
+}
+
+fn flags(bits: u64, event: &mut Event<'_>) {
+    let mut names = event.list();
+    names.extend(FLAGS.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, n)| *n));
+    if !names.is_empty() {
+        event.set(fields::aws::vpcflow::TCP_FLAGS_ARRAY, names.into_bump_slice());
+    }
+}
+
+fn transport(protocol: u64) -> Option<&'static str> {
+    Some(match protocol {
+        1 => "icmp",
+        2 => "igmp",
+        6 => "tcp",
+        17 => "udp",
+        41 => "ipv6",
+        47 => "gre",
+        50 => "esp",
+        51 => "ah",
+        58 => "ipv6-icmp",
+        89 => "ospf",
+        132 => "sctp",
+        _ => return None,
+    })
+}
+
+/// Sets what follows from several columns. The record is of the end of its window.
+fn finish(flow: &Flow, event: &mut Event<'_>) {
+    event.set(fields::event::CATEGORY, "network");
+    event.set(fields::event::TYPE, "connection");
+    if let Some(ip) = flow.source.or(flow.destination) {
+        let kind = if ip.is_ipv4() { "ipv4" } else { "ipv6" };
+        event.set_if_absent(fields::network::TYPE, kind);
+    }
+    if let Some(id) = flow.community_id() {
+        event.set(fields::network::COMMUNITY_ID, event.alloc_str(&id));
+    }
+    let mut ips = event.list();
+    ips.extend(
+        [fields::source::IP, fields::destination::IP]
+            .map(|f| event.get_str(f))
+            .into_iter()
+            .flatten(),
+    );
+    if !ips.is_empty() {
+        event.set(fields::related::IP, ips.into_bump_slice());
+    }
+    let time = |field| match event.get(field) {
+        Some(crate::Value::Time(time)) => Some(time),
+        _ => None,
+    };
+    let (start, end) = (time(fields::event::START), time(fields::event::END));
+    if let Some(time) = end.or(start) {
+        event.set(fields::TIMESTAMP, time);
+    }
+    if let (Some(start), Some(end)) = (start, end)
+        && let Ok(ms) = u64::try_from(end.ms() - start.ms())
+    {
+        event.set(fields::event::DURATION, ms * 1_000_000);
+    }
+}

@@ -1,0 +1,167 @@
+//! Lambda's lines as text: those of the platform, and those that its runtimes put before a message.
+
+use crate::datasets::app_json;
+use crate::object::scalar;
+use crate::{Event, Field, fields};
+
+/// Nanoseconds in a millisecond.
+const NANOS_PER_MS: f64 = 1e6;
+
+/// Sets what a line says; the message is set already. Says whether Lambda wrote it.
+pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+    let kind = match word {
+        "START" => "start",
+        "END" => "end",
+        "REPORT" => "report",
+        "INIT_START" => "init_start",
+        "INIT_REPORT" => "init_report",
+        "RESTORE_START" => "restore_start",
+        "RESTORE_REPORT" => "restore_report",
+        _ => return logged(text, event),
+    };
+    let is_platform = rest.starts_with("RequestId: ")
+        || rest.starts_with("Init Duration: ")
+        || rest.starts_with("Restore Duration: ")
+        || rest.starts_with("Runtime Version: ");
+    if !is_platform {
+        return false;
+    }
+    set_kind(kind, event);
+    for part in rest.split(['\t', '\n']) {
+        if let Some((name, value)) = part.trim().split_once(": ") {
+            set_part(name, value.trim(), event);
+        }
+    }
+    if kind == "report" {
+        set_outcome(event);
+    }
+    true
+}
+
+/// Sets which event of the platform it is.
+pub(super) fn set_kind<'a>(kind: &'a str, event: &mut Event<'a>) {
+    event.set(fields::aws::lambda::EVENT_TYPE, kind);
+    event.set(fields::event::ACTION, event.format(format_args!("lambda-{kind}")));
+    let class = match kind {
+        "start" | "init_start" | "restore_start" => "start",
+        "end" => "end",
+        _ => "info",
+    };
+    event.set(fields::event::TYPE, class);
+}
+
+/// Sets outcome and cold start of a whole invocation.
+pub(super) fn set_outcome(event: &mut Event<'_>) {
+    let status = event.get_str(fields::aws::lambda::STATUS).unwrap_or("success");
+    event.set(fields::event::OUTCOME, if status == "success" { "success" } else { "failure" });
+    let cold = event.has(fields::aws::lambda::init_duration::MS);
+    event.set(fields::faas::COLDSTART, cold);
+}
+
+fn set_part<'a>(name: &str, value: &'a str, event: &mut Event<'a>) {
+    match name {
+        "RequestId" => {
+            let (id, rest) = value.split_once(' ').unwrap_or((value, ""));
+            event.set(fields::faas::EXECUTION, id);
+            if let Some(version) = rest.strip_prefix("Version: ") {
+                event.set(fields::faas::VERSION, version);
+            }
+        }
+        "Duration" => {
+            if let Some(ms) = amount(value, " ms") {
+                set_duration(ms, event);
+            }
+        }
+        "Billed Duration" => set_ms(fields::aws::lambda::billed_duration::MS, value, event),
+        "Init Duration" => set_ms(fields::aws::lambda::init_duration::MS, value, event),
+        "Restore Duration" => set_ms(fields::aws::lambda::restore_duration::MS, value, event),
+        "Memory Size" => set_mb(fields::aws::lambda::memory_size::MB, value, event),
+        "Max Memory Used" => set_mb(fields::aws::lambda::memory_used::MB, value, event),
+        "Phase" => event.set(fields::aws::lambda::PHASE, value),
+        "Status" => event.set(fields::aws::lambda::STATUS, value),
+        "Error Type" => event.set(fields::error::TYPE, value),
+        "Runtime Version" => event.set(fields::aws::lambda::RUNTIME_VERSION, value),
+        "XRAY TraceId" => event.set(fields::trace::ID, value),
+        "SegmentId" => event.set(fields::span::ID, value),
+        _ => {}
+    }
+}
+
+/// Sets how long an invocation took.
+pub(super) fn set_duration(ms: f64, event: &mut Event<'_>) {
+    event.set(fields::event::DURATION, (ms * NANOS_PER_MS).round() as u64);
+}
+
+fn set_ms(field: Field, text: &str, event: &mut Event<'_>) {
+    if let Some(ms) = amount(text, " ms") {
+        event.set(field, ms);
+    }
+}
+
+fn set_mb(field: Field, text: &str, event: &mut Event<'_>) {
+    if let Some(mb) = amount(text, " MB") {
+        event.set(field, mb.round() as u64);
+    }
+}
+
+fn amount(text: &str, unit: &str) -> Option<f64> {
+    let number: f64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+    (number >= 0.0 && number.is_finite()).then_some(number)
+}
+
+/// `<time>\t<request>\t<LEVEL>\t<message>` of Node.js, `[LEVEL]\t<time>\t<request>\t<message>` of
+/// Python, `<time> <request> Task timed out after 3.00 seconds` of the platform.
+fn logged<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    let mut parts = text.splitn(4, '\t');
+    if let (Some(first), Some(second), Some(third), Some(message)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    {
+        let bracketed = first.strip_prefix('[').and_then(|level| level.strip_suffix(']'));
+        let (level, request) = match bracketed {
+            Some(level) => (level, third),
+            None => (third, second),
+        };
+        if is_request(request) && app_json::set_level(level, event) {
+            event.set(fields::faas::EXECUTION, request);
+            event.set(fields::MESSAGE, message);
+            failure(message, event);
+            return true;
+        }
+    }
+    let mut words = text.splitn(3, ' ');
+    let (_, request, rest) = (words.next(), words.next(), words.next().unwrap_or_default());
+    let Some(request) = request.filter(|request| is_request(request)) else { return false };
+    if rest.starts_with("Task timed out after ") {
+        event.set(fields::aws::lambda::STATUS, "timeout");
+        event.set(fields::event::OUTCOME, "failure");
+        event.set(fields::event::TYPE, "error");
+        event.set(fields::error::MESSAGE, rest.trim_end());
+    }
+    event.set(fields::faas::EXECUTION, request);
+    true
+}
+
+/// A UUID, as every request has.
+fn is_request(text: &str) -> bool {
+    let is_digit = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(is_digit)
+}
+
+/// `Invoke Error \t{"errorType":…,"errorMessage":…,"stack":[…]}`
+fn failure<'a>(message: &'a str, event: &mut Event<'a>) {
+    let Some((_, object)) = message.split_once('\t') else { return };
+    for entry in super::shape::whole(object.trim().as_bytes()).unwrap_or_default() {
+        let field = match entry.key {
+            b"errorType" => fields::error::TYPE,
+            b"errorMessage" => fields::error::MESSAGE,
+            _ => continue,
+        };
+        if let Some(text) = scalar(entry.value, event) {
+            event.set(field, text);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What the message of a log event is.
+
+use super::flow::Column;
+use super::{flow, lambda, platform};
+use crate::datasets::app_json;
+use crate::scan::Entry;
+use crate::{Event, fields, time};
+
+/// Keys without which an object is no log message, but data that one may search as text.
+const MARKS: [&[u8]; 9] =
+    [b"message", b"msg", b"level", b"log.level", b"levelname", b"severity", b"@m", b"@mt", b"@t"];
+
+/// Sets message and what it says. `columns` are those of the header of VPC flow logs, if there was
+/// one.
+pub(super) fn set<'a>(text: &'a str, columns: &[Column], event: &mut Event<'a>) {
+    let trimmed = text.trim();
+    if trimmed.starts_with('{') && object(trimmed, event) {
+        event.set_if_absent(fields::MESSAGE, text);
+    } else if flow::set(trimmed, columns, event) {
+        // All of it is in fields.
+    } else {
+        event.set(fields::MESSAGE, text);
+        if !lambda::set(text, event) {
+            syslog(text, event);
+        }
+    }
+}
+
+/// Says whether it is an object that was taken apart.
+fn object<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    let Some(entries) = super::shape::whole(text.as_bytes()) else { return false };
+    if platform::set(&entries, event) {
+        return true;
+    }
+    let is_message = |entry: &Entry<'_>| MARKS.contains(&entry.key);
+    if !entries.iter().any(is_message) {
+        return false;
+    }
+    if let Some(id) = ["requestId", "AWSRequestId", "function_request_id"]
+        .iter()
+        .find_map(|name| super::parser::key(name.as_bytes(), text.as_bytes(), event))
+    {
+        event.set(fields::faas::EXECUTION, id);
+    }
+    app_json::set(text, fields::aws::FIELDS, event)
+}
+
+/// `Mmm dd hh:mm:ss host program[pid]: …`, as the agent takes it from `/var/log`. The message stays
+/// whole, as in Elastic's integration.
+fn syslog<'a>(text: &'a str, event: &mut Event<'a>) {
+    let Some((stamp, used)) = time::parse_rfc3164(text.as_bytes(), event.read_at_ms()) else {
+        return;
+    };
+    let mut words = text[used..].trim_start().splitn(3, ' ');
+    let (Some(host), Some(tag), Some(_)) = (words.next(), words.next(), words.next()) else {
+        return;
+    };
+    let Some(tag) = tag.strip_suffix(':') else { return };
+    if !event.has(fields::TIMESTAMP) {
+        event.time(stamp);
+    }
+    event.set(fields::host::HOSTNAME, host);
+    if host.starts_with("ip-") {
+        event.set(fields::aws::ec2::IP_ADDRESS, host);
+    }
+    let (name, pid) = tag.split_once('[').unwrap_or((tag, ""));
+    event.set(fields::process::NAME, name);
+    if let Some(Ok(pid)) = pid.strip_suffix(']').map(str::parse::<u64>) {
+        event.set(fields::process::PID, pid);
+    }
+}

@@ -1,0 +1,211 @@
+//! From a record to its log events.
+
+use memchr::memmem;
+use tahoe_seams::{Conditions, Events, Normalizer, Record, Rejection};
+
+use super::framer::Carried;
+use super::shape::{Envelope, whole};
+use super::{DATASET, flow, group, message};
+use crate::event::Scratch;
+use crate::object::{entries, flattened, scalar};
+use crate::parser::in_scratch;
+use crate::scan::Entry;
+use crate::time::{self, Stamp, Time};
+use crate::{Event, Parse, Parser, fields};
+
+/// Bytes of a time that are carried.
+const TIME_BYTES_MAX: usize = 40;
+/// Bytes before which the time of an access log stands; S3's begins with 64 digits and a bucket.
+const HEAD_BYTES_MAX: usize = 256;
+
+pub(super) struct LogRecord;
+
+impl Normalizer for LogRecord {
+    fn normalize(
+        &self,
+        record: &Record<'_>,
+        given: &Conditions,
+        events: &mut Events,
+    ) -> Result<(), Rejection> {
+        let envelope = record.part.is_none().then(|| Envelope::parse(record.bytes)).flatten();
+        let Some(envelope) = envelope else {
+            return Parse { dataset: &DATASET, parser: Line }.normalize(record, given, events);
+        };
+        in_scratch(|scratch| {
+            for log_event in envelope.events.as_slice() {
+                normalize_one(&envelope.common, log_event, scratch, (record, given), events);
+            }
+        });
+        Ok(())
+    }
+}
+
+/// One log event of several that share what `common` says.
+fn normalize_one<'a>(
+    common: &[Entry<'a>],
+    log_event: &'a [u8],
+    scratch: &'a mut Scratch,
+    (record, given): (&Record<'a>, &Conditions),
+    events: &mut Events,
+) {
+    let mut event = Event::new(scratch, &DATASET, record, given);
+    event.begin(record, given);
+    if given.keep_original && log_event.len() < record.bytes.len() {
+        event.set(fields::event::ORIGINAL, log_event);
+    }
+    event.set(fields::cloud::PROVIDER, "aws");
+    let text = event.text(log_event);
+    let mut keys = entries(text.as_bytes(), &event).unwrap_or_default();
+    for entry in common {
+        if !set_key(entry, &mut event) && keys.iter().all(|own| own.key != entry.key) {
+            let value = event.text(entry.value).as_bytes();
+            let key = event.text(entry.key).as_bytes();
+            keys.push(Entry { key, value });
+        }
+    }
+    let mut said = None;
+    keys.retain(|entry| match entry.key {
+        b"message" => {
+            said = scalar(entry.value, &event);
+            false
+        }
+        _ => !set_key(entry, &mut event),
+    });
+    let others = fields::aws::cloudwatch::FIELDS;
+    if let Some(value) = flattened(&mut keys, others, &mut event) {
+        event.set(others, value);
+    }
+    group::set(&mut event);
+    let said = said.unwrap_or_default().trim_end_matches(['\n', '\r']);
+    if said.is_empty() {
+        event.null_removed(fields::MESSAGE);
+    } else {
+        message::set(said, &[], &mut event);
+    }
+    if !event.has(fields::TIMESTAMP) {
+        event.time_assumed(None);
+    }
+    let (dataset, namespace) = (event.dataset().name, event.namespace());
+    events.push(dataset, namespace, record.id, |out| event.write(out));
+}
+
+/// Says whether the key became a field.
+fn set_key<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> bool {
+    let value = event.text(entry.value).as_bytes();
+    let text = scalar(value, event);
+    let field = match entry.key {
+        b"logGroup" | b"logGroupName" | b"log_group" => fields::aws::cloudwatch::LOG_GROUP,
+        b"logStream" | b"logStreamName" | b"log_stream" => fields::aws::cloudwatch::LOG_STREAM,
+        // Of its own messages the service calls itself the owner.
+        b"owner" if text == Some("CloudwatchLogs") => return true,
+        b"owner" => fields::cloud::account::ID,
+        b"id" | b"eventId" => fields::event::ID,
+        b"messageType" if text == Some("DATA_MESSAGE") => return true,
+        b"messageType" => fields::aws::cloudwatch::MESSAGE_TYPE,
+        b"timestamp" | b"ingestionTime" | b"ingestion_time" => {
+            let Some(ms) = text.and_then(|text| text.parse().ok()) else { return false };
+            let is_event = entry.key == b"timestamp";
+            let ingested = fields::aws::cloudwatch::INGESTION_TIME;
+            event.set(if is_event { fields::TIMESTAMP } else { ingested }, Time::from_ms(ms));
+            return true;
+        }
+        b"subscriptionFilters" => {
+            let mut names = event.list();
+            let list = entries(value, event).unwrap_or_default();
+            names.extend(list.iter().filter_map(|entry| scalar(entry.value, event)));
+            if !names.is_empty() {
+                event.set(fields::aws::firehose::SUBSCRIPTION_FILTERS, names.into_bump_slice());
+            }
+            return true;
+        }
+        // Where an answer goes on says nothing of what happened.
+        b"nextToken" | b"nextForwardToken" | b"nextBackwardToken" | b"searchedLogStreams" => {
+            return true;
+        }
+        _ => return false,
+    };
+    match text {
+        Some("") => event.null_removed(field),
+        Some(text) => event.set(field, text),
+        None => return false,
+    }
+    true
+}
+
+/// A line of an export, or a message alone.
+struct Line;
+
+impl Parser for Line {
+    fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
+        let text = event.text(record.bytes).trim_end();
+        if text.trim_start().is_empty() {
+            return Err(Rejection::at("empty", "the record is blank", 0));
+        }
+        event.set(fields::cloud::PROVIDER, "aws");
+        let carried = Carried::parse(record.context);
+        let (header, line) = match text.split_once('\n') {
+            Some((header, line)) if flow::is_header(header.as_bytes()) => (header, line),
+            _ => (std::str::from_utf8(carried.header).unwrap_or_default(), text),
+        };
+        let columns = flow::columns(header);
+        match time::parse_iso(line.as_bytes()) {
+            Some((stamp, used)) if line[used..].starts_with([' ', '\t']) => {
+                event.time(stamp);
+                let said = &line[used + 1..];
+                event.set(fields::aws::cloudwatch::MESSAGE, said);
+                message::set(said, &columns, event);
+                event.set(fields::MESSAGE, line);
+            }
+            _ => message::set(line, &columns, event),
+        }
+        if !event.has(fields::TIMESTAMP)
+            && let Some((stamp, _)) = bracketed(line.as_bytes())
+        {
+            event.time(stamp);
+        }
+        if !event.has(fields::TIMESTAMP) {
+            event.time_assumed(self.stamp(record.context, record.read_at_ms));
+        }
+        Ok(())
+    }
+
+    fn stamp(&self, context: &[u8], _read_at_ms: i64) -> Option<Stamp> {
+        let time = Carried::parse(context).time;
+        if let Some((stamp, _)) = time::parse_clf(time) {
+            return Some(stamp);
+        }
+        if let Some((stamp, _)) = time::parse_iso(time) {
+            return Some(stamp);
+        }
+        let ms: i64 = std::str::from_utf8(time).ok()?.parse().ok()?;
+        let nanos = u32::try_from(ms.rem_euclid(1000)).ok()? * 1_000_000;
+        let local_s = ms.div_euclid(1000);
+        Some(Stamp { local_s, nanos, digits: 3, offset_s: Some(0), year_assumed: false })
+    }
+}
+
+/// The time of a line as web servers and S3 write it, `[dd/Mmm/yyyy:hh:mm:ss ±hhmm]`, and its text.
+fn bracketed(line: &[u8]) -> Option<(Stamp, &[u8])> {
+    let head = &line[..line.len().min(HEAD_BYTES_MAX)];
+    let text = &head[memchr::memchr(b'[', head)? + 1..];
+    time::parse_clf(text).map(|(stamp, used)| (stamp, &text[..used]))
+}
+
+/// The text of a record's last time: milliseconds of an object, or what a line begins with.
+pub(super) fn time_text(record: &[u8]) -> Option<&[u8]> {
+    if !matches!(record.first(), Some(b'{' | b'[')) {
+        let head = time::parse_iso(record).map(|(_, used)| &record[..used]);
+        let text = head.or_else(|| bracketed(record).map(|(_, text)| text));
+        return text.filter(|text| text.len() <= TIME_BYTES_MAX);
+    }
+    let at = memmem::rfind(record, b"\"timestamp\"")? + b"\"timestamp\"".len();
+    let rest = record[at..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (11..=14).contains(&digits).then(|| &rest[..digits])
+}
+
+/// The value of a text key in the object that fills `text`.
+pub(super) fn key<'a>(name: &[u8], text: &'a [u8], event: &Event<'a>) -> Option<&'a str> {
+    let entry = whole(text)?.iter().find(|entry| entry.key == name).copied()?;
+    scalar(entry.value, event)
+}

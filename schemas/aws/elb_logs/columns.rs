@@ -1,0 +1,169 @@
+//! Columns of an entry, from left to right, and the fields that they become.
+
+use std::net::IpAddr;
+
+use crate::{Event, Field, fields};
+
+/// What is left of an entry.
+pub(super) struct Columns<'a> {
+    rest: &'a str,
+    /// A quoted column does not end.
+    broken: bool,
+}
+
+impl<'a> Columns<'a> {
+    pub fn new(text: &'a str) -> Self {
+        Self { rest: text, broken: false }
+    }
+
+    /// Nothing is left over.
+    pub fn all_read(&self) -> bool {
+        self.rest.is_empty() && !self.broken
+    }
+
+    /// The next column as text, or nothing if it is a placeholder or missing. A placeholder that
+    /// stood for `field` is recorded.
+    pub fn text(&mut self, field: Field, event: &mut Event<'a>) -> Option<&'a str> {
+        let text = self.next()?;
+        if matches!(text, "" | "-") {
+            event.null_removed(field);
+            return None;
+        }
+        Some(text)
+    }
+
+    /// Sets `field` to the next column.
+    pub fn set(&mut self, field: Field, event: &mut Event<'a>) -> Option<&'a str> {
+        let text = self.text(field, event)?;
+        event.set(field, text);
+        Some(text)
+    }
+
+    /// Sets `field` to the next column if it is a whole number.
+    pub fn set_count(&mut self, field: Field, event: &mut Event<'a>) -> Option<u64> {
+        let text = self.text(field, event)?;
+        match text.parse::<u64>() {
+            Ok(count) => {
+                event.set(field, count);
+                Some(count)
+            }
+            Err(_) => {
+                self.broken = true;
+                None
+            }
+        }
+    }
+
+    /// Sets `field` to the next column if it is a time span; -1 says that there was none.
+    pub fn set_span(&mut self, field: Field, event: &mut Event<'a>) -> Option<f64> {
+        let text = self.text(field, event)?;
+        match text.parse::<f64>() {
+            Ok(span) if span >= 0.0 => {
+                event.set(field, span);
+                Some(span)
+            }
+            Ok(_) => {
+                event.null_removed(field);
+                None
+            }
+            Err(_) => {
+                self.broken = true;
+                None
+            }
+        }
+    }
+
+    /// Sets `field` to the parts of the next column.
+    pub fn set_list(&mut self, field: Field, separator: &str, event: &mut Event<'a>) {
+        let Some(text) = self.text(field, event) else { return };
+        let mut parts = event.list();
+        parts.extend(text.split(separator).filter(|part| !part.is_empty() && *part != "-"));
+        match parts.is_empty() {
+            true => event.null_removed(field),
+            false => event.set(field, parts.into_bump_slice()),
+        }
+    }
+
+    /// Sets address and port of the next column, `address:port` or an address alone.
+    pub fn set_peer(&mut self, peer: Peer, event: &mut Event<'a>) {
+        let Some(text) = self.text(peer.ip, event) else { return };
+        let (address, port) = match text.parse::<IpAddr>() {
+            Ok(_) => (text, None),
+            Err(_) => text.rsplit_once(':').map_or((text, None), |(a, p)| (a, Some(p))),
+        };
+        let address = address.trim_matches(['[', ']']);
+        if let Some(field) = peer.address {
+            event.set(field, address);
+        }
+        if address.parse::<IpAddr>().is_ok() {
+            event.set(peer.ip, address);
+        } else if peer.address.is_none() {
+            self.broken = true;
+        }
+        if let Some(Ok(port)) = port.map(str::parse::<u16>) {
+            event.set(peer.port, port);
+        }
+    }
+}
+
+impl<'a> Iterator for Columns<'a> {
+    type Item = &'a str;
+
+    /// A quoted column ends at a quote before a space: user agents may hold others. What is escaped
+    /// in it stays so.
+    fn next(&mut self) -> Option<&'a str> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let (text, rest) = match self.rest.strip_prefix('"') {
+            Some(body) => match quoted_end(body.as_bytes()) {
+                Some(end) => (&body[..end], &body[end + 1..]),
+                None => {
+                    self.broken = true;
+                    self.rest = "";
+                    return None;
+                }
+            },
+            None => self.rest.split_at(self.rest.find(' ').unwrap_or(self.rest.len())),
+        };
+        self.rest = rest.trim_start_matches(' ');
+        Some(text)
+    }
+}
+
+/// Where a quote that is not escaped stands before a space or at the end.
+fn quoted_end(body: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', body.get(at..)?)?;
+        match (body[at], body.get(at + 1)) {
+            (b'\\', _) => at += 2,
+            (_, None | Some(b' ')) => return Some(at),
+            _ => at += 1,
+        }
+    }
+}
+
+/// Fields of one end of a connection.
+#[derive(Clone, Copy)]
+pub(super) struct Peer {
+    address: Option<Field>,
+    ip: Field,
+    port: Field,
+}
+
+pub(super) const SOURCE: Peer = Peer {
+    address: Some(fields::source::ADDRESS),
+    ip: fields::source::IP,
+    port: fields::source::PORT,
+};
+pub(super) const DESTINATION: Peer = Peer {
+    address: Some(fields::destination::ADDRESS),
+    ip: fields::destination::IP,
+    port: fields::destination::PORT,
+};
+pub(super) const BACKEND: Peer = Peer {
+    address: None,
+    ip: fields::aws::elb::backend::IP,
+    port: fields::aws::elb::backend::PORT,
+};
