@@ -9,11 +9,12 @@ RUN apt-get update \
 WORKDIR /src
 COPY . .
 RUN cargo build --locked --profile dist --bins \
-        --package tahoe --package tahoe-laravel --package tahoe-syslog \
-        --package tahoe-mysql --package tahoe-file --package tahoe-postgres --package tahoe-transformer \
+        --package tahoe --package tahoe-laravel --package tahoe-syslog --package tahoe-file \
+        --package tahoe-mysql --package tahoe-postgres --package tahoe-mongodb \
+        --package tahoe-transformer \
  && mkdir /out \
- && for binary in tahoe tahoe-laravel tahoe-syslog tahoe-mysql tahoe-file tahoe-postgres \
-        tahoe-transformer; do \
+ && for binary in tahoe tahoe-laravel tahoe-syslog tahoe-file tahoe-mysql tahoe-postgres \
+        tahoe-mongodb tahoe-transformer; do \
         install -s "target/dist/$binary" /out/ || exit 1; \
     done
 
@@ -56,6 +57,12 @@ COPY --from=build /out/tahoe-postgres /usr/local/bin/
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["tahoe-postgres", "--probe", "http://127.0.0.1:9100/readyz"]
 ENTRYPOINT ["tahoe-postgres"]
+
+FROM runtime AS tahoe-mongodb
+COPY --from=build /out/tahoe-mongodb /usr/local/bin/
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["tahoe-mongodb", "--probe", "http://127.0.0.1:9100/readyz"]
+ENTRYPOINT ["tahoe-mongodb"]
 
 FROM runtime AS tahoe-transformer
 COPY --from=build /out/tahoe-transformer /usr/local/bin/

@@ -9,8 +9,10 @@
 //!
 //! `op` is `insert`, `update`, `delete`, `truncate` or `ddl`, or `read` for a row that was only
 //! read. `time` is when the transaction was committed; a row that was read has none. `statement`
-//! is there for `ddl`. Keys without a value are left out. How a column's type becomes JSON is each
-//! producer's own, and documented there.
+//! is there for `ddl`. Where only parts of a document are known, `partial` is true, `after` has what
+//! was set, by path (`address.city`), `removed` lists the paths that are gone, and `truncated` gives
+//! lists their new lengths by path. Keys without a value are left out. How a column's type becomes
+//! JSON is each producer's own, and documented there.
 
 use tahoe_seams::{Record, Rejection};
 
@@ -87,12 +89,16 @@ fn set<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
         b"before" => fields::db::BEFORE,
         b"after" => fields::db::AFTER,
         b"unchanged" => fields::db::UNCHANGED,
+        b"partial" => fields::db::PARTIAL,
+        b"removed" => fields::db::REMOVED,
+        b"truncated" => fields::db::TRUNCATED,
         b"n" => fields::db::SEQUENCE,
         b"time" => return set_time(entry, event),
         _ => return Ok(()),
     };
     match entry.value {
         b"{}" | b"[]" => {}
+        b"true" => event.set(field, true),
         [b'{' | b'[', ..] => event.set(field, Value::Raw(entry.value)),
         _ => {
             let text = scalar(entry.value, event).filter(|text| !text.is_empty());
@@ -175,7 +181,8 @@ impl<'o> ChangeWriter<'o> {
         self
     }
 
-    /// Valid JSON on one line: the objects `key`, `before` and `after`, the list `unchanged`.
+    /// Valid JSON on one line: the objects `key`, `before`, `after` and `truncated`, the
+    /// lists `unchanged` and `removed`, `partial`.
     pub fn json(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) -> &mut Self {
         self.key(key);
         write(self.out);

@@ -50,8 +50,12 @@ pub mod container_log;
 pub mod kafka_log;
 #[path = "../laravel/log/mod.rs"]
 pub mod laravel_log;
+#[path = "../mongodb/change/mod.rs"]
+pub mod mongodb_change;
 #[path = "../mongodb/log/mod.rs"]
 pub mod mongodb_log;
+#[path = "../mongodb/row/mod.rs"]
+pub mod mongodb_row;
 // What the datasets of this package share.
 #[path = "../mysql/mod.rs"]
 pub(crate) mod mysql;
@@ -96,7 +100,9 @@ pub static ALL: &[&Dataset] = &[
     &container_log::DATASET,
     &kafka_log::DATASET,
     &laravel_log::DATASET,
+    &mongodb_change::DATASET,
     &mongodb_log::DATASET,
+    &mongodb_row::DATASET,
     &mysql_audit::DATASET,
     &mysql_change::DATASET,
     &mysql_error::DATASET,

@@ -6,7 +6,8 @@ use tahoe_pipeline::service::Producer;
 pub const PRODUCERS: &[&dyn Producer] = &[
     &tahoe_laravel::Laravel,
     &tahoe_syslog::Syslog,
-    &tahoe_mysql::Mysql,
     &tahoe_file::File,
+    &tahoe_mysql::Mysql,
     &tahoe_postgres::Postgres,
+    &tahoe_mongodb::MongoDb,
 ];

@@ -1,0 +1,165 @@
+//! MongoDB: what its collections hold, their changes, collections of log documents, and the
+//! server's own log.
+//!
+//! A change stream begins before the collections are read, and each chunk of a collection is given
+//! after the changes up to the time of its reading, so that documents and changes together are the
+//! collection, with no gap between them. Changes resume at the stream's
+//! token; where the server no longer has it, a policy decides (`--mongo-on-lost-position`).
+
+mod change;
+mod changes;
+mod documents;
+mod inspect;
+mod point;
+mod reader;
+mod server;
+mod settings;
+mod snapshot;
+mod stream;
+mod value;
+
+use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+use tahoe_pipeline::replicate::{RecordKind, Replicate};
+use tahoe_pipeline::seams::{Origin, SourceId};
+use tahoe_pipeline::service::{Place, Planned, Producer, path_set, plan_files};
+use tahoe_schemas::datasets;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::changes::Changes;
+use crate::documents::Documents;
+use crate::settings::{MongoArgs, Snapshot, Target};
+
+/// The producer of MongoDB.
+pub struct MongoDb;
+
+impl Producer for MongoDb {
+    fn name(&self) -> &'static str {
+        "tahoe-mongodb"
+    }
+
+    fn about(&self) -> &'static str {
+        "Takes MongoDB's documents, their changes and its log into Kafka"
+    }
+
+    fn example(&self) -> &'static str {
+        "tahoe-mongodb --kafka 127.0.0.1:9092 --mongo-host 127.0.0.1 --mongo-db shop"
+    }
+
+    fn arguments(&self, command: Command) -> Command {
+        MongoArgs::augment_args(command)
+    }
+
+    fn plan(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Planned>, String> {
+        let args = MongoArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let args = args.without_empty();
+        let mut planned = Vec::new();
+        if !args.mongodb_log.is_empty() {
+            let paths = args.mongodb_log.clone();
+            let set = path_set("--mongodb-log", "mongodb.log", paths, place)?;
+            planned.push(plan_files("mongodb-log", vec![set], place)?);
+        }
+        if !args.names_a_server() {
+            return match args.mongo_logs.first() {
+                Some(_) => Err("--mongo-logs: MONGO_HOST is not set".to_owned()),
+                None => Ok(planned),
+            };
+        }
+        let target = args.target()?;
+        // Who reads a collection of logs on a server without replicas wants no changes.
+        if args.mongo_logs.is_empty() || !args.mongo_collection.is_empty() {
+            planned.push(plan_changes(&args, &target, place)?);
+        }
+        for logs in &args.mongo_logs {
+            planned.push(plan_documents(logs, &args, &target, place)?);
+        }
+        Ok(planned)
+    }
+}
+
+fn plan_changes(args: &MongoArgs, target: &Target, place: &Place) -> Result<Planned, String> {
+    let mut path = target.db.clone();
+    if !target.collections.is_empty() {
+        path = format!("{path}.{}", target.collections.join(","));
+    }
+    let change = record_kind("mongodb.change", &path, false, place)?;
+    let row = record_kind("mongodb.row", &path, true, place)?;
+    let first = match args.mongo_snapshot {
+        Snapshot::Initial => "what it holds, then its changes",
+        Snapshot::Never => "its changes",
+    };
+    let (inspected, settings) = ((target.clone(), args.clone()), (target.clone(), args.clone()));
+    let topics = vec![change.topic.clone(), row.topic.clone()];
+    let kinds = vec![change, row];
+    Ok(Planned {
+        name: format!("mongodb-{path}"),
+        notes: vec![format!("reading {path} at {}: {first}", target.connection.describe())],
+        waits_for_others: true,
+        topics,
+        open: Box::new(move || {
+            let (target, args) = settings.clone();
+            let feed = Changes::new(changes::Settings { target, args })?;
+            Ok(Box::new(Replicate::new(feed, kinds.clone())))
+        }),
+        inspect: Some(Box::new(move || inspect::inspect(&inspected.0, &inspected.1, true))),
+    })
+}
+
+fn plan_documents(
+    logs: &str,
+    args: &MongoArgs,
+    target: &Target,
+    place: &Place,
+) -> Result<Planned, String> {
+    let (collection, dataset) = match logs.split_once('=') {
+        Some((collection, dataset)) => (collection, dataset),
+        None => (logs, "mongodb.row"),
+    };
+    let plain = dataset != "mongodb.row";
+    let path = format!("{}.{collection}", target.db);
+    let kind = record_kind(dataset, &format!("logs {path}"), true, place)?;
+    let target = Target { collections: vec![collection.to_owned()], ..target.clone() };
+    let note = format!(
+        "reading the log documents of {path} at {} by {}",
+        target.connection.describe(),
+        args.mongo_logs_time
+    );
+    let (inspected, settings) = ((target.clone(), args.clone()), (target, args.clone()));
+    let collection = collection.to_owned();
+    Ok(Planned {
+        name: format!("mongodb-logs-{path}"),
+        notes: vec![note],
+        waits_for_others: true,
+        topics: vec![kind.topic.clone()],
+        open: Box::new(move || {
+            let (target, args) = settings.clone();
+            let collection = collection.clone();
+            let feed = Documents::new(documents::Settings { target, collection, plain, args })?;
+            Ok(Box::new(Replicate::new(feed, vec![kind.clone()])))
+        }),
+        inspect: Some(Box::new(move || inspect::inspect(&inspected.0, &inspected.1, false))),
+    })
+}
+
+fn record_kind(
+    dataset: &str,
+    path: &str,
+    may_change: bool,
+    place: &Place,
+) -> Result<RecordKind, String> {
+    let Some(found) = datasets::find(dataset) else {
+        return Err(format!("--mongo-logs: no dataset {dataset}; `tahoe --help` says how to list"));
+    };
+    let origin = Origin {
+        source: SourceId(xxh3_128(format!("mongodb {path}").as_bytes()).to_le_bytes()),
+        dataset: dataset.to_owned(),
+        namespace: place.namespace.clone(),
+        host: place.host.clone(),
+        path: format!("mongodb://{path}"),
+        time_zone: place.time_zone.clone(),
+        labels: place.labels.clone(),
+        tags: place.tags.clone(),
+        ..Origin::default()
+    };
+    let topic = place.topic.clone().unwrap_or_else(|| found.declared().topic.to_owned());
+    Ok(RecordKind { origin, topic, may_change })
+}

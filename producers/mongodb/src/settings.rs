@@ -1,0 +1,353 @@
+//! What can be set, and the connection that follows from it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use mongodb::options::{ClientOptions, Credential, ServerAddress, Tls, TlsOptions};
+use tahoe_pipeline::secret::{Secret, from_value_or_file};
+
+/// A server that is there answers sooner, and `--check` is to answer within 10 s.
+const ANSWER_WITHIN: Duration = Duration::from_secs(6);
+
+/// Its settings.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "MongoDB")]
+pub(crate) struct MongoArgs {
+    /// Server, or some members of the replica set: HOST or HOST:PORT
+    #[arg(long, env = "MONGO_HOST", value_name = "HOST", value_delimiter = ',')]
+    pub mongo_host: Vec<String>,
+    /// Port of those that name none
+    #[arg(long, env = "MONGO_PORT", value_name = "PORT", default_value_t = 27017)]
+    pub mongo_port: u16,
+    /// Connection string (mongodb://…) instead of hosts, user and TLS
+    #[arg(long, env = "MONGO_URI", value_name = "URI", hide_env_values = true)]
+    pub mongo_uri: Option<Secret>,
+    /// File with the connection string
+    #[arg(long, env = "MONGO_URI_FILE", value_name = "PATH")]
+    pub mongo_uri_file: Option<PathBuf>,
+    /// User that MONGO_PASSWORD belongs to
+    #[arg(long, env = "MONGO_USER", value_name = "NAME")]
+    pub mongo_user: Option<String>,
+    /// Password; the variable or the file keep it out of the process list
+    #[arg(long, env = "MONGO_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
+    pub mongo_password: Option<Secret>,
+    /// File with the password
+    #[arg(long, env = "MONGO_PASSWORD_FILE", value_name = "PATH")]
+    pub mongo_password_file: Option<PathBuf>,
+    /// Database that the user is defined in
+    #[arg(long, env = "MONGO_AUTH_DB", value_name = "NAME", default_value = "admin")]
+    pub mongo_auth_db: String,
+    /// Speak TLS, and check the server's certificate and name
+    #[arg(long, env = "MONGO_TLS")]
+    pub mongo_tls: bool,
+    /// Authority of the server's certificate, PEM [default: the public ones]
+    #[arg(long, env = "MONGO_CA_FILE", value_name = "PATH")]
+    pub mongo_ca_file: Option<PathBuf>,
+    /// Only this one server, under this name: do not look for other members of its replica set
+    #[arg(long, env = "MONGO_DIRECT")]
+    pub mongo_direct: bool,
+    /// Database whose documents are read
+    #[arg(long, env = "MONGO_DB", value_name = "NAME")]
+    pub mongo_db: Option<String>,
+    /// Collection; may be repeated [default: all of the database]
+    #[arg(long, env = "MONGO_COLLECTION", value_name = "NAME", value_delimiter = ',')]
+    pub mongo_collection: Vec<String>,
+    /// Read what is there first, or begin with the changes from now on
+    #[arg(long, env = "MONGO_SNAPSHOT", value_name = "WHEN", default_value = "initial")]
+    pub mongo_snapshot: Snapshot,
+    /// Documents that are read at once in a snapshot
+    #[arg(long, env = "MONGO_CHUNK", value_name = "DOCUMENTS", default_value_t = 10_000)]
+    pub mongo_chunk: u32,
+    /// Whole document with an update: looked up later (it may be newer than the change), or as it
+    /// was (MongoDB 6 with changeStreamPreAndPostImages)
+    #[arg(long, env = "MONGO_FULL_DOCUMENT", value_name = "HOW", default_value = "off")]
+    pub mongo_full_document: FullDocument,
+    /// Document before the change (MongoDB 6 with changeStreamPreAndPostImages)
+    #[arg(long, env = "MONGO_BEFORE", value_name = "HOW", default_value = "off")]
+    pub mongo_before: Before,
+    /// When the server no longer has the changes from our position on
+    #[arg(long, env = "MONGO_ON_LOST_POSITION", value_name = "WHAT", default_value = "stop")]
+    pub mongo_on_lost_position: OnLostPosition,
+    /// Longest record; in a longer one large values are replaced by their length and SHA-256
+    #[arg(long, env = "MONGO_RECORD_BYTES_MAX", value_name = "BYTES", default_value_t = 16 << 20)]
+    pub mongo_record_bytes_max: usize,
+    /// Collection of log documents, read by time: COLLECTION or COLLECTION=DATASET; may be repeated
+    #[arg(long, env = "MONGO_LOGS", value_name = "COLLECTION", value_delimiter = ',')]
+    pub mongo_logs: Vec<String>,
+    /// Field with a log document's time, a BSON date
+    #[arg(long, env = "MONGO_LOGS_TIME", value_name = "FIELD", default_value = "timestamp")]
+    pub mongo_logs_time: String,
+    /// Seconds after its time within which a log document has been written; those that come later
+    /// are not read
+    #[arg(long, env = "MONGO_LOGS_LATE", value_name = "SECONDS", default_value_t = 5)]
+    pub mongo_logs_late: u32,
+    /// The server's own log file or pattern (/var/log/mongodb/mongod.log); may be repeated
+    #[arg(long, env = "MONGODB_LOG", value_name = "PATH", value_delimiter = ',')]
+    pub mongodb_log: Vec<String>,
+}
+
+/// Whether a collection is read before its changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Snapshot {
+    /// Once, at the beginning.
+    Initial,
+    /// Only what changes from now on.
+    Never,
+}
+
+/// Which document comes with an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FullDocument {
+    /// What the update set and removed.
+    Off,
+    /// Looked up when the change is read.
+    Lookup,
+    /// As it was, where the collection keeps it.
+    WhenAvailable,
+    /// As it was; without it, stop.
+    Required,
+}
+
+/// Which document comes before a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Before {
+    /// None.
+    Off,
+    /// Where the collection keeps it.
+    WhenAvailable,
+    /// Always; without it, stop.
+    Required,
+}
+
+/// What to do when changes are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnLostPosition {
+    /// A person decides.
+    Stop,
+    /// Read everything again, then go on with the changes.
+    Snapshot,
+    /// Go on with the changes from now on.
+    Latest,
+}
+
+impl FullDocument {
+    /// As `$changeStream` takes it.
+    pub fn option(self) -> Option<&'static str> {
+        match self {
+            Self::Off => None,
+            Self::Lookup => Some("updateLookup"),
+            Self::WhenAvailable => Some("whenAvailable"),
+            Self::Required => Some("required"),
+        }
+    }
+}
+
+impl Before {
+    /// As `$changeStream` takes it.
+    pub fn option(self) -> Option<&'static str> {
+        match self {
+            Self::Off => None,
+            Self::WhenAvailable => Some("whenAvailable"),
+            Self::Required => Some("required"),
+        }
+    }
+}
+
+/// Where the documents are.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// How to get there.
+    pub connection: Connection,
+    /// Database.
+    pub db: String,
+    /// Collections; empty for all of the database.
+    pub collections: Vec<String>,
+}
+
+/// How to reach the server; what it holds of secrets does not print.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    uri: Option<Secret>,
+    hosts: Vec<ServerAddress>,
+    login: Option<(String, Secret)>,
+    auth_db: String,
+    tls: bool,
+    ca_file: Option<PathBuf>,
+    direct: bool,
+}
+
+impl MongoArgs {
+    /// Lists without what is empty in them, each collection once.
+    pub fn without_empty(mut self) -> Self {
+        for list in [
+            &mut self.mongo_host,
+            &mut self.mongo_collection,
+            &mut self.mongo_logs,
+            &mut self.mongodb_log,
+        ] {
+            list.retain(|text| !text.is_empty());
+        }
+        self.mongo_collection.sort();
+        self.mongo_collection.dedup();
+        self
+    }
+
+    /// A server is named.
+    pub fn names_a_server(&self) -> bool {
+        !self.mongo_host.is_empty() || self.mongo_uri.is_some() || self.mongo_uri_file.is_some()
+    }
+
+    /// Where the documents are.
+    ///
+    /// # Errors
+    /// Names the setting.
+    pub fn target(&self) -> Result<Target, String> {
+        let connection = self.connection()?;
+        let db = match (&self.mongo_db, connection.database()) {
+            (Some(db), _) => db.clone(),
+            (None, Some(db)) => db,
+            (None, None) => return Err("MONGO_DB is not set: name the database to read".to_owned()),
+        };
+        if self.mongo_chunk == 0 {
+            return Err("--mongo-chunk 0: a snapshot reads at least one document at once".into());
+        }
+        Ok(Target { connection, db, collections: self.mongo_collection.clone() })
+    }
+
+    fn connection(&self) -> Result<Connection, String> {
+        let uri = from_value_or_file(
+            "MONGO_URI",
+            self.mongo_uri.as_ref(),
+            self.mongo_uri_file.as_deref(),
+        )?;
+        if uri.as_ref().is_some_and(|uri| uri.reveal().starts_with("mongodb+srv:")) {
+            return Err("MONGO_URI: mongodb+srv:// is not supported; name the hosts, as \
+                        mongodb://HOST1,HOST2/?replicaSet=NAME&tls=true&authSource=admin"
+                .to_owned());
+        }
+        if uri.is_some() && !self.mongo_host.is_empty() {
+            return Err("MONGO_URI and MONGO_HOST are both set: keep one".to_owned());
+        }
+        let password = from_value_or_file(
+            "MONGO_PASSWORD",
+            self.mongo_password.as_ref(),
+            self.mongo_password_file.as_deref(),
+        )?;
+        let login = match (&self.mongo_user, password) {
+            (Some(user), Some(password)) => Some((user.clone(), password)),
+            (None, None) => None,
+            (Some(_), None) => return Err("MONGO_USER is set, MONGO_PASSWORD is not".to_owned()),
+            (None, Some(_)) => return Err("MONGO_PASSWORD is set, MONGO_USER is not".to_owned()),
+        };
+        let hosts = self.mongo_host.iter().map(|host| {
+            let address = ServerAddress::parse(host);
+            let address = address.map_err(|error| format!("MONGO_HOST {host}: {error}"))?;
+            Ok(match address {
+                ServerAddress::Tcp { host, port: None } => {
+                    ServerAddress::Tcp { host, port: Some(self.mongo_port) }
+                }
+                address => address,
+            })
+        });
+        Ok(Connection {
+            uri,
+            hosts: hosts.collect::<Result<_, String>>()?,
+            login,
+            auth_db: self.mongo_auth_db.clone(),
+            tls: self.mongo_tls || self.mongo_ca_file.is_some(),
+            ca_file: self.mongo_ca_file.clone(),
+            direct: self.mongo_direct,
+        })
+    }
+}
+
+impl Connection {
+    /// The database that the connection string names.
+    fn database(&self) -> Option<String> {
+        let uri = self.uri.as_ref()?.reveal().strip_prefix("mongodb://")?;
+        let (_, path) = uri.split_once('/')?;
+        let name = path.split('?').next()?;
+        (!name.is_empty()).then(|| name.to_owned())
+    }
+
+    /// What the driver is given.
+    ///
+    /// # Errors
+    /// The connection string, or a certificate, is not as it should be.
+    pub async fn options(&self) -> Result<ClientOptions, mongodb::error::Error> {
+        let mut options = match &self.uri {
+            Some(uri) => ClientOptions::parse(uri.reveal()).await?,
+            None => ClientOptions::builder().hosts(self.hosts.clone()).build(),
+        };
+        if let Some((user, password)) = &self.login {
+            let credential = Credential::builder()
+                .username(user.clone())
+                .password(password.reveal().to_owned())
+                .source(self.auth_db.clone());
+            options.credential = Some(credential.build());
+        }
+        if self.tls {
+            let tls = TlsOptions::builder().ca_file_path(self.ca_file.clone()).build();
+            options.tls = Some(Tls::Enabled(tls));
+        }
+        if self.direct {
+            options.direct_connection = Some(true);
+        }
+        options.app_name.get_or_insert_with(|| "tahoe-mongodb".to_owned());
+        options.server_selection_timeout.get_or_insert(ANSWER_WITHIN);
+        options.connect_timeout.get_or_insert(ANSWER_WITHIN);
+        // One command at a time; the driver's own two watch the server.
+        options.max_pool_size.get_or_insert(4);
+        Ok(options)
+    }
+
+    /// No other member than the one that is named is used.
+    pub fn is_direct(&self) -> bool {
+        self.direct
+    }
+
+    /// The server's name for notes, without the password.
+    pub fn describe(&self) -> String {
+        let Some(uri) = &self.uri else {
+            let hosts: Vec<String> = self.hosts.iter().map(ToString::to_string).collect();
+            return hosts.join(",");
+        };
+        let rest = uri.reveal().strip_prefix("mongodb://").unwrap_or_default();
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        authority.rsplit('@').next().unwrap_or_default().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        mongo: MongoArgs,
+    }
+
+    fn target(arguments: &[&str]) -> Result<Target, String> {
+        let line = Line::parse_from([&["x"], arguments].concat());
+        line.mongo.without_empty().target()
+    }
+
+    #[test]
+    fn what_is_missing_or_doubled_is_said_by_the_name_of_its_setting() {
+        let refused = |arguments: &[&str]| target(arguments).expect_err("refused");
+        let uri = "mongodb://me:hunter2@h1:1,h2/shop?replicaSet=rs0";
+        assert!(refused(&["--mongo-host", "h"]).starts_with("MONGO_DB is not set"));
+        assert!(refused(&["--mongo-uri", uri, "--mongo-host", "h"]).contains("keep one"));
+        assert!(refused(&["--mongo-host", "h", "--mongo-user", "me"]).contains("MONGO_PASSWORD"));
+        let srv = ["--mongo-uri", "mongodb+srv://cluster.example.com/shop"];
+        assert!(refused(&srv).starts_with("MONGO_URI: mongodb+srv"));
+        let read = target(&["--mongo-uri", uri]).expect("a target");
+        assert_eq!(read.db, "shop");
+        assert_eq!(read.connection.describe(), "h1:1,h2");
+        assert!(!format!("{read:?}").contains("hunter2"));
+    }
+}

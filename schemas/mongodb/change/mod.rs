@@ -1,0 +1,13 @@
+//! Changes of documents that a change stream of MongoDB gave, one record each, as
+//! [`crate::change`] describes them.
+
+use crate::change::ChangeRecord;
+use crate::{Dataset, LineFramer, Parse};
+
+/// `mongodb.change`
+pub static DATASET: Dataset = Dataset {
+    name: "mongodb.change",
+    module: "mongodb",
+    framer: &LineFramer,
+    normalizer: &Parse { dataset: &DATASET, parser: ChangeRecord },
+};

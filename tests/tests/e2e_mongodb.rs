@@ -1,0 +1,225 @@
+//! MongoDB's documents and changes while their reader is killed and its connection cut: in the end
+//! both together are the collection, and each change is in Kafka once, in the order of its document.
+
+#[path = "mongodb/collection.rs"]
+mod collection;
+#[path = "mongodb/proxy.rs"]
+mod proxy;
+#[path = "mongodb/rebuilt.rs"]
+mod rebuilt;
+
+use std::time::{Duration, Instant};
+
+use collection::Shop;
+use mongodb::bson::{DateTime, doc};
+use proxy::Proxy;
+use rebuilt::{Record, rebuild};
+use serde_json::Value;
+use tahoe_tests::pipeline::Pipeline;
+use tahoe_tests::program::run;
+use tahoe_tests::servers::free_port;
+use tahoe_tests::wait::{until, until_true};
+
+const ROUNDS: u64 = 20;
+/// Documents that are there before anything is read.
+const DOCUMENTS: usize = 1500;
+/// Records in Kafka between two kills.
+const RECORDS_PER_ROUND: usize = 120;
+
+fn records(pipeline: &Pipeline) -> Vec<Record> {
+    pipeline.in_kafka().iter().map(|record| Record::parse(&record.text)).collect()
+}
+
+fn wait_for_records(pipeline: &Pipeline, count: usize) {
+    until("records come", || match pipeline.in_kafka().len() {
+        found if found >= count => Ok(()),
+        found => Err(format!("{found} of {count} are there")),
+    });
+}
+
+#[test]
+fn documents_and_changes_are_the_collection_when_their_reader_is_killed_twenty_times() {
+    let Some(pipeline) = Pipeline::set_up("mongodb") else { return };
+    let Some(fresh) = Pipeline::set_up("mongodb_fresh") else { return };
+    let Some(shop) = Shop::open(&pipeline.name) else { return };
+    shop.fill(DOCUMENTS);
+    let witness = shop.witness();
+    let writer = shop.change_until_stopped();
+    let proxy = Proxy::to(&shop.server);
+    let arguments = [
+        "--mongo-host",
+        &proxy.address,
+        "--mongo-direct",
+        "--mongo-db",
+        &shop.name,
+        "--mongo-collection",
+        "orders",
+        "--mongo-chunk",
+        "40",
+    ];
+    for round in 0..ROUNDS {
+        let before = pipeline.in_kafka().len();
+        let producer = pipeline.start("tahoe-mongodb", &arguments);
+        wait_for_records(&pipeline, before + RECORDS_PER_ROUND);
+        if round % 3 == 0 {
+            proxy.cut();
+            wait_for_records(&pipeline, before + 2 * RECORDS_PER_ROUND);
+        }
+        producer.kill();
+    }
+    writer.stop();
+    let changes = witness.finish();
+    let producer = pipeline.start("tahoe-mongodb", &arguments);
+    let last = changes.last().expect("there are changes").clone();
+    until_true("the last change comes", || {
+        records(&pipeline).iter().any(|record| record.op != "read" && record.position == last)
+    });
+    let documents = shop.count();
+    until_true("the snapshot ends", || rebuild(&records(&pipeline)).len() >= documents);
+    producer.stop();
+    let records = records(&pipeline);
+
+    let mut found: Vec<_> =
+        records.iter().filter(|record| record.op != "read").map(|r| r.position.clone()).collect();
+    found.sort_unstable();
+    let first = changes.binary_search(&found[0]).expect("the first is a change");
+    assert_eq!(found.len(), changes.len() - first, "changes in Kafka, and those that were made");
+    assert_eq!(found, changes[first..], "each change once");
+    assert!(first < changes.len() / 2, "most changes were read");
+    assert!(records.iter().filter(|record| record.op == "read").count() > DOCUMENTS / 3);
+
+    let rebuilt = rebuild(&records);
+    let expected = shop.contents(&fresh);
+    assert_eq!(rebuilt.len(), expected.len());
+    for (key, document) in &expected {
+        assert_eq!(rebuilt.get(key), Some(document), "{key}");
+    }
+}
+
+#[test]
+fn a_dropped_collection_is_an_event_and_the_next_one_of_its_name_is_read_on() {
+    let Some(pipeline) = Pipeline::set_up("mongodb_drop") else { return };
+    let Some(shop) = Shop::open(&pipeline.name) else { return };
+    shop.insert("orders", doc! {"_id": 1});
+    let server = shop.server.clone();
+    let arguments = ["--mongo-host", &server, "--mongo-db", &shop.name];
+    let one = [&arguments[..], &["--mongo-collection", "orders"]].concat();
+    let producer = pipeline.start("tahoe-mongodb", &one);
+    wait_for_records(&pipeline, 1);
+    shop.drop("orders");
+    shop.insert("orders", doc! {"_id": 2});
+    wait_for_records(&pipeline, 4);
+    producer.stop();
+    shop.insert("orders", doc! {"_id": 3});
+    let producer = pipeline.start("tahoe-mongodb", &one);
+    wait_for_records(&pipeline, 5);
+    producer.stop();
+    let mut texts: Vec<_> = records(&pipeline).iter().map(Record::summary).collect();
+    texts.sort_unstable();
+    let name = &shop.name;
+    let expected = vec![
+        format!("ddl drop {name}.orders"),
+        "ddl invalidate".to_owned(),
+        "insert {\"_id\":2}".to_owned(),
+        "insert {\"_id\":3}".to_owned(),
+        "read {\"_id\":1}".to_owned(),
+    ];
+    assert_eq!(texts, expected);
+}
+
+#[test]
+fn a_lost_position_stops_the_reader_or_is_an_event_of_its_own_as_the_setting_says() {
+    let Some(pipeline) = Pipeline::set_up("mongodb_lost") else { return };
+    let Some(shop) = Shop::open(&pipeline.name) else { return };
+    shop.insert("orders", doc! {"_id": 1});
+    let server = shop.server.clone();
+    let arguments = ["--mongo-host", &server, "--mongo-db", &shop.name];
+    let producer = pipeline.start("tahoe-mongodb", &arguments);
+    wait_for_records(&pipeline, 1);
+    producer.stop();
+    shop.insert("orders", doc! {"_id": 2});
+    shop.run(doc! {"forgetHistory": 1});
+    let ended = pipeline.start("tahoe-mongodb", &arguments).wait();
+    assert!(!ended.status.success());
+    assert!(ended.stderr.contains("--mongo-on-lost-position"), "{}", ended.stderr);
+    let policy = [&arguments[..], &["--mongo-on-lost-position", "snapshot"]].concat();
+    let producer = pipeline.start("tahoe-mongodb", &policy);
+    wait_for_records(&pipeline, 4);
+    let ended = producer.stop();
+    let mut texts: Vec<_> = records(&pipeline).iter().map(Record::summary).collect();
+    texts.sort_unstable();
+    assert!(texts[0].starts_with("ddl gap: the changes from 82"), "{texts:?}");
+    let read = ["read {\"_id\":1}", "read {\"_id\":1}", "read {\"_id\":2}"];
+    assert_eq!(texts[1..], read, "the whole collection again {}", ended.stderr);
+}
+
+#[test]
+fn log_documents_are_read_once_in_the_order_of_their_time_whenever_the_reader_is_killed() {
+    let Some(pipeline) = Pipeline::set_up("mongodb_logs") else { return };
+    let Some(shop) = Shop::open(&pipeline.name) else { return };
+    let server = shop.server.clone();
+    let arguments = [
+        "--mongo-host",
+        &server,
+        "--mongo-db",
+        &shop.name,
+        "--mongo-logs",
+        "logs",
+        "--mongo-logs-late",
+        "1",
+        "--mongo-chunk",
+        "7",
+    ];
+    let mut n = 0;
+    for _ in 0..5 {
+        let producer = pipeline.start("tahoe-mongodb", &arguments);
+        for _ in 0..20 {
+            shop.insert("logs", doc! {"timestamp": DateTime::now(), "n": n, "message": "x"});
+            n += 1;
+        }
+        wait_for_records(&pipeline, usize::try_from(n).expect("few") - 9);
+        producer.kill();
+    }
+    let producer = pipeline.start("tahoe-mongodb", &arguments);
+    wait_for_records(&pipeline, usize::try_from(n).expect("few"));
+    producer.stop();
+    let mut found: Vec<_> = records(&pipeline).iter().map(|r| r.after["n"].as_i64()).collect();
+    found.sort_unstable();
+    assert_eq!(found, (0..n).map(|n| Some(i64::from(n))).collect::<Vec<_>>());
+}
+
+#[test]
+fn check_says_what_the_server_is_and_what_would_have_to_change() {
+    let Some(pipeline) = Pipeline::set_up("mongodb_check") else { return };
+    let Some(shop) = Shop::open(&pipeline.name) else { return };
+    shop.insert("orders", doc! {"_id": 1});
+    let server = shop.server.clone();
+    let arguments = ["--mongo-host", &server, "--mongo-db", &shop.name, "--check"];
+    let ended = pipeline.start("tahoe-mongodb", &arguments).wait();
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(ended.status.success(), "{said}");
+    for part in ["MongoDB 7.0.0", "replica set rs0", "orders keeps no images", "collMod"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // The stand-in takes no password at all, so none is right.
+    let login = ["--mongo-user", "me", "--mongo-password", "hunter2"];
+    let ended = pipeline.start("tahoe-mongodb", &[&arguments[..], &login].concat()).wait();
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(!ended.status.success() && said.contains("MONGO_PASSWORD"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_said_within_ten_seconds() {
+    let port = free_port().to_string();
+    let began = Instant::now();
+    let arguments = ["--check", "--kafka", "127.0.0.1:1", "--mongo-host", "127.0.0.1"];
+    let more = ["--mongo-port", &port, "--mongo-db", "shop", "--json"];
+    let ended = run("tahoe-mongodb", &[&arguments[..], &more].concat());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let said: Value = serde_json::from_str(&ended.stdout).expect("one object");
+    let checks = said["checks"].as_array().expect("checks");
+    let ours = checks.iter().find(|check| check["name"] == "mongodb-shop").expect("ours");
+    assert_eq!(ours["ok"], false);
+    assert!(ours["text"].as_str().is_some_and(|text| text.contains(&port)), "{ours}");
+}
