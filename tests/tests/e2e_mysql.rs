@@ -231,9 +231,9 @@ fn statements(step: u64, random: &mut Random) -> Vec<String> {
     let special = match step {
         300 => Some("ALTER TABLE orders ADD COLUMN extra INT UNSIGNED DEFAULT 7 FIRST".to_owned()),
         STEP_OF_RENAMING => Some("ALTER TABLE orders CHANGE note `no``te` MEDIUMTEXT".to_owned()),
-        _ if step % 60 == 0 => Some("FLUSH BINARY LOGS".to_owned()),
-        _ if step % 75 == 0 => Some("TRUNCATE scratch".to_owned()),
-        _ if step % 80 == 0 => {
+        _ if step.is_multiple_of(60) => Some("FLUSH BINARY LOGS".to_owned()),
+        _ if step.is_multiple_of(75) => Some("TRUNCATE scratch".to_owned()),
+        _ if step.is_multiple_of(80) => {
             Some(format!("REPLACE INTO pairs VALUES ({id}, 'big', REPEAT('é', 1500000))"))
         }
         _ => None,

@@ -85,7 +85,9 @@ impl Recovery {
         };
         let Some(position) = self.positions.get_mut(&header.origin.source) else { return Ok(()) };
         let known = (position.generation, position.next);
-        if (header.origin.generation, header.start) < known {
+        // Records that may change have other numbers at every reading.
+        let may_change = source.may_change(position.source);
+        if !may_change && (header.origin.generation, header.start) < known {
             return Ok(());
         }
         for (id, part, span, bytes) in each(&header, found.value) {
@@ -101,7 +103,7 @@ impl Recovery {
             source.recover(&record, &mut position.context);
             self.records += 1;
         }
-        if source.may_change(position.source) {
+        if may_change {
             let end = self.held.entry(position.source).or_default();
             *end = header.end.max(*end);
             return Ok(());

@@ -12,7 +12,7 @@ mod point;
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tahoe_seams::{Batch, BatchEnd, Known, Lag, Record, Source, SourceError, SourceId};
 use xxhash_rust::xxh3::xxh3_128;
@@ -97,7 +97,8 @@ impl<F: Feed> Replicate<F> {
         if !std::mem::replace(&mut self.begun, true) {
             self.lanes.begin(batch);
         }
-        self.lanes.advance(batch, &self.point.counts, &self.point.encode());
+        let all = self.there.is_empty();
+        self.lanes.advance(batch, &self.point.counts, &self.point.encode(), all);
         self.points.push_back((batch.end(), self.point.bytes.clone()));
     }
 }
@@ -163,6 +164,7 @@ impl<F: Feed> Source for Replicate<F> {
                 point.bytes.extend_from_slice(bytes);
                 carried = point.encode();
                 *moved = true;
+                there.expire();
                 // Where everything begins is stored before anything is sent.
                 match *begun {
                     true => ControlFlow::Continue(()),
@@ -203,15 +205,34 @@ impl<F: Feed> Source for Replicate<F> {
 
 /// Rows that the log has beyond the point at which a start goes on, by their hashes: a second read
 /// of a table from there may give them again, in another order and with others between them.
+///
+/// Until the last of them has come, the lanes of rows stay where they are: the next start, after
+/// another crash, must find in the log what this one found.
 #[derive(Default)]
 struct There {
     hashes: HashSet<u128>,
     /// Records until the rest is given up: rows that are gone from the table since.
     patience: usize,
+    /// When one was found last.
+    found: Option<Instant>,
 }
 
+/// What has not come for so long is given up, if no further rows come at all.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 impl There {
+    fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
+    fn expire(&mut self) {
+        if self.found.is_some_and(|found| found.elapsed() > PATIENCE) {
+            self.hashes.clear();
+        }
+    }
+
     fn add(&mut self, bytes: &[u8]) {
+        self.found = Some(Instant::now());
         self.hashes.insert(xxh3_128(bytes));
         // The rows come again at once, among at most as many that the log does not have.
         self.patience = self.hashes.len() * 2 + 1024;
@@ -223,6 +244,9 @@ impl There {
             return false;
         }
         let there = self.hashes.remove(&xxh3_128(bytes));
+        if there {
+            self.found = Some(Instant::now());
+        }
         self.patience -= 1;
         if self.patience == 0 {
             self.hashes.clear();
