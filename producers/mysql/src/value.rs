@@ -280,7 +280,7 @@ mod tests {
         let bytes = (number as u32).to_be_bytes();
         assert_eq!(written(kind::TIME2, 1, false, &bytes), "\"-00:00:01.5\"");
         let stamp = [0x41, 0x24, 0x85, 0x5a, 0x04, 0xd2];
-        assert_eq!(written(kind::TIMESTAMP2, 4, false, &stamp), "\"2004-08-19T10:46:50.1234Z\"");
+        assert_eq!(written(kind::TIMESTAMP2, 4, false, &stamp), "\"2004-08-19T10:47:54.1234Z\"");
         assert_eq!(written(kind::TIMESTAMP, 0, false, &[0; 4]), "\"0000-00-00 00:00:00\"");
     }
 
