@@ -26,7 +26,7 @@ pub trait Source: Send {
     fn recover(&mut self, _record: &Record<'_>, _context: &mut Vec<u8>) {}
     /// Asked before that: true if the stream's records may be others when they are read again
     /// ([`Lane::may_change`]). Its position then stays where it is, and the source leaves out what
-    /// it saw in [`Source::recover`].
+    /// it saw in [`Source::recover`], and advances the stream only when it has left out all of it.
     fn may_change(&self, _stream: SourceId) -> bool {
         false
     }

@@ -4,7 +4,7 @@
 //! counts; what a dead process's socket still delivers behind it has the same ids, and the store
 //! drops it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use tahoe_seams::{Log, LogError, LogRecord, Part, Record, RecordId, Source, SourceId};
@@ -16,9 +16,8 @@ use crate::positions::{self, Position};
 #[derive(Default)]
 pub(super) struct Recovery {
     pub(super) positions: HashMap<SourceId, Position>,
-    /// Streams whose position was not moved though the log has records behind it, and where the
-    /// last of those ended.
-    pub(super) held: HashMap<SourceId, u64>,
+    /// Streams whose position was not moved though the log has records behind it.
+    pub(super) held: HashSet<SourceId>,
     pub(super) records: u64,
 }
 
@@ -36,7 +35,7 @@ pub(super) fn recover(
     }
     let mut recovery = Recovery {
         positions: stored.into_iter().map(|position| (position.source, position)).collect(),
-        held: HashMap::new(),
+        held: HashSet::new(),
         records: 0,
     };
     let mut decoder = Decoder::default();
@@ -59,7 +58,7 @@ pub(super) fn recover(
         }
         tracing::info!(topic, partition, from, fence, "log read after an unclean stop");
         let Recovery { positions, held, .. } = &mut recovery;
-        let here = positions.values_mut().filter(|position| !held.contains_key(&position.source));
+        let here = positions.values_mut().filter(|position| !held.contains(&position.source));
         for position in here.filter(|p| p.topic == topic && p.partition == partition) {
             position.scan_from = fence;
         }
@@ -104,8 +103,7 @@ impl Recovery {
             self.records += 1;
         }
         if may_change {
-            let end = self.held.entry(position.source).or_default();
-            *end = header.end.max(*end);
+            self.held.insert(position.source);
             return Ok(());
         }
         position.generation = header.origin.generation;

@@ -29,10 +29,8 @@ struct State {
     horizon: u64,
     /// Differs from what is stored.
     unstored: bool,
-    /// Where its last record ended, if the position stays before its records until it advances:
-    /// in this run, and in those before.
+    /// Where its last record ended, if the position stays before its records until it advances.
     held_until: u64,
-    seen_until: u64,
     /// When a record of it was sent last.
     sent_ms: i64,
 }
@@ -43,8 +41,6 @@ pub(super) struct Streams {
     states: HashMap<SourceId, State>,
     /// Positions of earlier runs whose stream was not seen yet in this one.
     recovered: HashMap<SourceId, Position>,
-    /// Where the last record ended of those that the log has behind their position.
-    seen: HashMap<SourceId, u64>,
     partitions: HashMap<String, u32>,
     /// An offset of each partition that nothing sent from now on can be below.
     floors: HashMap<(String, u32), u64>,
@@ -77,7 +73,7 @@ impl Streams {
     ) -> Result<Self, LogError> {
         let (mut floors, mut changes) = (HashMap::new(), Vec::new());
         let positions = recovery.positions.values_mut();
-        let certain = positions.filter(|position| !recovery.held.contains_key(&position.source));
+        let certain = positions.filter(|position| !recovery.held.contains(&position.source));
         for position in certain.filter(|position| !position.clean) {
             floors.insert((position.topic.clone(), position.partition), position.scan_from);
             position.clean = true;
@@ -90,7 +86,6 @@ impl Streams {
             owner: owner.to_owned(),
             states: HashMap::new(),
             recovered: recovery.positions,
-            seen: recovery.held,
             partitions: HashMap::new(),
             floors,
         })
@@ -177,7 +172,6 @@ impl Streams {
             horizon,
             unstored: false,
             held_until: 0,
-            seen_until: self.seen.remove(&origin.source).unwrap_or(0),
             sent_ms: 0,
         };
         self.states.insert(origin.source, state);
@@ -241,7 +235,7 @@ impl Streams {
         for span in moved {
             let floor = self.floors.get(&(span.topic.clone(), span.partition)).copied();
             let Some(state) = self.states.get_mut(&span.source) else { continue };
-            if state.is_held() && span.end >= state.seen_until {
+            if state.is_held() {
                 state.position.scan_from = floor.unwrap_or(0).max(state.position.scan_from);
             }
         }
@@ -333,7 +327,7 @@ impl State {
 
     /// Nothing of it is in flight, and no segment is kept open.
     fn make_clean(&mut self) {
-        if self.is_held() && self.held_until.max(self.seen_until) > self.position.next {
+        if self.is_held() && self.held_until > self.position.next {
             return;
         }
         let (next, horizon) = (self.position.next, self.horizon);
