@@ -5,6 +5,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use tahoe_seams::{Cut, Framer};
 
 use super::header::Header;
+use crate::LineFramer;
 use crate::scan::{Flaw, Scan};
 
 /// Bytes of context that are read to tell whether a header is inside of it.
@@ -18,15 +19,10 @@ pub(super) struct HeaderFramer;
 
 impl Framer for HeaderFramer {
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
-        let (line, next) = match memchr(b'\n', bytes) {
-            Some(at) => (&bytes[..at], at + 1),
-            None if ended && !bytes.is_empty() => (bytes, bytes.len()),
-            None => return Cut::Partial,
+        let (line, next) = match LineFramer.cut(bytes, 0, ended) {
+            Cut::Record { text, end, .. } => (&bytes[..text], end),
+            cut => return cut,
         };
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
-            return Cut::Blank { end: next };
-        }
         if is_object(line) {
             return Cut::Record { text: line.len(), end: next, orphan: false };
         }

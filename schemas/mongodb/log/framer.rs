@@ -5,6 +5,7 @@ use memchr::{memchr, memrchr};
 use tahoe_seams::{Cut, Framer};
 
 use super::head;
+use crate::LineFramer;
 
 /// What an object begins with.
 const OBJECT_STAMP: &[u8] = b"{\"t\":{\"$date\":\"";
@@ -16,15 +17,10 @@ pub(super) struct LogFramer;
 
 impl Framer for LogFramer {
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
-        let (line, next) = match memchr(b'\n', bytes) {
-            Some(at) => (&bytes[..at], at + 1),
-            None if ended && !bytes.is_empty() => (bytes, bytes.len()),
-            None => return Cut::Partial,
+        let (line, next) = match LineFramer.cut(bytes, 0, ended) {
+            Cut::Record { text, end, .. } => (&bytes[..text], end),
+            cut => return cut,
         };
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
-            return Cut::Blank { end: next };
-        }
         if line.starts_with(b"{") && head::begins(line) {
             let orphan = !line.starts_with(OBJECT_STAMP);
             return Cut::Record { text: line.len(), end: next, orphan };

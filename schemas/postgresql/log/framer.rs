@@ -9,6 +9,7 @@ use super::level::Label;
 use super::prefix::{Fit, Kind, LinePrefix, PrefixError};
 use super::syslog::{self, Chunk};
 use super::{bouncer, context, csv, json, recognised, stamp};
+use crate::LineFramer;
 use crate::datasets::system_syslog::head;
 use crate::time::Stamp;
 
@@ -81,15 +82,10 @@ impl<'l> Start<'l> {
 
 impl Framer for PostgresFramer {
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
-        let (line, next) = match memchr(b'\n', bytes) {
-            Some(at) => (&bytes[..at], at + 1),
-            None if ended && !bytes.is_empty() => (bytes, bytes.len()),
-            None => return Cut::Partial,
+        let (line, next) = match LineFramer.cut(bytes, 0, ended) {
+            Cut::Record { text, end, .. } => (&bytes[..text], end),
+            cut => return cut,
         };
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
-            return Cut::Blank { end: next };
-        }
         let start = Start::of(line, self.prefix.as_ref());
         let needs = self.prefix.is_some();
         let text = line.len();
