@@ -280,7 +280,8 @@ fn kill_while_it_changes(test: &str, meanwhile: impl Fn(usize)) {
         producer.kill();
     }
     let rounds = writing.finish();
-    let producer = start(&pipeline, &database, &[]);
+    let mut producer = start(&pipeline, &database, &[]);
+    producer.says("every table is read");
     wait_for_all(&database);
     producer.stop();
     let records = pipeline.in_kafka();

@@ -170,6 +170,9 @@ async fn begin(
         Ok((stream, first, binlog)) => {
             // A chunk that was decided is read once more, from its beginning.
             let phase = if binlog.chunk.is_some() { Phase::Open } else { Phase::Changes };
+            if binlog.chunk.is_none() {
+                log_all_read(&binlog);
+            }
             return session(settings, (variables, conn), (stream, first, binlog), phase).await;
         }
         Err(Failure::Lost(text)) => text,
@@ -183,6 +186,11 @@ async fn begin(
             fresh(settings, conn, variables, snapshot, Some(&point), steps).await
         }
     }
+}
+
+/// Also at a start after that.
+fn log_all_read(binlog: &Binlog) {
+    tracing::info!(position = binlog.offset.text(), "every table is read");
 }
 
 /// Begins at the end of the binlog; a record marks the gap behind a place that was lost.
@@ -340,7 +348,7 @@ impl Session {
         self.phase = match &chunk {
             Some(_) => Phase::Open,
             None => {
-                tracing::info!(position = self.binlog.offset.text(), "every table was read");
+                log_all_read(&self.binlog);
                 Phase::Changes
             }
         };

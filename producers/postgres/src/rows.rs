@@ -23,6 +23,9 @@ use crate::visibility::Visibility;
 pub const LOG_END: &str = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
                            ELSE pg_current_wal_lsn() END";
 
+/// What the log says when there are no more rows to read, and at a start after that.
+const ALL_READ: &str = "every table is read";
+
 /// Rows of one chunk wait in memory, so many bytes of them at most; one larger row waits alone.
 const CHUNK_BYTES_MAX: usize = 32 << 20;
 
@@ -51,6 +54,9 @@ struct Read {
 impl Rows {
     /// Goes on where an earlier run was.
     pub fn new(publication: String, chunk_rows_max: u64, progress: Progress) -> Self {
+        if progress == Progress::Done {
+            tracing::info!("{ALL_READ}");
+        }
         let table_rows_max = chunk_rows_max;
         Self { publication, chunk_rows_max, table_rows_max, progress, read: None }
     }
@@ -123,7 +129,7 @@ impl Rows {
         loop {
             let name = behind.as_ref().map(|(schema, table)| (schema.as_str(), table.as_str()));
             let Some(found) = catalog.published(&self.publication, name, ">")? else {
-                tracing::info!("all tables are read");
+                tracing::info!("{ALL_READ}");
                 return Ok(Progress::Done);
             };
             let (schema, table) = (found.table.schema.clone(), found.table.name.clone());
