@@ -5,16 +5,12 @@ use crate::{Event, fields};
 
 /// Sets what a message of a PAM module says; `false` if it is none.
 pub(super) fn message<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
-    if let Some((_, rest)) = text.split_once("session opened for user ") {
+    if let Some(rest) = behind(text, "session ", &["opened for user "]) {
         opened(rest, event);
-    } else if let Some((_, user)) = text.split_once("session closed for user ") {
+    } else if let Some(user) = behind(text, "session ", &["closed for user "]) {
         event.set_clean(fields::user::NAME, name_and_id(user.trim_end()).0);
         session("end", "logged-off", event);
-    } else if let Some((_, rest)) = text
-        .split_once("authentication failure; ")
-        .or_else(|| text.split_once("authentication failures; "))
-        .or_else(|| text.split_once("authentication failure "))
-    {
+    } else if let Some(rest) = behind(text, "authentication failure", &["; ", "s; ", " "]) {
         failed(rest, event);
     } else if text.starts_with("pam_succeed_if(") {
         if let Some(user) = between(text, "not met by user \"", "\"") {
@@ -24,6 +20,15 @@ pub(super) fn message<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
         return text.starts_with("pam_") || text.starts_with("PAM ");
     }
     true
+}
+
+/// What follows the first `start` that goes on with one of `ends`. Most messages of any program have
+/// none, so that looking must cost little.
+fn behind<'a>(text: &'a str, start: &str, ends: &[&str]) -> Option<&'a str> {
+    memchr::memmem::find_iter(text.as_bytes(), start).find_map(|at| {
+        let rest = &text[at + start.len()..];
+        ends.iter().find_map(|end| rest.strip_prefix(end))
+    })
 }
 
 /// `NAME[(uid=N)] by [NAME](uid=N)`: the second opened it and gets the rights of the first.

@@ -61,10 +61,10 @@ const NUMBERS: [(&str, Field); 18] = [
 
 /// Where a logged packet begins in a message, behind its rule's prefix.
 pub(crate) fn packet(text: &str) -> Option<usize> {
-    let start = match (text.find("IN="), text.find("OUT=")) {
-        (Some(ingress), Some(egress)) => ingress.min(egress),
-        (ingress, egress) => ingress.or(egress)?,
+    let before = |at: usize| {
+        ["IN", "OUT"].iter().find_map(|key| text[..at].ends_with(key).then(|| at - key.len()))
     };
+    let start = memchr::memchr_iter(b'=', text.as_bytes()).find_map(before)?;
     let rest = &text[start..];
     (rest.contains(" SRC=") || rest.contains(" PROTO=") && rest.contains(" LEN=")).then_some(start)
 }
