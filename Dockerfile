@@ -8,7 +8,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN cargo build --locked --profile dist --bins \
+RUN CFLAGS=-g0 cargo build --locked --profile dist --bins \
         --package tahoe --package tahoe-laravel --package tahoe-syslog --package tahoe-file \
         --package tahoe-mysql --package tahoe-postgres --package tahoe-mongodb \
         --package tahoe-transformer \
