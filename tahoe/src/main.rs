@@ -1,5 +1,6 @@
 //! The operator's command: run the pipeline, try a parser, search, check, set up.
 
+mod acl;
 mod backends;
 mod check;
 mod parse;

@@ -6,11 +6,13 @@ use std::process::ExitCode;
 use anyhow::{anyhow, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use serde_json::json;
-use tahoe_pipeline::service::{Check, ProcessArgs, SourceArgs, run_checks};
+use tahoe_pipeline::service::{Check, ProcessArgs, SourceArgs, run_checks, topics_of};
 use tahoe_schemas::datasets;
 use tahoe_seams::Sink as _;
 use tahoe_sink_elasticsearch::{Elasticsearch, dataset_templates};
+use tahoe_transformer::record_topics;
 
+use crate::acl::{self, Access};
 use crate::backends::BackendArgs;
 use crate::registry::PRODUCERS;
 use crate::up::with_producers;
@@ -21,6 +23,13 @@ struct SetupArgs {
     /// Print one JSON object: {"topics": […], "data_streams": […]}
     #[arg(long)]
     json: bool,
+    /// Connect to nothing; print the commands that give each binary, as a user named like it, what
+    /// it needs in Kafka and no more
+    #[arg(long, requires = "kafka")]
+    acl: bool,
+    /// With --acl: the transformer's consumer group
+    #[arg(long, env = "KAFKA_GROUP", default_value = "tahoe-transformer", value_name = "GROUP")]
+    group: String,
     #[command(flatten)]
     sources: SourceArgs,
     #[command(flatten)]
@@ -38,7 +47,9 @@ pub fn command() -> Command {
              databases that are read need: a publication and a slot.\n\n\
              What is there already is left as it is, except that an older version of a template is \
              replaced and its data streams begin a new backing index. The embedded log and store \
-             need no setting up.",
+             need no setting up.\n\n\
+             With --acl it prints commands of Kafka's own tool for the sources that are \
+             configured, and does nothing.",
         )
         .after_help(
             "Example: tahoe setup --kafka 127.0.0.1:9092 --elasticsearch http://127.0.0.1:9200",
@@ -77,6 +88,9 @@ pub fn prepare_sources(matches: &ArgMatches) -> anyhow::Result<Vec<Check>> {
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let args = SetupArgs::from_arg_matches(matches)?;
     let process = args.process.begin(&command(), matches).map_err(|error| anyhow!(error))?;
+    if args.acl {
+        return print_acl(&args, matches);
+    }
     let sources = prepare_sources(matches)?;
     let backends = &args.backends;
     if sources.is_empty() && !backends.kafka.is_set() && !backends.elasticsearch.is_set() {
@@ -112,6 +126,24 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         streams.iter().for_each(|stream| println!("data stream  {stream}"));
     }
     prepare(sources)
+}
+
+fn print_acl(args: &SetupArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let place = args.sources.place().map_err(|error| anyhow!(error))?;
+    let mut producers = Vec::new();
+    for producer in PRODUCERS {
+        let planned = producer.plan(matches, &place).map_err(|error| anyhow!(error))?;
+        if !planned.is_empty() {
+            producers.push((producer.name(), topics_of(&planned)));
+        }
+    }
+    let mut consumed = record_topics();
+    consumed.extend(place.topic);
+    consumed.sort();
+    consumed.dedup();
+    let access = Access { producers, consumed, group: &args.group };
+    acl::commands(&access, &args.backends.kafka).iter().for_each(|line| println!("{line}"));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints what the databases have now, to stderr: the command's own result is on stdout.

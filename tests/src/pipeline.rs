@@ -44,16 +44,21 @@ impl Pipeline {
     /// # Panics
     /// When `tahoe setup` fails.
     pub fn set_up(test: &str) -> Option<Self> {
+        let pipeline = Self::prepare(test)?;
+        let ended = pipeline.start("tahoe", &SET_UP).wait();
+        assert!(ended.status.success(), "{}", ended.stderr);
+        Some(pipeline)
+    }
+
+    /// One whose topics and data streams are still to be set up.
+    pub fn prepare(test: &str) -> Option<Self> {
         let brokers = setting("TAHOE_TEST_KAFKA")?;
         let url = setting("TAHOE_TEST_ELASTICSEARCH")?;
         let name = unique(test);
         let documents = InElasticsearch { url, namespace: name.clone() };
         let folder = tempfile::tempdir().expect("a temporary folder");
         let positions_topic = format!("{name}.positions");
-        let pipeline = Self { documents, name, folder, brokers, positions_topic };
-        let ended = pipeline.start("tahoe", &SET_UP).wait();
-        assert!(ended.status.success(), "{}", ended.stderr);
-        Some(pipeline)
+        Some(Self { documents, name, folder, brokers, positions_topic })
     }
 
     /// A file of the test.

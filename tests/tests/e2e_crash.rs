@@ -44,7 +44,9 @@ fn files_lose_and_double_nothing_when_their_producer_is_killed_twenty_times() {
     // A second half may come late where the machine is busy.
     let arguments = ["--laravel", &files, "--quiet-time", "4"];
     for round in 0..ROUNDS {
-        let producer = pipeline.start("tahoe-laravel", &arguments);
+        // One topic may have both.
+        let headers = ["--headers", if round % 2 == 0 { "tahoe" } else { "cloudevents" }];
+        let producer = pipeline.start("tahoe-laravel", &[&arguments[..], &headers].concat());
         kill_in_mid_stream(&pipeline, producer, || {
             let n = HALVES + round;
             write!(

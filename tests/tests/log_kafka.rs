@@ -1,15 +1,18 @@
 //! Kafka keeps the contract, shares partitions between readers, and loses nothing when it restarts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog, LostOffsets, SecurityProtocol};
-use tahoe_seams::{Log, LogError, Polled, Topic};
+use tahoe_pipeline::header::{encode, encode_origin, encode_pack};
+use tahoe_pipeline::log::kafka::{Headers, KafkaArgs, KafkaLog, LostOffsets, SecurityProtocol};
+use tahoe_seams::{Log, LogError, Origin, Outgoing, Polled, RecordId, Topic};
 use tahoe_tests::log_contract::{Subject, append, durable, outgoing, poll, read, scan};
 
 const RECORD_BYTES_MAX: usize = 2 << 20;
@@ -208,6 +211,70 @@ fn tls_to_a_broker_that_speaks_none_names_the_settings_of_tls() {
     let log = KafkaLog::connect(&args, "test").expect("settings are fine");
     let error = log.check(&[]).expect_err("no TLS there");
     assert!(error.to_string().contains("KAFKA_SECURITY_PROTOCOL"), "{error}");
+}
+
+/// The headers of the first record of a topic, as any reader finds them.
+fn first_headers(brokers: &str, topic: &str) -> BTreeMap<String, String> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", topic)
+        .set("enable.auto.commit", "false")
+        .create()
+        .expect("settings are fine");
+    let mut start = TopicPartitionList::new();
+    start.add_partition_offset(topic, 0, Offset::Beginning).expect("an offset");
+    consumer.assign(&start).expect("assigned");
+    let message = consumer.poll(PATIENCE).expect("a record").expect("readable");
+    let headers = message.headers().expect("it has headers").iter();
+    let text = |value: Option<&[u8]>| String::from_utf8(value.expect("a value").to_vec());
+    headers.map(|one| (one.key.to_owned(), text(one.value).expect("UTF-8"))).collect()
+}
+
+#[test]
+fn a_record_is_a_cloudevent_for_other_readers_and_the_same_for_our_own() {
+    let Some(brokers) = brokers() else { return };
+    let (_, topic) = start(&brokers, "cloudevents", 1);
+    let args = KafkaArgs { kafka_headers: Headers::CloudEvents, ..args(&brokers, &topic) };
+    let log = KafkaLog::connect(&args, "test").expect("connects");
+    let origin = Origin {
+        dataset: "laravel.log".to_owned(),
+        namespace: "acme".to_owned(),
+        host: "web-1".to_owned(),
+        path: "/srv/a b/é.log".to_owned(),
+        ..Origin::default()
+    };
+    let id = RecordId::new(1_700_000_000_000, origin.source, 0, (7, 12), b"line");
+    let mut header = Vec::new();
+    let encoded = encode_origin(&origin);
+    encode(&mut header, id, (7, 12), None, b"", &encoded);
+    let record = Outgoing {
+        header: Some(&header),
+        timestamp_ms: 1_700_000_000_001,
+        ..outgoing(&topic, 0, b"line")
+    };
+    durable(&log.append(&[record]).expect("accepted"));
+    let found = first_headers(&brokers, &topic);
+    for (name, value) in [
+        ("ce_specversion", "1.0"),
+        ("ce_id", &id.to_string()),
+        ("ce_source", "file://web-1/srv/a%20b/%C3%A9.log"),
+        ("ce_type", "laravel.log"),
+        ("ce_subject", "7-12"),
+        ("ce_time", "2023-11-14T22:13:20.001Z"),
+        ("ce_namespace", "acme"),
+        ("content-type", "text/plain; charset=utf-8"),
+    ] {
+        assert_eq!(found.get(name).map(String::as_str), Some(value), "{name}");
+    }
+    assert!(!found.contains_key("tahoe"), "{found:?}");
+    assert_eq!(scan(&log, &topic, 0, 0, 1)[0].header.as_ref(), Some(&header));
+    let mut reader = log.reader(&topic, std::slice::from_ref(&topic)).expect("joined");
+    assert_eq!(read(&mut *reader, 1)[0].header.as_ref(), Some(&header));
+    let mut pack = Vec::new();
+    encode_pack(&mut pack, 1_700_000_000_000, 12, &[(4, 5), (4, 5)], &encoded);
+    let packed = Outgoing { header: Some(&pack), ..outgoing(&topic, 0, b"line\nline") };
+    let refused = log.append(&[packed]).expect("accepted").wait(PATIENCE).expect("told");
+    assert!(refused.expect_err("refused").to_string().contains("--pack"));
 }
 
 /// Stops the broker by its process id and starts it with the command that the tests give.

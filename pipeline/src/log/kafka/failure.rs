@@ -50,6 +50,18 @@ impl Faults {
         }
     }
 
+    /// What was said last, if no waiting helps.
+    pub fn take_final(&self, brokers: &str) -> Option<LogError> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fault = state.latest.as_ref().filter(|fault| fault.at.elapsed() < FRESH)?;
+        let decided = decide(brokers, fault.code, &fault.reason, None);
+        let is_final = matches!(decided, LogError::Stop(..));
+        is_final.then(|| {
+            state.latest = None;
+            decided
+        })
+    }
+
     /// What to do about a failed call on `topic`, if it was about one.
     pub fn decide(&self, brokers: &str, error: &KafkaError, topic: Option<&str>) -> LogError {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);

@@ -3,6 +3,7 @@
 //! makes calls wait or ask for a retry; it loses nothing and ends nothing.
 
 mod admin;
+mod cloudevents;
 mod failure;
 mod ownership;
 mod producer;
@@ -14,7 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use self::settings::{Compression, KafkaArgs, LostOffsets, SaslMechanism, SecurityProtocol};
+pub use self::settings::{
+    Compression, Headers, KafkaArgs, LostOffsets, SaslMechanism, SecurityProtocol,
+};
 
 use self::admin::Admin;
 use self::failure::Faults;
@@ -56,7 +59,7 @@ impl KafkaLog {
         let faults = Faults::default();
         let brokers = args.kafka.clone().unwrap_or_default();
         let config = args.producer(client_id)?;
-        let producer = Producer::new(&config, &brokers, &faults)?;
+        let producer = Producer::new(&config, args.kafka_headers, &brokers, &faults)?;
         let admin = Admin::new(&config, &brokers, &faults)?;
         tracing::debug!(bytes_max = args.memory_bytes_max(), "memory of the Kafka clients");
         Ok(Self {
@@ -77,8 +80,8 @@ impl KafkaLog {
         let mut producer = lock(&self.producer);
         if producer.is_broken() {
             tracing::warn!("the producer is made anew");
-            let config = self.args.producer(&self.client_id)?;
-            *producer = Arc::new(Producer::new(&config, &self.brokers, &self.faults)?);
+            let (config, headers) = (self.args.producer(&self.client_id)?, self.args.kafka_headers);
+            *producer = Arc::new(Producer::new(&config, headers, &self.brokers, &self.faults)?);
         }
         Ok(Arc::clone(&producer))
     }

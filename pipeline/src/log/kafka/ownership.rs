@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -101,11 +101,14 @@ impl Claim {
     }
 
     fn wait(&self, agreed: &Receiver<()>, brokers: &str, faults: &Faults) -> Result<(), LogError> {
-        if agreed.recv_timeout(CLAIM_MAX).is_ok() {
-            return Ok(());
-        }
-        if let Some(fenced) = self.lost() {
-            return Err(fenced);
+        let deadline = Instant::now() + CLAIM_MAX;
+        while Instant::now() < deadline {
+            if agreed.recv_timeout(POLL).is_ok() {
+                return Ok(());
+            }
+            if let Some(error) = self.lost().or_else(|| faults.take_final(brokers)) {
+                return Err(error);
+            }
         }
         let timed_out = KafkaError::Global(RDKafkaErrorCode::OperationTimedOut);
         Err(faults.decide(brokers, &timed_out, None))

@@ -10,7 +10,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
+use super::cloudevents::CloudEvents;
 use super::failure::{Faults, decide, journal};
+use super::settings::Headers;
 use crate::log::HEADER;
 use crate::seams::{Appended, LogError, Outgoing, Pending};
 
@@ -124,13 +126,20 @@ impl Deliveries {
 /// The producer, which librdkafka's own thread and one of ours serve.
 pub(super) struct Producer {
     pub inner: ThreadedProducer<Deliveries>,
+    cloudevents: Option<CloudEvents>,
 }
 
 impl Producer {
-    pub fn new(config: &ClientConfig, brokers: &str, faults: &Faults) -> Result<Self, LogError> {
+    pub fn new(
+        config: &ClientConfig,
+        headers: Headers,
+        brokers: &str,
+        faults: &Faults,
+    ) -> Result<Self, LogError> {
         let context = Deliveries { brokers: brokers.to_owned(), faults: faults.clone() };
         let inner = config.create_with_context(context).map_err(|error| unusable(&error))?;
-        Ok(Self { inner })
+        let cloudevents = (headers == Headers::CloudEvents).then(CloudEvents::default);
+        Ok(Self { inner, cloudevents })
     }
 
     /// The broker has lost track of our sequence; only a new producer can go on.
@@ -150,9 +159,13 @@ impl Producer {
                 .payload(record.value)
                 .key(record.key)
                 .timestamp(record.timestamp_ms);
-            let send = match native_headers(record) {
-                Some(headers) => send.headers(headers),
-                None => send,
+            let send = match self.headers(record) {
+                Ok(Some(headers)) => send.headers(headers),
+                Ok(None) => send,
+                Err(error) => {
+                    batch.abandon(records.len() - at, error);
+                    break;
+                }
             };
             if let Err(error) = self.send(send) {
                 let error = self.inner.client().context().decide(&error, record.topic, 0);
@@ -161,6 +174,13 @@ impl Producer {
             }
         }
         pending
+    }
+
+    fn headers(&self, record: &Outgoing<'_>) -> Result<Option<OwnedHeaders>, LogError> {
+        match (&self.cloudevents, record.header) {
+            (Some(cloudevents), Some(ours)) => cloudevents.headers(record, ours).map(Some),
+            _ => Ok(native_headers(record)),
+        }
     }
 
     /// Appends keys and values of a compacted topic; no value removes the key.

@@ -125,6 +125,8 @@ pub(super) struct Reader {
     faults: Faults,
     lost_offsets: LostOffsets,
     places: Vec<Place>,
+    /// For headers that have to be decoded.
+    space: Vec<u8>,
 }
 
 impl Reader {
@@ -147,7 +149,7 @@ impl Reader {
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(|error| unusable(&error))?;
         let (brokers, faults) = (brokers.to_owned(), faults.clone());
-        Ok(Self { consumer, brokers, faults, lost_offsets, places: Vec::new() })
+        Ok(Self { consumer, brokers, faults, lost_offsets, places: Vec::new(), space: Vec::new() })
     }
 
     fn decide(&self, error: &KafkaError) -> LogError {
@@ -238,7 +240,7 @@ impl LogReader for Reader {
                     if note(&mut self.places, &message) {
                         self.check_beginning(&message)?;
                     }
-                    if visit(record(&message)).is_break() {
+                    if visit(record(&message, &mut self.space)).is_break() {
                         break;
                     }
                 }

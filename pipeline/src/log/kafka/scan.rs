@@ -9,6 +9,7 @@ use rdkafka::message::BorrowedHeaders;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
+use super::cloudevents;
 use super::failure::{Faults, Plain};
 use super::producer::{partition_i32, unusable};
 use crate::log::HEADER;
@@ -74,12 +75,14 @@ impl Scanner {
 
     fn visit_until(&self, topic: &str, to: u64, visit: &mut Visit<'_>) -> Result<(), LogError> {
         let mut heard = Instant::now();
+        let mut space = Vec::new();
         loop {
             match self.consumer.poll(POLL) {
                 Some(Ok(message)) => {
                     heard = Instant::now();
                     let offset = offset_u64(message.offset());
-                    let flow = if offset < to { visit(record(&message)) } else { flow_end() };
+                    let flow =
+                        if offset < to { visit(record(&message, &mut space)) } else { flow_end() };
                     if flow.is_break() || offset + 1 >= to {
                         return Ok(());
                     }
@@ -113,8 +116,12 @@ pub(super) fn offset_u64(offset: i64) -> u64 {
     u64::try_from(offset).unwrap_or_default()
 }
 
-/// The message as the seam shows it; nothing is copied.
-pub(super) fn record<'m>(message: &'m BorrowedMessage<'_>) -> LogRecord<'m> {
+/// The message as the seam shows it; nothing is copied,
+/// except the header of a CloudEvent, which is decoded into `space`.
+pub(super) fn record<'m>(
+    message: &'m BorrowedMessage<'_>,
+    space: &'m mut Vec<u8>,
+) -> LogRecord<'m> {
     LogRecord {
         topic: message.topic(),
         partition: u32::try_from(message.partition()).unwrap_or_default(),
@@ -122,10 +129,14 @@ pub(super) fn record<'m>(message: &'m BorrowedMessage<'_>) -> LogRecord<'m> {
         timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
         key: message.key().unwrap_or_default(),
         value: message.payload().unwrap_or_default(),
-        header: message.headers().and_then(ours),
+        header: message.headers().and_then(|headers| ours(headers, space)),
     }
 }
 
-fn ours(headers: &BorrowedHeaders) -> Option<&[u8]> {
-    headers.iter().find(|header| header.key == HEADER).and_then(|header| header.value)
+fn ours<'m>(headers: &'m BorrowedHeaders, space: &'m mut Vec<u8>) -> Option<&'m [u8]> {
+    let found = headers.iter().find(|header| matches!(header.key, HEADER | cloudevents::OURS))?;
+    match found.key {
+        HEADER => found.value,
+        _ => Some(cloudevents::decode(found.value?, space)),
+    }
 }

@@ -58,6 +58,16 @@ pub enum Compression {
     Zstd,
 }
 
+/// What a record's headers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Headers {
+    /// One of our own, small.
+    Tahoe,
+    /// Those of CloudEvents 1.0 (Kafka binding, binary mode), for other readers.
+    #[value(name = "cloudevents")]
+    CloudEvents,
+}
+
 /// What to do when retention has deleted records that were still to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LostOffsets {
@@ -141,6 +151,9 @@ pub struct KafkaArgs {
     /// Milliseconds that a record waits for others to share its request.
     #[arg(long, env = "KAFKA_LINGER_MS", default_value_t = 5, value_name = "MS")]
     pub kafka_linger_ms: u32,
+    /// Headers of the records that are sent; both are read.
+    #[arg(long = "headers", env = "KAFKA_HEADERS", value_enum, default_value = "tahoe")]
+    pub kafka_headers: Headers,
     /// Replicas of topics that `setup` creates; as many as there are brokers, at most 3, without it.
     #[arg(long, env = "KAFKA_REPLICATION", value_name = "N")]
     pub kafka_replication: Option<i32>,
@@ -195,6 +208,7 @@ impl KafkaArgs {
             kafka_key_file: None,
             kafka_compression: Compression::Lz4,
             kafka_linger_ms: 5,
+            kafka_headers: Headers::Tahoe,
             kafka_replication: None,
             kafka_positions_topic: "tahoe.positions".to_owned(),
             kafka_lost_offsets: LostOffsets::Stop,
