@@ -9,6 +9,7 @@ mod floor;
 mod generate;
 mod measure;
 mod produce;
+mod source;
 mod topics;
 mod transform;
 
@@ -41,6 +42,11 @@ enum Command {
     #[command(after_help = "Example: tahoe-bench transform laravel --topic bench \
                             --events 1000000 --kafka 127.0.0.1:9092")]
     Transform(transform::TransformArgs),
+    /// Measure any producer's source, by its own settings
+    #[command(after_help = "Example: tahoe-bench source tahoe-postgres --records 1000000 \
+                            --kind rows --kafka 127.0.0.1:9092 -- --pg-host 127.0.0.1\n\n\
+                            bench/databases fills databases and runs this.")]
+    Source(source::SourceArgs),
     /// Measure bare librdkafka, which no producer or transformer can be cheaper than
     Floor(floor::FloorArgs),
     /// Serve a bulk endpoint that only counts, until stdin ends
@@ -72,6 +78,7 @@ fn main() -> ExitCode {
         }
         Command::Produce(args) => produce::run(args),
         Command::Transform(args) => transform::run(args),
+        Command::Source(args) => source::run(args),
         Command::Floor(args) => floor::run(args),
         Command::Endpoint(args) => endpoint::run(args),
         Command::All(args) => all::run(args),

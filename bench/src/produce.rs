@@ -44,6 +44,7 @@ pub fn run(args: ProduceArgs) -> anyhow::Result<()> {
         patterns: vec![args.file.to_string_lossy().into_owned()],
         dataset: dataset.name.to_owned(),
         framer: dataset.framer,
+        context: Vec::new(),
         topic: args.topic.clone(),
         namespace: "default".to_owned(),
         time_zone: String::new(),

@@ -26,6 +26,7 @@ fn read(dataset: &str, path: &str) -> (u64, u32) {
         patterns: vec![path.to_owned()],
         dataset: dataset.to_owned(),
         framer,
+        context: Vec::new(),
         topic: "laravel_logs".to_owned(),
         namespace: String::new(),
         time_zone: String::new(),

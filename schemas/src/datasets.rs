@@ -34,6 +34,25 @@ pub fn find(name: &str) -> Option<&'static Dataset> {
     ALL.iter().copied().find(|dataset| dataset.name == name)
 }
 
+/// How a dataset's files are cut whose lines begin as a setting of their server says, and the context
+/// with which each file begins; made once for each source, for as long as the process lives.
+///
+/// # Errors
+/// The dataset's lines have no such beginning, or the prefix is none.
+pub fn with_line_prefix(
+    dataset: &Dataset,
+    prefix: &str,
+) -> Result<(&'static dyn Framer, Vec<u8>), String> {
+    match dataset.name {
+        "postgresql.log" => {
+            let framer = postgresql_log::PostgresFramer::with_prefix(prefix);
+            let framer = framer.map_err(|error| error.to_string())?;
+            Ok((Box::leak(Box::new(framer)), postgresql_log::beginning(prefix)))
+        }
+        name => Err(format!("lines of {name} begin as their format says")),
+    }
+}
+
 #[path = "../apache/access/mod.rs"]
 pub mod apache_access;
 #[path = "../apache/error/mod.rs"]

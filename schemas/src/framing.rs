@@ -52,7 +52,12 @@ pub struct Frames<'f> {
 impl<'f> Frames<'f> {
     /// Begins at the first byte of an input.
     pub fn new(framer: &'f dyn Framer) -> Self {
-        Self { framer, context: Vec::new(), position: 0, line: 1, scanned: 0 }
+        Self::with_context(framer, Vec::new())
+    }
+
+    /// The same with what the framer carries into it, as [`crate::datasets::with_line_prefix`] gives.
+    pub fn with_context(framer: &'f dyn Framer, context: Vec<u8>) -> Self {
+        Self { framer, context, position: 0, line: 1, scanned: 0 }
     }
 
     /// Cuts what can be cut from `bytes` and gives the number used up. The next call gets the rest

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use tahoe_schemas::{Dataset, Frame, Frames, datasets, zone_is_known};
 use tahoe_seams::{Conditions, Events, Origin, Record, RecordId, SourceId};
@@ -27,6 +27,9 @@ pub struct ParseArgs {
     /// Print the datasets that there are
     #[arg(long)]
     list: bool,
+    /// What each line begins with, as the server has it: PostgreSQL's log_line_prefix
+    #[arg(long, value_name = "PREFIX")]
+    line_prefix: Option<String>,
     /// Zone of time stamps that name none: an IANA name or an offset
     #[arg(long = "tz", default_value = "UTC", value_name = "ZONE")]
     time_zone: String,
@@ -77,6 +80,11 @@ fn parse_files(args: &ParseArgs, out: &mut impl Write) -> anyhow::Result<()> {
     if !zone_is_known(&args.time_zone) {
         bail!("--tz {}: neither an IANA zone name nor an offset", args.time_zone);
     }
+    let (framer, context) = match &args.line_prefix {
+        None => (dataset.framer, Vec::new()),
+        Some(prefix) => datasets::with_line_prefix(dataset, prefix)
+            .map_err(|error| anyhow!("--line-prefix {prefix}: {error}"))?,
+    };
     let read_at = args.read_at.unwrap_or_else(jiff::Timestamp::now);
     for path in &args.files {
         let mut parsing = Parsing::new(args, dataset, path, read_at.as_millisecond());
@@ -84,7 +92,8 @@ fn parse_files(args: &ParseArgs, out: &mut impl Write) -> anyhow::Result<()> {
             Some("-") => Box::new(io::stdin().lock()),
             _ => Box::new(File::open(path).with_context(|| path.display().to_string())?),
         };
-        parsing.run(&mut input, out).with_context(|| path.display().to_string())?;
+        let mut frames = Frames::with_context(framer, context.clone());
+        parsing.run(&mut frames, &mut input, out).with_context(|| path.display().to_string())?;
     }
     Ok(())
 }
@@ -113,8 +122,12 @@ impl<'a> Parsing<'a> {
         Self { dataset, origin, path, given, read_at_ms, events: Events::default() }
     }
 
-    fn run(&mut self, mut input: &mut dyn Read, out: &mut impl Write) -> anyhow::Result<()> {
-        let mut frames = Frames::new(self.dataset.framer);
+    fn run(
+        &mut self,
+        frames: &mut Frames<'_>,
+        mut input: &mut dyn Read,
+        out: &mut impl Write,
+    ) -> anyhow::Result<()> {
         let mut buffer = Vec::with_capacity(2 * READ_BYTES);
         loop {
             let read = Read::take(&mut input, READ_BYTES as u64).read_to_end(&mut buffer)?;

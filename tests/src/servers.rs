@@ -65,7 +65,16 @@ pub fn http_get(url: &str) -> Result<String, String> {
 /// # Panics
 /// When it fails.
 pub fn services(arguments: &[&str]) {
+    ask_services(arguments);
+}
+
+/// What `tests/services` prints.
+///
+/// # Panics
+/// When it fails.
+pub fn ask_services(arguments: &[&str]) -> String {
     let script = crate::program::repository().join("tests/services");
     let done = std::process::Command::new(script).args(arguments).output().expect("it runs");
     assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).trim().to_owned()
 }

@@ -26,6 +26,7 @@ pub fn path_set(
         patterns,
         dataset: dataset.to_owned(),
         framer: found.framer,
+        context: Vec::new(),
         topic: place.topic.clone().unwrap_or_else(|| declared.topic.to_owned()),
         namespace: place.namespace.clone(),
         time_zone: place.time_zone.clone(),

@@ -256,6 +256,7 @@ impl Source for Tail {
         let set = self.set_of(Path::new(&record.origin.path));
         let Some(set) = set.map(|index| &self.sets[index]) else { return };
         let mut context = split::decode_context(kept).1.to_vec();
+        set.paths.begin(&mut context);
         if record.part.is_none_or(|part| part.index == 0) {
             set.paths.framer.carry(record.bytes, &mut context);
         }

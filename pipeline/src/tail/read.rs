@@ -291,6 +291,7 @@ fn push(
     scratch: &mut Vec<u8>,
 ) {
     let first = part.is_none_or(|part| part.index == 0);
+    paths.begin(&mut file.context);
     // The context as it was before the record; `scratch` holds it behind the part's four bytes.
     encode_context(1, if orphan || !first { &file.context } else { &[] }, scratch);
     let context_len = scratch.len();

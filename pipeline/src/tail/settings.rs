@@ -106,6 +106,8 @@ pub struct PathSet {
     pub dataset: String,
     /// Where records begin and end.
     pub framer: &'static dyn Framer,
+    /// What the framer carries into each file.
+    pub context: Vec<u8>,
     /// Topic that the records go to.
     pub topic: String,
     /// The client company.
@@ -116,4 +118,13 @@ pub struct PathSet {
     pub labels: Vec<(String, String)>,
     /// Free tags.
     pub tags: Vec<String>,
+}
+
+impl PathSet {
+    /// The context of a file that begins, or whose set was given another beginning since.
+    pub(super) fn begin(&self, context: &mut Vec<u8>) {
+        if !context.starts_with(&self.context) {
+            context.clone_from(&self.context);
+        }
+    }
 }

@@ -27,7 +27,7 @@ use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use tahoe_pipeline::replicate::{RecordKind, Replicate};
 use tahoe_pipeline::seams::{Origin, SourceId};
 use tahoe_pipeline::service::{Check, Place, Planned, Producer, path_set, plan_files};
-use tahoe_schemas::datasets;
+use tahoe_schemas::datasets::{self, postgresql_log, with_line_prefix};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::feed::Changes;
@@ -64,7 +64,11 @@ impl Producer for Postgres {
         }
         let logs: Vec<_> = args.postgres_log.into_iter().filter(|path| !path.is_empty()).collect();
         if !logs.is_empty() {
-            let set = path_set("--postgres-log", "postgresql.log", logs, place)?;
+            let mut set = path_set("--postgres-log", "postgresql.log", logs, place)?;
+            if let Some(prefix) = args.pg_log_line_prefix.filter(|prefix| !prefix.is_empty()) {
+                (set.framer, set.context) = with_line_prefix(&postgresql_log::DATASET, &prefix)
+                    .map_err(|error| format!("--pg-log-line-prefix {prefix}: {error}"))?;
+            }
             planned.push(plan_files("postgres-log", vec![set], place)?);
         }
         Ok(planned)

@@ -62,6 +62,9 @@ pub struct PostgresArgs {
     /// PostgreSQL's log file or pattern (/var/log/postgresql/*.log); may be repeated
     #[arg(long, env = "POSTGRES_LOG_FILE", value_name = "PATH", value_delimiter = ',')]
     pub(crate) postgres_log: Vec<String>,
+    /// The server's log_line_prefix, where it is none of the usual ones: '%d|%u|%p|%m|'
+    #[arg(long, env = "TAHOE_PG_LOG_LINE_PREFIX", value_name = "PREFIX")]
+    pub(crate) pg_log_line_prefix: Option<String>,
 }
 
 /// Whether the rows that are there are read.

@@ -170,6 +170,7 @@ fn start(
         patterns: patterns.to_vec(),
         dataset: "test.log".into(),
         framer,
+        context: Vec::new(),
         topic: "test_logs".into(),
         namespace: "default".into(),
         time_zone: String::new(),

@@ -1,0 +1,116 @@
+//! Any producer's source, as its own settings say, until so many of its records are in Kafka.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, ensure};
+use clap::{Args as _, Command, FromArgMatches as _};
+use serde_json::json;
+use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
+use tahoe_pipeline::produce::{ProduceSettings, produce};
+use tahoe_pipeline::service::{Producer, SourceArgs as CommonArgs, topics_of};
+use tahoe_pipeline::stop::Stop;
+use tahoe_pipeline::telemetry::ProducerCounts;
+use tahoe_seams::{Batch, BatchEnd, Known, Record, Source, SourceError, SourceId};
+
+use crate::measure::Meter;
+use crate::topics;
+
+/// Producers whose servers `bench/databases` starts.
+const PRODUCERS: [&dyn Producer; 3] =
+    [&tahoe_postgres::Postgres, &tahoe_mysql::Mysql, &tahoe_mongodb::MongoDb];
+
+#[derive(clap::Args)]
+pub struct SourceArgs {
+    /// Name of its binary
+    pub producer: String,
+    /// Records after which it stops; a second run goes on where the first one stopped
+    #[arg(long, value_name = "N")]
+    pub records: u64,
+    /// What the records are, for the result
+    #[arg(long, value_name = "TEXT")]
+    pub kind: String,
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+    /// Settings of the producer
+    #[arg(last = true, value_name = "FLAGS")]
+    pub flags: Vec<String>,
+}
+
+pub fn run(args: SourceArgs) -> anyhow::Result<()> {
+    let mut meter = Meter::of_process();
+    let found = PRODUCERS.into_iter().find(|producer| producer.name() == args.producer);
+    let producer = found.with_context(|| format!("no producer is named {}", args.producer))?;
+    let command = CommonArgs::augment_args(producer.arguments(Command::new(producer.name())));
+    let words = std::iter::once(&args.producer).chain(&args.flags);
+    let matches = command.no_binary_name(false).try_get_matches_from(words)?;
+    let place = CommonArgs::from_arg_matches(&matches)?.place().map_err(|error| anyhow!(error))?;
+    let mut planned = producer.plan(&matches, &place).map_err(|error| anyhow!(error))?;
+    ensure!(planned.len() == 1, "{} sources are set, and one is measured", planned.len());
+    let log = KafkaLog::connect(&args.kafka, "tahoe-bench")?;
+    for topic in topics_of(&planned) {
+        topics::set_up(&log, &args.kafka, &topic)?;
+    }
+    let mut planned = planned.remove(0);
+    let stop = Stop::default();
+    let inner = (planned.open)()?;
+    let mut source = Until { inner, left: args.records, stop: stop.clone() };
+    let settings = ProduceSettings {
+        owner: format!("bench/{}", planned.name),
+        grace: Duration::from_secs(60),
+        pack_bytes: 0,
+    };
+    let counts = Arc::new(ProducerCounts::default());
+    meter.begin();
+    produce(&log, &mut source, &settings, &stop, &counts)?;
+    let (read, appended) = (counts.read.get(), counts.appended.get());
+    ensure!(read == appended, "{read} records were read and {appended} are in Kafka");
+    meter.finish("source", appended, json!({"producer": args.producer, "kind": args.kind}))
+}
+
+/// A source that asks for a stop when it has given enough.
+struct Until {
+    inner: Box<dyn Source>,
+    left: u64,
+    stop: Stop,
+}
+
+impl Source for Until {
+    fn resume(&mut self, known: Vec<Known>) -> Result<(), SourceError> {
+        self.inner.resume(known)
+    }
+
+    fn recover(&mut self, record: &Record<'_>, context: &mut Vec<u8>) {
+        self.inner.recover(record, context);
+    }
+
+    fn may_change(&self, stream: SourceId) -> bool {
+        self.inner.may_change(stream)
+    }
+
+    fn read(&mut self, batch: &mut Batch, wait: Duration) -> Result<(), SourceError> {
+        let before = batch.records().len();
+        let result = self.inner.read(batch, wait);
+        self.left = self.left.saturating_sub((batch.records().len() - before) as u64);
+        if self.left == 0 && !self.stop.is_asked() {
+            self.stop.ask();
+        }
+        result
+    }
+
+    fn release(&mut self, through: BatchEnd) -> Result<(), SourceError> {
+        self.inner.release(through)
+    }
+
+    fn holds(&self) -> bool {
+        self.inner.holds()
+    }
+
+    fn stored(&mut self, through: BatchEnd) -> Result<(), SourceError> {
+        self.inner.stored(through)
+    }
+
+    fn close(&mut self) -> Result<(), SourceError> {
+        self.inner.close()
+    }
+}
