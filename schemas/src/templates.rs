@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::{Dataset, Field, datasets, shared_fields};
 
 /// Grows when a template changes, so that an older binary does not put an older one back.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Above Elasticsearch's own templates for `logs-*-*` (100) and those of Fleet (200).
 const PRIORITY: u32 = 500;
@@ -20,14 +20,17 @@ const IGNORE_ABOVE: u32 = 8191;
 
 /// Objects of ECS that the datasets of this repository write to; own fields come on top. All of
 /// ECS would be 2,700 fields in the mapping of every backing index.
-const OBJECTS: [&str; 26] = [
+const OBJECTS: [&str; 34] = [
     "@timestamp",
     "client",
+    "cloud",
+    "container",
     "data_stream",
     "destination",
     "ecs",
     "error",
     "event",
+    "faas",
     "file",
     "group",
     "host",
@@ -36,12 +39,17 @@ const OBJECTS: [&str; 26] = [
     "log",
     "message",
     "network",
+    "observer",
+    "organization",
     "process",
     "related",
+    "rule",
     "server",
     "service",
     "source",
+    "span",
     "tags",
+    "tls",
     "trace",
     "transaction",
     "url",
@@ -94,8 +102,9 @@ fn mappings(dataset: &Dataset) -> Value {
 fn is_too_deep(path: &str) -> bool {
     let branches = ["process.parent.", "process.entry_leader.", "process.session_leader."];
     let more = ["process.group_leader.", "process.previous.", "process.responsible.", ".x509."];
+    let clouds = ["cloud.origin.", "cloud.target."];
     let last = [".elf.", ".pe.", ".macho.", "process.io.", ".code_signature."];
-    [&branches[..], &more, &last].concat().iter().any(|branch| path.contains(branch))
+    [&branches[..], &more, &clouds, &last].concat().iter().any(|branch| path.contains(branch))
 }
 
 fn insert(properties: &mut Map<String, Value>, field: Field) {

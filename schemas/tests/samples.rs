@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tahoe_schemas::{Dataset, Frames, datasets, frame_all, shared_fields};
+use tahoe_schemas::{Dataset, Frames, datasets, frame_all, shared_fields, templates};
 use tahoe_seams::{Conditions, Events, Origin, Part, Record, RecordId, Rejection};
 
 /// 2026-11-21T12:00:00Z
@@ -165,6 +165,48 @@ fn every_field_of_every_sample_is_declared_by_the_dataset_that_its_event_is_of()
             }
         }
     }
+}
+
+/// Whether a template maps a field, or an object that it is in as a whole.
+fn maps(properties: &Value, path: &str) -> bool {
+    let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+    let field = &properties[name];
+    match field["properties"].is_object() {
+        _ if field.is_null() => false,
+        true if rest.is_empty() => true,
+        true => maps(&field["properties"], rest),
+        false => true,
+    }
+}
+
+fn check_mapped(properties: &Value, at: &str, value: &Value, missing: &mut BTreeSet<String>) {
+    if let (Value::Object(fields), true) = (value, at.is_empty() || maps(properties, at)) {
+        for (key, value) in fields {
+            let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+            check_mapped(properties, &path, value, missing);
+        }
+    } else if !maps(properties, at) {
+        missing.insert(at.to_owned());
+    }
+}
+
+#[test]
+fn every_field_of_every_sample_can_be_searched() {
+    let templates: BTreeMap<String, Value> = templates::index_templates().into_iter().collect();
+    let mut missing = BTreeSet::new();
+    for dataset in datasets::ALL {
+        for sample in samples(dataset, false) {
+            let documents = run(dataset, &sample).into_iter().filter_map(|(_, made)| made.ok());
+            for document in documents.flatten() {
+                let value = strict::parse(&document);
+                let of = value["event"]["dataset"].as_str().expect("every event says its dataset");
+                let properties =
+                    &templates[&format!("logs-{of}")]["template"]["mappings"]["properties"];
+                check_mapped(properties, "", &value, &mut missing);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no template maps {missing:?}");
 }
 
 #[test]
