@@ -20,6 +20,8 @@ pub struct Declaration {
     #[serde(default)]
     pub fields: Vec<OwnField>,
     #[serde(default)]
+    pub fields_of: Vec<String>,
+    #[serde(default)]
     routes: Vec<String>,
 }
 
@@ -81,20 +83,26 @@ impl Declaration {
         Ok(read)
     }
 
-    /// The same as a constant of the library.
-    pub fn constant(&self) -> String {
-        format!(
+    /// The same as a constant of the library, whose fields are also those that the datasets of
+    /// `fields_of` declare themselves.
+    pub fn constant(&self, all: &[Self]) -> Result<String, Failure> {
+        let mut fields = constants(&self.fields);
+        for name in &self.fields_of {
+            let other = all.iter().find(|other| other.name == *name);
+            let other = other.ok_or_else(|| format!("{}: fields_of {name:?}", self.name))?;
+            fields.push_str(&constants(&other.fields));
+        }
+        Ok(format!(
             "Declaration {{ name: {:?}, title: {:?}, topic: {:?}, topic_default: {}, \
-             retention_days: {}, time_zone: TimeZoneRule::{:?}, fields: &{}, routes: &{:?} }}",
+             retention_days: {}, time_zone: TimeZoneRule::{:?}, fields: &[{fields}], routes: &{:?} }}",
             self.name,
             self.title,
             self.topic,
             self.topic_default,
             self.retention_days,
             self.time_zone,
-            constants(&self.fields),
             self.routes
-        )
+        ))
     }
 }
 
@@ -107,9 +115,9 @@ impl Shared {
     }
 }
 
-/// Fields as an array of the library's constants.
+/// Fields as constants of the library, each with a comma.
 pub fn constants(fields: &[OwnField]) -> String {
-    let mut text = String::from("[");
+    let mut text = String::new();
     for OwnField { name, kind, array, description } in fields {
         let _ = write!(
             text,
@@ -117,7 +125,7 @@ pub fn constants(fields: &[OwnField]) -> String {
              description: {description:?} }}, "
         );
     }
-    text + "]"
+    text
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, Failure> {

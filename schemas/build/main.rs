@@ -35,7 +35,7 @@ fn main() -> Result<(), Failure> {
     let multi = read_ecs(&root, &mut tree)?;
     let shared = Shared::parse(OWN, &read(&root.join(OWN))?)?;
     add_own(&mut tree, &shared.fields, OWN)?;
-    let mut declarations = String::new();
+    let mut declared_all = Vec::new();
     for path in dataset_files(&root)? {
         let file = path.strip_prefix(&root)?.display().to_string();
         let declared = Declaration::parse(&file, &read(&path)?)?;
@@ -44,7 +44,11 @@ fn main() -> Result<(), Failure> {
             return Err(format!("{file}: name {:?} is not its folder's", declared.name).into());
         }
         add_own(&mut tree, &declared.fields, &file)?;
-        declarations.push_str(&format!("{},\n", declared.constant()));
+        declared_all.push(declared);
+    }
+    let mut declarations = String::new();
+    for declared in &declared_all {
+        declarations.push_str(&format!("{},\n", declared.constant(&declared_all)?));
     }
     let mut made = Made::default();
     made.node(&tree, "", 0, 0);
@@ -56,7 +60,7 @@ fn main() -> Result<(), Failure> {
     fs::write(out.join("tables.rs"), made.tables(&multi))?;
     let shared = declaration::constants(&shared.fields);
     let declarations = format!(
-        "static SHARED: &[OwnField] = &{shared};\n\
+        "static SHARED: &[OwnField] = &[{shared}];\n\
          static DECLARATIONS: &[Declaration] = &[\n{declarations}];\n"
     );
     fs::write(out.join("declarations.rs"), declarations)?;

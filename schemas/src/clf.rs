@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use tahoe_seams::Rejection;
 
 use crate::time::{self, Stamp};
-use crate::{Event, fields, url};
+use crate::{Event, Transformation, fields, url};
 
 /// Those of a usual list are on the stack.
 pub(crate) type Addresses<'a> = SmallVec<[&'a str; 4]>;
@@ -167,7 +167,7 @@ pub(crate) fn unescaped<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
         rest = &rest[at + length..];
     }
     bytes.extend_from_slice(rest);
-    event.transformation("unescaped");
+    event.transformation(Transformation::Unescaped);
     event.text(bytes.into_bump_slice())
 }
 

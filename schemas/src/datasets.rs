@@ -65,6 +65,8 @@ pub mod aws_cloudwatch_logs;
 pub mod aws_elb_logs;
 #[path = "../container/log/mod.rs"]
 pub mod container_log;
+#[path = "../journald/log/mod.rs"]
+pub mod journald_log;
 #[path = "../kafka/log/mod.rs"]
 pub mod kafka_log;
 #[path = "../laravel/log/mod.rs"]
@@ -117,6 +119,7 @@ pub static ALL: &[&Dataset] = &[
     &aws_cloudwatch_logs::DATASET,
     &aws_elb_logs::DATASET,
     &container_log::DATASET,
+    &journald_log::DATASET,
     &kafka_log::DATASET,
     &laravel_log::DATASET,
     &mongodb_change::DATASET,

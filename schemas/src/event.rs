@@ -9,7 +9,9 @@ use tahoe_seams::{Conditions, Record, Rejection};
 
 use crate::field::{Field, LEAVES};
 use crate::letterhead::{Letterhead, Letterheads};
+use crate::nothing::{is_nothing, leaves_out};
 use crate::time::{Stamp, Time};
+use crate::transformation::Transformation;
 use crate::value::Value;
 use crate::writer::Writer;
 use crate::zone::Zones;
@@ -118,14 +120,20 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Sets a field; the last value wins. Invalid UTF-8 becomes U+FFFD and is recorded; numbers
-    /// that JSON has not (NaN) are left out.
+    /// Sets a field; the last value wins. Invalid UTF-8 becomes U+FFFD and is recorded; a text that
+    /// stands for nothing (empty, `-`, `NULL`, `[unknown]`) is left out and recorded; numbers that
+    /// JSON has not (NaN) are left out.
     pub fn set(&mut self, field: Field, value: impl Into<Value<'a>>) {
         let value = match value.into() {
             Value::Bytes(bytes) => Value::Str(self.text(bytes)),
             Value::F64(number) if !number.is_finite() => return,
             value => value,
         };
+        if let Value::Str(text) = value
+            && leaves_out(field, text)
+        {
+            return self.null_removed(field);
+        }
         let id = field.id();
         if let Some(slot) = self.index.slot(id) {
             self.values[slot] = value;
@@ -142,12 +150,12 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Sets a field unless the text stands for nothing (empty, `-`, `NULL`, `[unknown]`), which is
-    /// recorded. Says whether it was set.
+    /// Sets a field unless the text stands for nothing, in free text too, which is recorded. Says
+    /// whether it was set.
     pub fn set_clean(&mut self, field: Field, text: &'a str) -> bool {
-        let nothing = matches!(text, "" | "-" | "NULL" | "[unknown]");
+        let nothing = is_nothing(text);
         if nothing {
-            self.transformation(field.removed());
+            self.null_removed(field);
         } else {
             self.set(field, text);
         }
@@ -188,7 +196,11 @@ impl<'a> Event<'a> {
     }
 
     /// Records what was done, once, as `tahoe.transformations`.
-    pub fn transformation(&mut self, what: &'a str) {
+    pub fn transformation(&mut self, what: Transformation) {
+        self.record(what.word());
+    }
+
+    fn record(&mut self, what: &'a str) {
         if !self.transformations.contains(&what) {
             self.transformations.push(what);
         }
@@ -196,16 +208,17 @@ impl<'a> Event<'a> {
 
     /// Records `null_removed:<field>`.
     pub fn null_removed(&mut self, field: Field) {
-        self.transformation(field.removed());
+        self.record(field.removed());
     }
 
     /// Records `<what>:<detail>`.
-    pub fn transformation_of(&mut self, what: &str, detail: &str) {
+    pub fn transformation_of(&mut self, what: Transformation, detail: &str) {
+        let what = what.word();
         let mut text = self.string(what.len() + 1 + detail.len());
         text.push_str(what);
         text.push(':');
         text.push_str(detail);
-        self.transformation(text.into_bump_str());
+        self.record(text.into_bump_str());
     }
 
     /// Bytes as text. Invalid UTF-8 becomes U+FFFD, recorded as `utf8_repaired`. Best done once
@@ -214,7 +227,7 @@ impl<'a> Event<'a> {
         if let Ok(text) = std::str::from_utf8(bytes) {
             return text;
         }
-        self.transformation("utf8_repaired");
+        self.transformation(Transformation::Utf8Repaired);
         let mut repaired = self.string(bytes.len() + 16);
         for chunk in bytes.utf8_chunks() {
             repaired.push_str(chunk.valid());
@@ -289,13 +302,11 @@ impl<'a> Event<'a> {
     /// The point in time that a stamp means in the source's zone; records what was assumed.
     pub fn resolve(&mut self, stamp: Stamp) -> Time {
         if stamp.year_assumed {
-            self.transformation("year_assumed");
+            self.transformation(Transformation::YearAssumed);
         }
         let offset = stamp.offset_s.unwrap_or_else(|| {
-            match self.time_zone {
-                "" | "UTC" => self.transformation("timezone_assumed:UTC"),
-                zone => self.transformation_of("timezone_assumed", zone),
-            }
+            let zone = if self.time_zone.is_empty() { "UTC" } else { self.time_zone };
+            self.transformation_of(Transformation::TimezoneAssumed, zone);
             self.zones.offset(self.time_zone, stamp.local_s)
         });
         stamp.at_offset(offset)
@@ -308,11 +319,11 @@ impl<'a> Event<'a> {
         match previous {
             Some(stamp) => {
                 self.time(stamp);
-                self.transformation("time_assumed:previous_record");
+                self.transformation_of(Transformation::TimeAssumed, "previous_record");
             }
             None => {
                 self.set(fields::TIMESTAMP, Time::from_ms(self.read_at_ms));
-                self.transformation("time_assumed:read");
+                self.transformation_of(Transformation::TimeAssumed, "read");
             }
         }
     }

@@ -52,7 +52,7 @@ impl Foreign {
         };
         let has_document_id = keys.iter().any(|entry| entry.key == b"_id");
         keys.retain(|entry| !set(entry, has_document_id, &mut event));
-        if let Some(value) = flattened(&mut keys, self.others, &mut event) {
+        if let Some(value) = flattened(keys, self.others, &mut event) {
             event.set(self.others, value);
         }
         if !event.has(fields::TIMESTAMP) {
@@ -93,8 +93,7 @@ fn set<'a>(entry: &Entry<'a>, has_document_id: bool, event: &mut Event<'a>) -> b
     match (entry.key, text) {
         (b"timestamp", _) => set_time(entry.value, event),
         (b"level", Some(level)) if !level.is_empty() => {
-            let level = event.lower_case(level);
-            event.set(fields::log::LEVEL, level);
+            event.set_named_level(level);
             true
         }
         (b"message", Some("")) => {
@@ -196,10 +195,10 @@ mod tests {
                "disk":{"name":"sda1","free":0},"owner":null}"#,
         );
         assert_eq!(found["@timestamp"], "2026-03-04T08:27:05.000Z");
-        assert_eq!(found["log"]["level"], "warn");
+        assert_eq!(found["log"]["level"], "warning");
         assert_eq!(found["message"], "disk \"a\" full");
         assert_eq!(found["tahoe"]["fields"], json!({"disk": {"name": "sda1", "free": 0}}));
-        let done = json!(["null_removed:tahoe.fields.owner"]);
+        let done = json!(["level_renamed:WARN", "null_removed:tahoe.fields.owner"]);
         assert_eq!(found["tahoe"]["transformations"], done);
         assert_eq!(found["event"]["dataset"], "system.syslog");
     }

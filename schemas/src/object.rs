@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::nothing::is_nothing_in_json;
 use crate::scan::{Entries, Entry, Scan};
-use crate::{Event, Field, Value};
+use crate::{Event, Field, Transformation, Value};
 
 /// The keys and values of an object or list that fills `text`; a list's keys are its indices, as
 /// in PHP, where both are arrays. `None` if it is not valid.
@@ -42,21 +43,49 @@ pub(crate) fn object<'a>(entries: &[Entry<'a>], event: &Event<'a>) -> Option<Val
     Some(Value::Raw(out.into_bump_slice()))
 }
 
-/// The same without the keys whose value is `null`, each recorded as removed from `field`.
+/// The same without the keys whose value stands for nothing, in objects inside it too, each
+/// recorded as removed from `field`.
 pub(crate) fn flattened<'a>(
-    entries: &mut Entries<'a>,
+    entries: impl IntoIterator<Item = Entry<'a>>,
     field: Field,
     event: &mut Event<'a>,
 ) -> Option<Value<'a>> {
-    entries.retain(|entry| {
-        let is_null = entry.value == b"null";
-        if is_null {
-            let key = String::from_utf8_lossy(entry.key);
-            event.transformation_of("null_removed", &format!("{}.{key}", field.path()));
+    let (kept, _) = without_nothing(entries, field.path(), event);
+    object(&kept, event)
+}
+
+/// The entries that say something, and whether that is fewer or others than there were.
+fn without_nothing<'a>(
+    entries: impl IntoIterator<Item = Entry<'a>>,
+    path: &str,
+    event: &mut Event<'a>,
+) -> (Entries<'a>, bool) {
+    let (mut kept, mut changed) = (Entries::new(), false);
+    for mut entry in entries {
+        let is_object = entry.value.starts_with(b"{");
+        if !is_object && !is_nothing_in_json(entry.value) {
+            kept.push(entry);
+            continue;
         }
-        !is_null
-    });
-    object(entries, event)
+        let path = format!("{path}.{}", String::from_utf8_lossy(entry.key));
+        let inside = if is_object { self::entries(entry.value, event) } else { None };
+        if let Some(inside) = inside.filter(|inside| !inside.is_empty()) {
+            let (inside, fewer) = without_nothing(inside, &path, event);
+            changed |= fewer;
+            match object(&inside, event) {
+                Some(Value::Raw(object)) if fewer => entry.value = object,
+                None => continue,
+                _ => {}
+            }
+            kept.push(entry);
+        } else if is_nothing_in_json(entry.value) {
+            event.transformation_of(Transformation::NullRemoved, &path);
+            changed = true;
+        } else {
+            kept.push(entry);
+        }
+    }
+    (kept, changed)
 }
 
 /// Copies valid JSON whose strings may hold control characters.

@@ -1,7 +1,7 @@
 //! The target of a request: a path with a query, or a whole URL as a proxy is asked for it
 //! (RFC 9112, section 3.2).
 
-use crate::{Event, fields};
+use crate::{Event, Transformation, fields};
 
 /// Sets what a target says. Path and query are decoded; `url.original` keeps them as written.
 pub(crate) fn set_target<'a>(target: &'a str, event: &mut Event<'a>) {
@@ -90,7 +90,7 @@ fn decoded<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
         rest = &rest[at + 3..];
     }
     bytes.extend_from_slice(rest);
-    event.transformation("percent_decoded");
+    event.transformation(Transformation::PercentDecoded);
     event.text(bytes.into_bump_slice())
 }
 

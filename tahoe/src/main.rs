@@ -11,6 +11,7 @@ mod search;
 mod settings;
 mod setup;
 mod time;
+mod transformations;
 mod up;
 mod view;
 
@@ -22,6 +23,8 @@ use tahoe_pipeline::service::without_empty_variables;
 fn command() -> Command {
     let parse = parse::ParseArgs::augment_args(Command::new("parse"));
     let search = search::SearchArgs::augment_args(Command::new("search"));
+    let transformations =
+        transformations::TransformationsArgs::augment_args(Command::new("transformations"));
     Command::new("tahoe")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Carries logs into Kafka, normalises them into ECS, and loads Elasticsearch")
@@ -29,7 +32,7 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([up::command(), check::command(), setup::command(), setup::teardown_command()])
-        .subcommands([search, parse])
+        .subcommands([search, parse, transformations])
 }
 
 fn main() -> ExitCode {
@@ -45,6 +48,11 @@ fn main() -> ExitCode {
         Some(("parse", matches)) => parse::ParseArgs::from_arg_matches(matches)
             .map_err(Into::into)
             .and_then(|args| parse::run(&args)),
+        Some(("transformations", matches)) => {
+            transformations::TransformationsArgs::from_arg_matches(matches)
+                .map_err(Into::into)
+                .and_then(|args| transformations::run(&args))
+        }
         _ => unreachable!("clap requires one of the commands"),
     };
     result.unwrap_or_else(|error| {

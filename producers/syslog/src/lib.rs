@@ -25,6 +25,9 @@ const SYSTEM_FILES: [(&str, [&str; 2]); 3] = [
 /// Where journald keeps it: on disk, or in memory until the next start of the machine.
 const JOURNALS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
 
+/// The dataset of what other machines send.
+const SYSLOG: &str = "system.syslog";
+
 /// Its settings.
 #[derive(Args)]
 #[command(next_help_heading = "Syslog")]
@@ -33,6 +36,16 @@ struct SyslogArgs {
     listen: ListenArgs,
     #[command(flatten)]
     journal: JournalArgs,
+    /// What the journal's entries are: system.syslog, which sends each to system.syslog, system.auth
+    /// or system.kern, or journald.log, which keeps all together
+    #[arg(
+        long,
+        env = "TAHOE_JOURNAL_DATASET",
+        value_name = "NAME",
+        default_value = "system.syslog",
+        value_parser = ["system.syslog", "journald.log"]
+    )]
+    journal_dataset: String,
     /// File of syslog lines, or a pattern (/var/log/remote/*.log); may be repeated
     #[arg(long, env = "TAHOE_SYSLOG_FILES", value_name = "PATH", value_delimiter = ',')]
     syslog_file: Vec<String>,
@@ -82,7 +95,7 @@ impl Producer for Syslog {
             planned.push(plan_files("syslog-file", vec![set], place)?);
         }
         if args.journal.is_asked_for() {
-            planned.push(journal(args.journal, place));
+            planned.push(journal(args.journal, args.journal_dataset, place));
         }
         if args.listen.is_asked_for() {
             planned.push(listener(args.listen, place));
@@ -126,9 +139,9 @@ fn has_journal() -> bool {
 }
 
 /// What every stream that is not a file has in common.
-fn template(place: &Place) -> Stream {
+fn template(dataset: &str, place: &Place) -> Stream {
     let origin = Origin {
-        dataset: "system.syslog".to_owned(),
+        dataset: dataset.to_owned(),
         namespace: place.namespace.clone(),
         host: place.host.clone(),
         time_zone: place.time_zone.clone(),
@@ -140,15 +153,15 @@ fn template(place: &Place) -> Stream {
     Stream { origin, topic, key: Vec::new(), lane: None, resumable: false }
 }
 
-fn journal(args: JournalArgs, place: &Place) -> Planned {
+fn journal(args: JournalArgs, dataset: String, place: &Place) -> Planned {
     let place = place.clone();
     let instead = if args.is_own() { ", in place of the files that repeat it" } else { "" };
     Planned {
         name: "journal".to_owned(),
         notes: vec![format!("reading {}{instead}", args.path())],
         waits_for_others: false,
-        topics: vec![template(&place).topic],
-        open: Box::new(move || Ok(Box::new(Journal::new(&args, template(&place))))),
+        topics: vec![template(&dataset, &place).topic],
+        open: Box::new(move || Ok(Box::new(Journal::new(&args, template(&dataset, &place))))),
         inspect: None,
     }
 }
@@ -161,8 +174,8 @@ fn listener(args: ListenArgs, place: &Place) -> Planned {
         name: "syslog".to_owned(),
         notes: vec![format!("listening for syslog on {}", addresses.join(", "))],
         waits_for_others: true,
-        topics: vec![template(&place).topic],
-        open: Box::new(move || Ok(Box::new(Listen::bind(&args, template(&place))?))),
+        topics: vec![template(SYSLOG, &place).topic],
+        open: Box::new(move || Ok(Box::new(Listen::bind(&args, template(SYSLOG, &place))?))),
         inspect: None,
     }
 }

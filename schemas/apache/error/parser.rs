@@ -82,11 +82,11 @@ fn set_level<'a>(word: &'a str, event: &mut Event<'a>) -> bool {
         "crit" => "critical",
         "warn" => "warning",
         "alert" | "error" | "notice" | "info" | "debug" => word,
-        _ if matches!(word.strip_prefix("trace"), Some("1" | "2" | "3" | "4")) => word,
-        _ if matches!(word.strip_prefix("trace"), Some("5" | "6" | "7" | "8")) => word,
+        _ if matches!(word.strip_prefix("trace"), Some("1" | "2" | "3" | "4")) => "trace",
+        _ if matches!(word.strip_prefix("trace"), Some("5" | "6" | "7" | "8")) => "trace",
         _ => return false,
     };
-    event.set(fields::log::LEVEL, level);
+    event.set_level(word, level);
     let is_error = matches!(word, "emerg" | "alert" | "crit" | "error" | "warn");
     event.set(fields::event::TYPE, if is_error { "error" } else { "info" });
     true

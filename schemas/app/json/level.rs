@@ -1,6 +1,6 @@
-//! Levels of all vocabularies in one: trace, debug, info, notice, warning, error, critical, alert,
-//! emergency, fatal.
+//! Levels as JSON holds them: words of any vocabulary, and the numbers of several.
 
+use crate::level::{is_failure, named};
 use crate::{Event, fields};
 
 /// No vocabulary has longer words.
@@ -20,16 +20,13 @@ pub(super) enum Numbers {
 pub(super) fn set<'a>(text: &'a str, numbers: Numbers, event: &mut Event<'a>) -> bool {
     let Some(level) = name(text, numbers, event) else { return false };
     match text.trim().parse::<i64>() {
-        Ok(number) => event.set(fields::event::SEVERITY, number),
-        Err(_) if !level.eq_ignore_ascii_case(text.trim()) => {
-            let word = event.lower_case(text.trim());
-            event.transformation_of("level_renamed", word);
+        Ok(number) => {
+            event.set(fields::event::SEVERITY, number);
+            event.set(fields::log::LEVEL, level);
         }
-        Err(_) => {}
+        Err(_) => event.set_level(event.lower_case(text.trim()), level),
     }
-    event.set(fields::log::LEVEL, level);
-    let failed = matches!(level, "error" | "critical" | "alert" | "emergency" | "fatal");
-    event.set(fields::event::TYPE, if failed { "error" } else { "info" });
+    event.set(fields::event::TYPE, if is_failure(level) { "error" } else { "info" });
     true
 }
 
@@ -38,23 +35,7 @@ pub(super) fn name<'a>(text: &'a str, numbers: Numbers, event: &Event<'a>) -> Op
     let text = text.trim();
     match text.parse::<i64>() {
         Ok(number) => of_number(number, numbers),
-        Err(_) => {
-            (1..=WORD_BYTES_MAX).contains(&text.len()).then(|| of_word(event.lower_case(text)))
-        }
-    }
-}
-
-fn of_word(word: &str) -> &str {
-    match word {
-        "trc" | "t" | "verbose" | "vrb" | "finest" | "finer" | "silly" => "trace",
-        "dbg" | "d" | "fine" => "debug",
-        "information" | "informational" | "inf" | "i" => "info",
-        "warn" | "wrn" | "w" => "warning",
-        "err" | "e" | "eror" | "severe" => "error",
-        "crit" | "c" => "critical",
-        "emerg" => "emergency",
-        "ftl" | "f" | "panic" | "dpanic" => "fatal",
-        word => word,
+        Err(_) => (1..=WORD_BYTES_MAX).contains(&text.len()).then(|| named(event.lower_case(text))),
     }
 }
 

@@ -72,7 +72,7 @@ fn normalize_one<'a>(
         _ => !set_key(entry, &mut event),
     });
     let others = fields::aws::cloudwatch::FIELDS;
-    if let Some(value) = flattened(&mut keys, others, &mut event) {
+    if let Some(value) = flattened(keys, others, &mut event) {
         event.set(others, value);
     }
     group::set(&mut event);

@@ -10,7 +10,7 @@ use crate::event::Scratch;
 use crate::object::{entries, object, scalar};
 use crate::parser::in_scratch;
 use crate::time::{self, Stamp};
-use crate::{Event, Parse, Parser, Value, fields};
+use crate::{Event, Parse, Parser, Transformation, Value, fields};
 
 /// Lines of one event: one, if the runtime cut none.
 type Lines<'a> = SmallVec<[Line<'a>; 1]>;
@@ -80,7 +80,7 @@ fn normalize_lines<'a>(
         event.set(fields::STREAM, first.stream);
     }
     if lines.last().is_some_and(|line| line.partial) {
-        event.transformation("incomplete_record");
+        event.transformation(Transformation::IncompleteRecord);
     }
     path::set(&record.origin.path, &mut event);
     if let Text::Docker(_, attributes) = first.text {

@@ -50,7 +50,7 @@ fn level<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
             return text.trim_start();
         }
     };
-    event.set(fields::log::LEVEL, level);
+    event.set_level(word.trim(), level);
     let is_error = matches!(level, "error" | "fatal");
     event.set(fields::event::TYPE, if is_error { "error" } else { "info" });
     rest.trim_start_matches(' ')

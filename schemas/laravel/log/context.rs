@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::exception;
-use crate::object::{indexed, object, scalar};
+use crate::object::{flattened, indexed, scalar};
 use crate::scan::{Entries, Entry, Scan};
 use crate::{Event, Field, fields};
 
@@ -55,7 +55,7 @@ pub(super) fn split<'a>(
 /// Sets the fields that keys stand for, and `kept` to an object of the others.
 pub(super) fn set<'a>(mut entries: Entries<'a>, kept: Field, event: &mut Event<'a>) {
     entries.retain(|entry| !promote(entry, event));
-    if let Some(value) = object(&entries, event) {
+    if let Some(value) = flattened(entries, kept, event) {
         event.set(kept, value);
     }
 }

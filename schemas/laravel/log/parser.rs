@@ -4,10 +4,11 @@ use tahoe_seams::{Record, Rejection};
 
 use super::header::{self, Header, LEVELS};
 use super::{context, exception};
-use crate::object::{entries, object, scalar};
+use crate::level::is_failure;
+use crate::object::{entries, flattened, scalar};
 use crate::scan::{Entry, Flaw, Scan};
 use crate::time::Stamp;
-use crate::{Event, Field, Parser, fields};
+use crate::{Event, Field, Parser, Transformation, fields};
 
 pub(super) struct LogRecord;
 
@@ -39,7 +40,7 @@ fn line<'a>(text: &'a str, header: Header, event: &mut Event<'a>) -> Result<(), 
     let written = &text[1..header.stamp_end];
     let found = header::stamp(written).or_else(|| {
         let nearest = header::nearest_stamp(written, event)?;
-        event.transformation_of("date_corrected", &written[..10]);
+        event.transformation_of(Transformation::DateCorrected, &written[..10]);
         Some(nearest)
     });
     let Some((stamp, zone)) = found else {
@@ -86,10 +87,8 @@ fn set_channel<'a>(channel: &'a str, event: &mut Event<'a>) {
 }
 
 fn set_level<'a>(level: &'a str, event: &mut Event<'a>) {
-    let level = event.lower_case(level);
-    event.set(fields::log::LEVEL, level);
-    let error = matches!(level, "error" | "critical" | "alert" | "emergency");
-    event.set(fields::event::TYPE, if error { "error" } else { "info" });
+    let level = event.set_named_level(level);
+    event.set(fields::event::TYPE, if is_failure(level) { "error" } else { "info" });
 }
 
 fn json<'a>(text: &'a str, event: &mut Event<'a>) -> Result<(), Rejection> {
@@ -110,7 +109,7 @@ fn json<'a>(text: &'a str, event: &mut Event<'a>) -> Result<(), Rejection> {
         }
     }
     others.retain(|entry| !flatten(entry, event));
-    if let Some(value) = object(&others, event) {
+    if let Some(value) = flattened(others, fields::laravel::FIELDS, event) {
         event.set(fields::laravel::FIELDS, value);
     }
     let message = event.get_str(fields::MESSAGE).unwrap_or_default();

@@ -7,7 +7,7 @@ use super::parser::{set_namespace, set_number, set_user};
 use super::peer;
 use crate::object::{entries, object, scalar};
 use crate::scan::{Entries, Entry, Scan};
-use crate::{Event, Field, Value, fields, json};
+use crate::{Event, Field, Transformation, Value, fields, json};
 
 /// What the values belong to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,7 +103,7 @@ pub(super) fn set<'a>(attr: &'a [u8], message: Message<'a>, event: &mut Event<'a
 /// The entries of an object that the store would refuse: what is too deep or names a key twice is
 /// kept as text.
 fn repaired<'a>(attr: &'a [u8], found: Outline<'a>, event: &mut Event<'a>) -> Entries<'a> {
-    event.transformation("stringified:mongodb.log.attr");
+    event.transformation_of(Transformation::Stringified, fields::mongodb::log::ATTR.path());
     let mut keys: Vec<&[u8]> = found.entries.iter().map(|entry| entry.key).collect();
     keys.sort_unstable();
     let twice = keys.windows(2).any(|two| two[0] == two[1]);

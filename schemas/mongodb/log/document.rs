@@ -5,9 +5,9 @@ use super::attributes::{self, Message};
 use super::occasion::Occasion;
 use super::outline::outline;
 use super::parser::{set_context, set_severity};
-use crate::object::{entries, object, scalar};
+use crate::object::{entries, flattened, object, scalar};
 use crate::scan::{Entry, Scan};
-use crate::{Event, Field, fields, time};
+use crate::{Event, Field, Transformation, fields, time};
 
 /// Sets what an object says. Says whether the text is one of the log's.
 pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
@@ -35,11 +35,11 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
         occasion.set(event);
     }
     others.retain(|entry| is_valid(entry));
-    if let Some(others) = object(&others, event) {
+    if let Some(others) = flattened(others, fields::tahoe::FIELDS, event) {
         event.set(fields::tahoe::FIELDS, others);
     }
     if !found.whole {
-        event.transformation("incomplete_record");
+        event.transformation(Transformation::IncompleteRecord);
         event.set(fields::MESSAGE, text);
     }
     true

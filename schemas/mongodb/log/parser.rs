@@ -6,7 +6,7 @@ use super::head::{self, Head};
 use super::{document, sentence};
 use crate::datasets::system_syslog;
 use crate::time::{self, Stamp};
-use crate::{Event, Field, Parser, fields};
+use crate::{Event, Field, Parser, Transformation, fields};
 
 /// Where the text's lines between these two begin.
 const BACKTRACE: &str = "----- BEGIN BACKTRACE -----";
@@ -77,7 +77,7 @@ fn old_level(message: &str, event: &mut Event<'_>) {
         set_level(level, event);
     } else {
         set_level("info", event);
-        event.transformation("level_assumed:info");
+        event.transformation_of(Transformation::LevelAssumed, "info");
     }
 }
 
@@ -116,7 +116,8 @@ pub(super) fn set_severity<'a>(severity: &'a str, event: &mut Event<'a>) {
         [b'D'] | [b'D', b'1'..=b'5'] => "debug",
         _ => event.lower_case(severity),
     };
-    set_level(level, event);
+    event.set_level(severity, level);
+    set_kind(level, event);
     if severity.len() == 2 {
         event.set(fields::mongodb::log::SEVERITY, severity);
     }
@@ -125,6 +126,10 @@ pub(super) fn set_severity<'a>(severity: &'a str, event: &mut Event<'a>) {
 /// Sets the level and what kind of event it makes this.
 pub(super) fn set_level<'a>(level: &'a str, event: &mut Event<'a>) {
     event.set(fields::log::LEVEL, level);
+    set_kind(level, event);
+}
+
+fn set_kind(level: &str, event: &mut Event<'_>) {
     let failed = matches!(level, "fatal" | "error");
     event.set(fields::event::TYPE, if failed { "error" } else { "info" });
 }

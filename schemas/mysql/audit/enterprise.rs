@@ -4,9 +4,9 @@
 use super::meaning::{self, Happened};
 use super::named;
 use crate::datasets::mysql::stamp;
-use crate::object::{entries, object, scalar};
+use crate::object::{entries, flattened, object, scalar};
 use crate::scan::{Entries, Entry};
-use crate::{Event, Field, fields};
+use crate::{Event, Field, Transformation, fields};
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -69,7 +69,7 @@ pub(super) fn set<'a>(outer: Entries<'a>, event: &mut Event<'a>) -> bool {
             set_key(of, inner, event, &mut others);
         }
     }
-    if let Some(value) = object(&others, event) {
+    if let Some(value) = flattened(others, fields::mysql::audit::FIELDS, event) {
         event.set(fields::mysql::audit::FIELDS, value);
     }
     let queries = [log::general_data::QUERY, log::table_access_data::QUERY];
@@ -103,7 +103,7 @@ fn set_key<'a>(of: &'a str, entry: Entry<'a>, event: &mut Event<'a>, others: &mu
     if is_nothing {
         match known {
             Some((.., field, _)) => event.null_removed(*field),
-            None => event.transformation_of("null_removed", key),
+            None => event.transformation_of(Transformation::NullRemoved, key),
         }
         return;
     }

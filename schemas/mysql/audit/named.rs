@@ -3,6 +3,7 @@
 
 use super::meaning::{self, Happened};
 use crate::datasets::mysql::stamp;
+use crate::nothing::is_nothing;
 use crate::{Event, Value, fields, json};
 
 /// A name as it is written, and its value.
@@ -144,7 +145,7 @@ pub(super) fn set_arguments<'a>(arguments: &'a [&'a str], event: &mut Event<'a>)
 pub(super) fn set_others(others: &[(&str, &str)], event: &mut Event<'_>) {
     let mut object = Vec::new();
     for (at, (key, value)) in others.iter().enumerate() {
-        if others[..at].iter().any(|(other, _)| other == key) {
+        if others[..at].iter().any(|(other, _)| other == key) || is_nothing(value) {
             continue;
         }
         object.push(if object.is_empty() { b'{' } else { b',' });

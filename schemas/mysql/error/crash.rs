@@ -1,9 +1,9 @@
 //! What the server writes about its own death: `10:32:11 UTC - mysqld got signal 11 ;`, without a
 //! date up to MySQL 8.0.19, and then pages of text.
 
-use crate::Event;
 use crate::datasets::mysql::stamp;
 use crate::time::{SECONDS_PER_DAY, Stamp};
+use crate::{Event, Transformation};
 
 /// Seconds of the day that such a line begins with.
 pub(super) fn clock(line: &[u8]) -> Option<i64> {
@@ -25,6 +25,6 @@ pub(super) fn set_time(clock_s: i64, previous: Option<Stamp>, event: &mut Event<
     };
     let day = before.local_s - before.local_s.rem_euclid(SECONDS_PER_DAY);
     let midnight = if day + clock_s < before.local_s { SECONDS_PER_DAY } else { 0 };
-    event.transformation("date_assumed:previous_record");
+    event.transformation_of(Transformation::DateAssumed, "previous_record");
     event.time(Stamp { local_s: day + midnight + clock_s, nanos: 0, digits: 0, ..before });
 }

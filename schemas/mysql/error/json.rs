@@ -5,7 +5,7 @@ use memchr::memmem;
 
 use super::parser;
 use crate::datasets::mysql::stamp;
-use crate::object::{object, scalar};
+use crate::object::{flattened, scalar};
 use crate::scan::{Entry, Scan};
 use crate::{Event, fields};
 
@@ -34,7 +34,7 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     }
     let mut others = scan.entries;
     others.retain(|entry| !set_key(entry, event));
-    if let Some(value) = object(&others, event) {
+    if let Some(value) = flattened(others, fields::mysql::error::FIELDS, event) {
         event.set(fields::mysql::error::FIELDS, value);
     }
     true

@@ -192,12 +192,7 @@ pub(super) fn has_level(line: &[u8]) -> bool {
 
 /// The level in the words that all datasets use.
 pub(super) fn set_level<'a>(level: &'a str, event: &mut Event<'a>) {
-    let level = match event.lower_case(level) {
-        "note" => "notice",
-        "warn" => "warning",
-        level => level,
-    };
-    event.set(fields::log::LEVEL, level);
+    let level = event.set_named_level(level);
     if matches!(level, "error" | "fatal") {
         event.set(fields::event::TYPE, &["error", "info"]);
     }

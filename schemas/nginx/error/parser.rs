@@ -71,7 +71,7 @@ fn level<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
         "alert" | "error" | "notice" | "info" | "debug" => word,
         _ => return text,
     };
-    event.set(fields::log::LEVEL, level);
+    event.set_level(word, level);
     rest.trim_start()
 }
 

@@ -117,7 +117,7 @@ impl<'a> Entry<'a> {
             Some(Label::Note(note)) => note.name(),
             None => event.lower_case(severity),
         };
-        event.set(fields::log::LEVEL, level);
+        event.set_level(severity, level);
         let failed = matches!(level, "error" | "fatal" | "panic");
         if failed {
             event.set(fields::event::TYPE, "error");

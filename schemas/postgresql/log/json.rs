@@ -9,7 +9,7 @@ use memchr::memmem;
 
 use super::entry::Entry;
 use super::stamp;
-use crate::object::{entries, object, scalar};
+use crate::object::{entries, flattened, scalar};
 use crate::time::{self, Stamp};
 use crate::{Event, fields};
 
@@ -84,7 +84,7 @@ pub(super) fn read<'a>(
         }
     }
     let Some(line) = line else { return Some(Object::Unknown(stamp)) };
-    if let Some(others) = object(&others, event) {
+    if let Some(others) = flattened(others, fields::tahoe::FIELDS, event) {
         event.set(fields::tahoe::FIELDS, others);
     }
     Some(Object::Wrapped { line, stamp, severity })

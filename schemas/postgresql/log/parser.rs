@@ -120,7 +120,7 @@ impl LogRecord {
                 if let Some(severity) = severity
                     && !event.has(fields::log::LEVEL)
                 {
-                    event.set(fields::log::LEVEL, event.lower_case(severity));
+                    event.set_named_level(severity);
                 }
                 match stamp {
                     _ if timed => {}

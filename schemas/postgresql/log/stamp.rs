@@ -3,8 +3,8 @@
 //! An abbreviation is an offset, except where it has several meanings: then the zone that the
 //! source was configured with decides, or the most usual meaning, and the event says so.
 
-use crate::Event;
 use crate::time::{self, Stamp};
+use crate::{Event, Transformation};
 
 /// Bytes of the date and time without a fraction.
 const CLOCK_BYTES: usize = 19;
@@ -91,7 +91,7 @@ impl Written<'_> {
             stamp.offset_s = Some(offset_s);
             let (sign, of) = (if offset_s < 0 { '-' } else { '+' }, offset_s.unsigned_abs());
             let text = event.format(format_args!("{sign}{:02}:{:02}", of / 3600, of / 60 % 60));
-            event.transformation_of("timezone_assumed", text);
+            event.transformation_of(Transformation::TimezoneAssumed, text);
         }
         stamp
     }

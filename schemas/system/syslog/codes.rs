@@ -21,7 +21,7 @@ const SEVERITIES: [(&str, &str); 8] = [
 ];
 
 /// Sets facility (0 to 23) and severity (0 to 7), as far as they are known, by code and name.
-pub(super) fn codes(facility: Option<u8>, severity: Option<u8>, event: &mut Event<'_>) {
+pub(crate) fn codes(facility: Option<u8>, severity: Option<u8>, event: &mut Event<'_>) {
     if let Some(facility) = facility {
         event.set(fields::log::syslog::facility::CODE, facility);
         event.set(fields::log::syslog::facility::NAME, FACILITIES[usize::from(facility)]);

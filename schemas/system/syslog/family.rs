@@ -19,7 +19,7 @@ const AUTH: u8 = 4;
 const AUTHPRIV: u8 = 10;
 
 /// Where a record of `system.syslog` belongs: by its program, else by its facility.
-pub(super) fn family_of(envelope: &Envelope<'_>, name: &str) -> Family {
+pub(crate) fn family_of(envelope: &Envelope<'_>, name: &str) -> Family {
     // A firewall that sends its packets itself need not name a program.
     let of_kernel = match name {
         "kernel" => true,

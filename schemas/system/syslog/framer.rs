@@ -6,7 +6,7 @@ use memchr::memchr;
 use tahoe_seams::{Cut, Framer};
 
 use super::envelope;
-use super::journal::{self, Extent};
+use crate::datasets::journald_log::{self, Extent};
 
 /// Lines, each with the indented ones after it. Carries the text of the last stamp.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ impl Framer for SyslogFramer {
             [b'\r'] if ended => return Cut::Blank { end: 1 },
             _ => {}
         }
-        match journal::extent(bytes) {
+        match journald_log::extent(bytes) {
             Extent::Whole { text, end } => return Cut::Record { text, end, orphan: false },
             Extent::Open if !ended => return Cut::Partial,
             Extent::Open => {
@@ -64,7 +64,7 @@ impl Framer for SyslogFramer {
 /// The length without a carriage return, and whether the record has no time of its own.
 fn record(bytes: &[u8]) -> (usize, bool) {
     let text = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    (text.len(), envelope::head(text, 0).stamp.is_none() && !journal::is_entry(text))
+    (text.len(), envelope::head(text, 0).stamp.is_none() && !journald_log::is_entry(text))
 }
 
 #[cfg(test)]

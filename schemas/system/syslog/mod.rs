@@ -9,13 +9,13 @@ mod codes;
 pub(crate) mod envelope;
 mod family;
 mod framer;
-mod journal;
 mod parser;
 mod structured;
 mod wrapped;
 
+pub(crate) use codes::codes;
 pub(crate) use envelope::{Envelope, head};
-pub(crate) use family::Family;
+pub(crate) use family::{Family, family_of};
 pub(crate) use framer::SyslogFramer;
 pub(crate) use parser::{SyslogLine, common};
 

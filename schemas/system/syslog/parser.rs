@@ -5,9 +5,8 @@ use tahoe_seams::{Record, Rejection};
 use super::codes::codes;
 use super::envelope::{self, Envelope};
 use super::family::{Family, family_of};
-use super::journal;
 use super::wrapped::wrapped;
-use crate::datasets::{system_auth, system_kern};
+use crate::datasets::{journald_log, system_auth, system_kern};
 use crate::time::Stamp;
 use crate::{Event, Parser, Value, fields};
 
@@ -21,7 +20,7 @@ impl Parser for SyslogLine {
         if self.family != Family::Auth && firewall_line(record, self.family, event) {
             return Ok(());
         }
-        let entry = journal::entry(record, event)?;
+        let entry = journald_log::entry(record, event)?;
         let envelope = match (&entry, entry.is_none().then(|| wrapped(record, event)).flatten()) {
             (Some(entry), _) => entry.envelope,
             (None, Some(wrapped)) => {
@@ -89,7 +88,7 @@ pub(crate) fn common<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) -> &'a 
         event.set(fields::log::syslog::PRIORITY, priority);
         codes(Some(priority >> 3), Some(priority & 7), event);
     } else if let Some(level) = envelope.level {
-        event.set(fields::log::LEVEL, event.lower_case(level));
+        event.set_named_level(level);
     }
     if let Some(host) = envelope.hostname
         && event.set_clean(fields::host::HOSTNAME, host)

@@ -5,7 +5,7 @@
 use tahoe_seams::Record;
 
 use super::envelope::Envelope;
-use crate::object::{entries, object, scalar};
+use crate::object::{entries, flattened, scalar};
 use crate::time::{self, Stamp};
 use crate::{Event, fields};
 
@@ -41,7 +41,7 @@ pub(super) fn wrapped<'a>(record: &Record<'a>, event: &mut Event<'a>) -> Option<
         }
     }
     let line = line.filter(|line| !line.trim().is_empty())?;
-    if let Some(others) = object(&others, event) {
+    if let Some(others) = flattened(others, fields::tahoe::FIELDS, event) {
         event.set(fields::tahoe::FIELDS, others);
     }
     Some(Wrapped { line, stamp, host })

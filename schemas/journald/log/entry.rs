@@ -1,35 +1,24 @@
-//! Entries of the systemd journal, as `journalctl` prints them for other programs: the Journal
-//! Export Format (<https://systemd.io/JOURNAL_EXPORT_FORMATS/>) and its JSON
-//! (<https://systemd.io/JOURNAL_EXPORT_FORMATS/#journal-json-format>). What the fields mean is in
-//! systemd.journal-fields(7); the names that they get are those of Elastic's journald input.
-//!
-//! What has no field of its own is kept below `journald.custom`, under the journal's name.
-
-mod export;
-mod json;
+//! What an entry's fields stand for.
 
 use tahoe_seams::{Record, Rejection};
 
-use super::codes::codes;
-use super::envelope::Envelope;
-use super::family::Family;
+use super::{export, json};
+use crate::datasets::system_syslog::{Envelope, Family, codes};
 use crate::time::Stamp;
 use crate::{Event, Field, Value, fields};
 
-pub(super) use export::{Extent, extent};
-
 /// One field of an entry. A value may be any bytes.
 #[derive(Clone, Copy)]
-struct Named<'a> {
-    name: &'a str,
-    value: &'a [u8],
+pub(super) struct Named<'a> {
+    pub(super) name: &'a str,
+    pub(super) value: &'a [u8],
 }
 
 /// What an entry says beside what every syslog record says.
 #[derive(Default)]
-pub(super) struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     /// The part that it has in common with a line of syslog.
-    pub(super) envelope: Envelope<'a>,
+    pub(crate) envelope: Envelope<'a>,
     severity: Option<u8>,
     facility: Option<u8>,
     source_us: Option<i64>,
@@ -63,13 +52,13 @@ const AS_THEY_ARE: [(&str, Field); 17] = [
 ];
 
 /// True if the record begins as an entry in one of the two forms does.
-pub(super) fn is_entry(record: &[u8]) -> bool {
+pub(crate) fn is_entry(record: &[u8]) -> bool {
     export::begins(record) || json::is_entry(record)
 }
 
 /// Takes an entry apart; `None` if the record is something else. Rejected are an entry that breaks
 /// off or is no JSON (`malformed_entry`), and one that says nothing (`empty_message`).
-pub(super) fn entry<'a>(
+pub(crate) fn entry<'a>(
     record: &Record<'a>,
     event: &mut Event<'a>,
 ) -> Result<Option<Entry<'a>>, Rejection> {
@@ -167,7 +156,7 @@ impl<'a> Entry<'a> {
 
     /// Sets what depends on the dataset that the entry goes to. Who the process ran as is
     /// `user.id`, except in `system.auth`, where that is the account that the message is about.
-    pub(super) fn finish(&self, family: Family, event: &mut Event<'a>) {
+    pub(crate) fn finish(&self, family: Family, event: &mut Event<'a>) {
         if self.envelope.priority.is_none() {
             codes(self.facility, self.severity, event);
         }
@@ -177,9 +166,12 @@ impl<'a> Entry<'a> {
         if let Some(command) = self.command {
             event.set(fields::process::NAME, command);
         }
+        if let Some(line) = event.get_str(fields::process::COMMAND_LINE) {
+            arguments(line, event);
+        }
         let (user, group) = match family {
             Family::Auth => (fields::process::user::ID, fields::process::group::ID),
-            Family::Any | Family::Kern => (fields::user::ID, fields::group::ID),
+            Family::Any | Family::Kern => (fields::user::ID, fields::user::group::ID),
         };
         for (field, id) in [(user, self.user), (group, self.group)] {
             if let Some(id) = id {
@@ -187,6 +179,27 @@ impl<'a> Entry<'a> {
             }
         }
     }
+}
+
+/// Sets the arguments of a command line, in which journald puts a space between them and, where one
+/// holds a space, quotes around it.
+fn arguments<'a>(line: &'a str, event: &mut Event<'a>) {
+    let mut arguments = event.list();
+    let mut rest = line.trim();
+    while !rest.is_empty() {
+        let quote = rest.chars().next().filter(|first| matches!(first, '"' | '\''));
+        let end = match quote {
+            Some(quote) => rest[1..].find(quote).map(|end| end + 2),
+            None => rest.find(' '),
+        };
+        let (argument, after) = rest.split_at(end.unwrap_or(rest.len()));
+        // A quotation mark inside a word belongs to it.
+        let inner = quote.and_then(|quote| argument[1..].strip_suffix(quote));
+        arguments.push(inner.unwrap_or(argument));
+        rest = after.trim_start();
+    }
+    event.set(fields::process::ARGS_COUNT, arguments.len());
+    event.set(fields::process::ARGS, arguments.into_bump_slice());
 }
 
 /// Microseconds since the epoch, as the journal counts them.

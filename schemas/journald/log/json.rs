@@ -1,4 +1,4 @@
-//! One object a line: values are texts; lists of numbers where they are not UTF-8 or not printable,
+//! One object a line, alone, after `data: ` or after a record separator: values are texts; lists of numbers where they are not UTF-8 or not printable,
 //! lists of both where a field occurs several times, and `null` where journalctl found them too
 //! long.
 
@@ -6,14 +6,20 @@ use memchr::memmem;
 use serde_json::Value;
 use tahoe_seams::Rejection;
 
-use super::Named;
-use crate::{Event, fields};
+use super::entry::Named;
+use crate::{Event, Transformation, fields};
 
 /// Every entry has it, and hardly anything else.
 const MARK: &[u8] = b"\"__REALTIME_TIMESTAMP\"";
 
 pub(super) fn is_entry(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"{") && memmem::find(bytes, MARK).is_some()
+    object(bytes).starts_with(b"{") && memmem::find(bytes, MARK).is_some()
+}
+
+/// The object of a line of `json`, `json-sse` or `json-seq`.
+fn object(line: &[u8]) -> &[u8] {
+    let line = line.strip_prefix(b"data: ").unwrap_or(line);
+    line.strip_prefix(b"\x1e").unwrap_or(line)
 }
 
 /// Gives the fields of an entry.
@@ -22,7 +28,7 @@ pub(super) fn fields<'a>(
     event: &mut Event<'a>,
     mut visit: impl FnMut(Named<'a>),
 ) -> Result<(), Rejection> {
-    let text = event.text(bytes);
+    let text = event.text(object(bytes));
     let read: serde_json::Map<String, Value> =
         serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
     for (name, value) in &read {
@@ -33,7 +39,7 @@ pub(super) fn fields<'a>(
         }
         match value {
             Value::Null if name == "MESSAGE" => event.null_removed(fields::MESSAGE),
-            Value::Null => event.transformation_of("null_removed", name),
+            Value::Null => event.transformation_of(Transformation::NullRemoved, name),
             Value::Array(several) => {
                 for value in several {
                     let value = one(value, event).filter(|_| !value.is_number());

@@ -4,7 +4,7 @@
 use memchr::memchr;
 use tahoe_seams::Rejection;
 
-use super::Named;
+use super::entry::Named;
 
 /// What journalctl and journald's own exporters begin an entry with.
 const BEGINNINGS: [&[u8]; 2] = [b"__CURSOR=", b"__REALTIME_TIMESTAMP="];
@@ -14,7 +14,7 @@ const LENGTH_BYTES: usize = 8;
 
 /// How far the entry at the start of some bytes reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Extent {
+pub(crate) enum Extent {
     /// Its own bytes, without the last line end, and where the next one begins.
     Whole { text: usize, end: usize },
     /// Its end is not there yet.
@@ -29,10 +29,25 @@ pub(super) fn begins(bytes: &[u8]) -> bool {
 
 /// Finds the end of an entry. Whatever is not just as an entry is, is left to others, so that a
 /// line that merely begins like one swallows nothing.
-pub(in super::super) fn extent(bytes: &[u8]) -> Extent {
-    if !begins(bytes) {
-        return Extent::None;
+pub(crate) fn extent(bytes: &[u8]) -> Extent {
+    if begins(bytes) { walk(bytes) } else { Extent::None }
+}
+
+/// The same where nothing but entries is expected, which may begin with any field.
+pub(super) fn extent_of_entry(bytes: &[u8]) -> Extent {
+    match step(bytes, 0) {
+        Step::Field { .. } | Step::Short if begins_with_name(bytes) => walk(bytes),
+        _ => Extent::None,
     }
+}
+
+/// A name as far as it is there.
+fn begins_with_name(bytes: &[u8]) -> bool {
+    let end = bytes.iter().position(|byte| matches!(byte, b'=' | b'\n')).unwrap_or(bytes.len());
+    name(&bytes[..end]).is_some()
+}
+
+fn walk(bytes: &[u8]) -> Extent {
     let mut at = 0;
     loop {
         match step(bytes, at) {

@@ -1,0 +1,33 @@
+//! The systemd journal as one log, as `journalctl` prints it for other programs: the Journal Export
+//! Format (<https://systemd.io/JOURNAL_EXPORT_FORMATS/>) and its JSON
+//! (<https://systemd.io/JOURNAL_EXPORT_FORMATS/#journal-json-format>), one object a line
+//! (`--output=json`), after `data: ` (`json-sse`) or after a record separator (`json-seq`). What the
+//! fields mean is in systemd.journal-fields(7); the names that they get are those of Elastic's
+//! journald input.
+//!
+//! Every entry stays in this dataset, whatever it is about; what logins and packets say is taken
+//! out of the message as in `system.auth` and `system.kern`. A source of `system.syslog` takes the
+//! same entries and sends each to the member of that family which it belongs to.
+//!
+//! What has no field of its own is kept below `journald.custom`, under the journal's name. The
+//! priority is RFC 5424's (facility and severity), not the journal's `PRIORITY`, which is the
+//! severity alone. The samples are composed by the pages above, values invented.
+
+mod entry;
+mod export;
+mod framer;
+mod json;
+mod parser;
+
+pub(crate) use entry::{entry, is_entry};
+pub(crate) use export::{Extent, extent};
+
+use crate::{Dataset, Parse};
+
+/// `journald.log`
+pub static DATASET: Dataset = Dataset {
+    name: "journald.log",
+    module: "journald",
+    framer: &framer::EntryFramer,
+    normalizer: &Parse { dataset: &DATASET, parser: parser::JournalEntry },
+};
