@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
-use tahoe_seams::{Conditions, Record, Rejection};
+use tahoe_seams::{Conditions, Events, Record, Rejection};
 
 use crate::field::{Field, LEAVES};
 use crate::letterhead::{Letterhead, Letterheads};
 use crate::nothing::{is_nothing, leaves_out};
+use crate::rules::{EventRules, NAMESPACE_DEFAULT};
 use crate::time::{Stamp, Time};
 use crate::transformation::Transformation;
 use crate::value::Value;
@@ -92,6 +93,7 @@ pub struct Event<'a> {
     namespace: &'a str,
     time_zone: &'a str,
     read_at_ms: i64,
+    rules: Option<&'a EventRules>,
 }
 
 impl<'a> Event<'a> {
@@ -100,7 +102,7 @@ impl<'a> Event<'a> {
         scratch: &'a mut Scratch,
         dataset: &'static Dataset,
         record: &Record<'a>,
-        given: &Conditions,
+        given: &'a Conditions,
     ) -> Self {
         let Scratch { arena, index, zones, letterheads } = scratch;
         let arena: &'a Bump = arena;
@@ -117,7 +119,13 @@ impl<'a> Event<'a> {
             namespace: letterhead.namespace(),
             time_zone: &record.origin.time_zone,
             read_at_ms: record.read_at_ms,
+            rules: given.rules.get(),
         }
+    }
+
+    /// What the operator's own files say.
+    pub(crate) fn rules(&self) -> Option<&'a EventRules> {
+        self.rules
     }
 
     /// Sets a field; the last value wins. Invalid UTF-8 becomes U+FFFD and is recorded; a text that
@@ -343,7 +351,7 @@ impl<'a> Event<'a> {
 
     /// The client company that the event belongs to.
     pub fn set_namespace(&mut self, namespace: &'a str) {
-        self.namespace = if namespace.is_empty() { "default" } else { namespace };
+        self.namespace = if namespace.is_empty() { NAMESPACE_DEFAULT } else { namespace };
         self.set(fields::data_stream::NAMESPACE, self.namespace);
     }
 
@@ -355,6 +363,15 @@ impl<'a> Event<'a> {
     /// The namespace that it goes to.
     pub fn namespace(&self) -> &'a str {
         self.namespace
+    }
+
+    /// Ends the event: the operator's rules have the last word, and it goes where it belongs.
+    pub(crate) fn finish(mut self, record: &Record<'_>, events: &mut Events) {
+        if let Some(rules) = self.rules {
+            rules.apply(&mut self);
+        }
+        let (dataset, namespace) = (self.dataset.name, self.namespace);
+        events.push(dataset, namespace, record.id, |out| self.write(out));
     }
 
     /// An event without a time can never be stored: `no_timestamp`.

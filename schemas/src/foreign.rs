@@ -41,7 +41,7 @@ impl Foreign {
         &self,
         scratch: &'a mut Scratch,
         record: &Record<'a>,
-        given: &Conditions,
+        given: &'a Conditions,
         events: &mut Events,
     ) -> bool {
         let mut event = Event::new(scratch, self.dataset, record, given);
@@ -58,8 +58,7 @@ impl Foreign {
         if !event.has(fields::TIMESTAMP) {
             event.time_assumed(None);
         }
-        let (dataset, namespace) = (event.dataset().name, event.namespace());
-        events.push(dataset, namespace, record.id, |out| event.write(out));
+        event.finish(record, events);
         true
     }
 }

@@ -276,7 +276,7 @@ mod tests {
             context: b"",
             part: None,
         };
-        let given = Conditions { ingested_ms: 1_700_000_000_001, keep_original: false };
+        let given = Conditions { ingested_ms: 1_700_000_000_001, ..Conditions::default() };
         let dataset = crate::datasets::find("nginx.access").expect("it is in the list");
         let mut event = Event::new(&mut scratch, dataset, &record, &given);
         fill(&mut event);

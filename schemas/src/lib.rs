@@ -19,6 +19,7 @@ mod lines;
 mod nothing;
 mod object;
 mod parser;
+pub mod rules;
 mod scan;
 pub mod templates;
 pub mod time;

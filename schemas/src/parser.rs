@@ -58,7 +58,7 @@ impl<P: Parser> Parse<P> {
         &self,
         scratch: &'a mut Scratch,
         record: &Record<'a>,
-        given: &Conditions,
+        given: &'a Conditions,
         events: &mut Events,
     ) -> Result<(), Rejection> {
         let mut event = Event::new(scratch, self.dataset, record, given);
@@ -70,8 +70,7 @@ impl<P: Parser> Parse<P> {
             self.parser.parse(record, &mut event)?;
             event.check()?;
         }
-        let (dataset, namespace) = (event.dataset().name, event.namespace());
-        events.push(dataset, namespace, record.id, |out| event.write(out));
+        event.finish(record, events);
         Ok(())
     }
 }

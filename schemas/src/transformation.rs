@@ -53,6 +53,9 @@ vocabulary! {
         "The format has no level, and log.level is the one that it implies.";
     LevelRenamed "level_renamed" "the level as written" "level_renamed:warn"
         "log.level has the word of the common vocabulary in place of the source's own.";
+    NamespaceRefused "namespace_refused" "the namespace" "namespace_refused:acme"
+        "The event belongs to a namespace that its topic may not write (--allow-namespace), and \
+         went to the default one.";
     NullRemoved "null_removed" "the field" "null_removed:client.port"
         "The value stood for nothing (null, empty, -, NULL, N/A, [unknown] and the like) and the \
          field was left out.";

@@ -43,7 +43,7 @@ fn normalize(
     zone: &str,
 ) -> Vec<(u64, Result<Vec<String>, Rejection>)> {
     let origin = Origin { time_zone: zone.to_owned(), ..Origin::default() };
-    let given = Conditions { ingested_ms: 0, keep_original: false };
+    let given = Conditions::default();
     let mut results = Vec::new();
     frame_all(dataset.framer, bytes, &mut |frame| {
         let record = Record {

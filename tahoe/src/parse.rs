@@ -9,6 +9,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use tahoe_schemas::{Dataset, Frame, Frames, datasets, zone_is_known};
 use tahoe_seams::{Conditions, Events, Origin, Record, RecordId, SourceId};
+use tahoe_transformer::RuleArgs;
 
 /// Bytes read at a time; a record that is longer makes the buffer grow to hold it.
 const READ_BYTES: usize = 1 << 20;
@@ -42,6 +43,8 @@ pub struct ParseArgs {
     /// Leave event.original out
     #[arg(long)]
     no_original: bool,
+    #[command(flatten)]
+    rules: RuleArgs,
     /// Files to read; - is standard input
     #[arg(required_unless_present = "list", value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -87,7 +90,9 @@ fn parse_files(args: &ParseArgs, out: &mut impl Write) -> anyhow::Result<()> {
     };
     let read_at = args.read_at.unwrap_or_else(jiff::Timestamp::now);
     for path in &args.files {
-        let mut parsing = Parsing::new(args, dataset, path, read_at.as_millisecond());
+        let rules = args.rules.read().map_err(|error| anyhow!(error))?.given();
+        let given = Conditions { ingested_ms: 0, keep_original: !args.no_original, rules };
+        let mut parsing = Parsing::new(args, dataset, path, read_at.as_millisecond(), given);
         let mut input: Box<dyn Read> = match path.to_str() {
             Some("-") => Box::new(io::stdin().lock()),
             _ => Box::new(File::open(path).with_context(|| path.display().to_string())?),
@@ -108,7 +113,13 @@ struct Parsing<'a> {
 }
 
 impl<'a> Parsing<'a> {
-    fn new(args: &ParseArgs, dataset: &'static Dataset, path: &'a Path, read_at_ms: i64) -> Self {
+    fn new(
+        args: &ParseArgs,
+        dataset: &'static Dataset,
+        path: &'a Path,
+        read_at_ms: i64,
+        given: Conditions,
+    ) -> Self {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let time_zone = if args.time_zone == "UTC" { "" } else { args.time_zone.as_str() };
         let origin = Origin {
@@ -118,7 +129,7 @@ impl<'a> Parsing<'a> {
             time_zone: time_zone.to_owned(),
             ..Origin::default()
         };
-        let given = Conditions { ingested_ms: 0, keep_original: !args.no_original };
+
         Self { dataset, origin, path, given, read_at_ms, events: Events::default() }
     }
 

@@ -96,7 +96,8 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let running = start(planned, &log, &place.host, &settings, stop);
     let counts = Arc::new(TransformerCounts::default());
     let drain = drain(&args, process.grace);
-    let transform = TransformSettings { drain, ..args.transform.settings(&topics, process.grace) };
+    let transform = args.transform.settings(&topics, process.grace);
+    let transform = TransformSettings { drain, ..transform.map_err(|error| anyhow!(error))? };
     let ready = readiness(&log, &sink, transform.topics.clone(), runtime.handle());
     let pipeline = Pipeline::new(running.metered.clone(), Arc::clone(&counts), ready);
     if let Some(address) = process.metrics {

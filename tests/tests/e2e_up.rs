@@ -344,3 +344,37 @@ fn parse_reports_rejections_with_their_line_and_still_exits_with_0() {
     let unknown = run("tahoe", &["parse", "--dataset", "no.such", &place.text("x.log")]);
     assert!(!unknown.status.success() && unknown.stderr.contains("--dataset"));
 }
+
+#[test]
+fn two_companies_in_one_file_reach_two_data_streams() {
+    let place = Place::new();
+    let mut file = append_to(&place.path("laravel.log"));
+    for (number, company) in ["Acme", "globex", "Acme", "Initech", ""].iter().enumerate() {
+        let line = "[2026-11-21 09:00:00] production.INFO: order";
+        writeln!(file, r#"{line} n={number} {{"company":"{company}"}}"#).expect("written");
+    }
+    let log = place.text("laravel.log");
+    let from = ["--namespace-from", "laravel.context.company"];
+    let allowed = ["--allow-namespace", "acme,globex"];
+    let arguments = [&["--laravel", &log], &from[..], &allowed].concat();
+    let up = place.up(&arguments);
+    Embedded(&place.data()).wait_for("*", 5);
+    up.stop();
+    let mut found: Vec<_> = Embedded(&place.data())
+        .find("*")
+        .iter()
+        .map(|document| (document.number(), document.index.clone()))
+        .collect();
+    found.sort();
+    let expected = ["acme", "globex", "acme", "default", "default"];
+    let expected = expected.iter().enumerate();
+    let expected: Vec<_> =
+        expected.map(|(n, name)| (n as u64, format!("logs-laravel.log-{name}"))).collect();
+    assert_eq!(found, expected);
+    let refused = Embedded(&place.data()).find("message:order AND data_stream.namespace:default");
+    assert!(refused.iter().any(|document| {
+        document.source["tahoe"]["transformations"]
+            .to_string()
+            .contains("namespace_refused:initech")
+    }));
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::{TransformSettings, record_topics};
+use crate::{RuleArgs, TransformSettings, record_topics};
 
 /// How records are consumed and what their events keep.
 #[derive(Args, Clone, Debug)]
@@ -22,11 +22,17 @@ pub struct TransformArgs {
     /// Milliseconds that a bulk request which is not full waits for more events
     #[arg(long, env = "TAHOE_LINGER_MS", default_value_t = 200, value_name = "MS")]
     pub linger_ms: u64,
+    /// The operator's own files.
+    #[command(flatten)]
+    pub rules: RuleArgs,
 }
 
 impl TransformArgs {
     /// The loop's settings; `more` are topics beside those of the datasets.
-    pub fn settings(&self, more: &[String], grace: Duration) -> TransformSettings {
+    ///
+    /// # Errors
+    /// A file that says something of events cannot be read; names it and the setting.
+    pub fn settings(&self, more: &[String], grace: Duration) -> Result<TransformSettings, String> {
         let mut topics: Vec<_> = self.topics.iter().filter(|t| !t.is_empty()).cloned().collect();
         if topics.is_empty() {
             topics = record_topics();
@@ -34,14 +40,15 @@ impl TransformArgs {
         }
         topics.sort();
         topics.dedup();
-        TransformSettings {
+        Ok(TransformSettings {
             group: self.group.clone(),
             topics,
             linger: Duration::from_millis(self.linger_ms),
             keep_original: self.keep_original,
+            rules: self.rules.read()?,
             grace,
             drain: Duration::ZERO,
-        }
+        })
     }
 }
 
@@ -60,8 +67,10 @@ mod tests {
     #[test]
     fn without_topics_those_of_the_datasets_and_of_the_producers_are_consumed() {
         let grace = Duration::from_secs(1);
-        let topics =
-            |line: &[&str]| Line::parse_from(line).args.settings(&["mine".into()], grace).topics;
+        let topics = |line: &[&str]| {
+            let settings = Line::parse_from(line).args.settings(&["mine".into()], grace);
+            settings.expect("no file is named").topics
+        };
         assert!(topics(&["x"]).contains(&"laravel_logs".to_owned()));
         assert!(topics(&["x"]).contains(&"mine".to_owned()));
         assert_eq!(topics(&["x", "--topics", "a,b"]), ["a", "b"]);

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use tahoe_pipeline::header::{Content, Decoder};
 use tahoe_pipeline::produce::each_record;
+use tahoe_schemas::rules::EventRules;
 use tahoe_schemas::time::Time;
 use tahoe_schemas::{Foreign, datasets, time_of};
 use tahoe_seams::{
-    Conditions, Events, LogRecord, Normalizer, Origin, Part, Record, RecordId, Rejection, SourceId,
+    Conditions, Events, LogRecord, Normalizer, Origin, Part, Record, RecordId, Rejection, Rules,
+    SourceId,
 };
 
 /// Where a record stands in the log.
@@ -79,11 +81,14 @@ pub struct Intake {
     pub given: Conditions,
     foreign: HashMap<String, Arc<Origin>>,
     by_topic: HashMap<String, Arc<Foreign>>,
+    rules: EventRules,
+    /// Only of topics that have rules of their own.
+    rules_by_topic: HashMap<String, Rules>,
 }
 
 impl Intake {
     /// Nothing taken in yet.
-    pub fn new(keep_original: bool) -> Self {
+    pub fn new(keep_original: bool, rules: &EventRules) -> Self {
         Self {
             decoder: Decoder::default(),
             partitions: Vec::new(),
@@ -91,10 +96,24 @@ impl Intake {
             events: Events::default(),
             taken: Vec::new(),
             reached: Vec::new(),
-            given: Conditions { ingested_ms: 0, keep_original },
+            given: Conditions { ingested_ms: 0, keep_original, rules: rules.clone().given() },
             foreign: HashMap::new(),
             by_topic: datasets_by_topic(),
+            rules: rules.clone(),
+            rules_by_topic: HashMap::new(),
         }
+    }
+
+    /// From here on the rules are those of a topic.
+    fn turn_to(&mut self, topic: &str) {
+        if !self.rules.allowed.differs_by_topic() {
+            return;
+        }
+        if !self.rules_by_topic.contains_key(topic) {
+            let rules = self.rules.of_topic(topic).given();
+            self.rules_by_topic.insert(topic.to_owned(), rules);
+        }
+        self.given.rules = self.rules_by_topic[topic].clone();
     }
 
     /// Nothing is waiting to be sent or committed.
@@ -112,6 +131,7 @@ impl Intake {
     /// Takes one record of the log, which may be a fence, a record, or a pack of them.
     pub fn take(&mut self, found: &LogRecord<'_>) {
         let partition = self.partition(found);
+        self.turn_to(found.topic);
         let before = self.events.bytes();
         self.take_at(partition, found);
         let (offset, bytes) = (found.offset, self.events.bytes() - before);
@@ -250,6 +270,8 @@ impl Intake {
 
 #[cfg(test)]
 mod tests {
+    use tahoe_schemas::rules::{Allowed, Companies};
+
     use super::*;
 
     #[test]
@@ -259,7 +281,7 @@ mod tests {
         let cases =
             [("syslog_logs", &line[..], "system.syslog"), ("mysql_logs", row, "mysql.general")];
         for (topic, value, dataset) in cases {
-            let mut intake = Intake::new(false);
+            let mut intake = Intake::new(false, &EventRules::default());
             intake.take(&LogRecord {
                 topic,
                 partition: 0,
@@ -274,5 +296,47 @@ mod tests {
             let named = format!("\"dataset\":\"{dataset}\"");
             assert!(documents.len() == 1 && documents[0].contains(&named), "{documents:?}");
         }
+    }
+    fn taken(rules: &EventRules, topic: &str) -> (Vec<RecordId>, Vec<String>) {
+        let mut intake = Intake::new(false, rules);
+        for (offset, company) in ["Acme Corp", "globex", "", "initech"].iter().enumerate() {
+            let value = format!(
+                "[2026-11-21 09:00:00] local.INFO: paid {{\"shop\":{{\"company\":\"{company}\"}}}}"
+            );
+            intake.take(&LogRecord {
+                topic,
+                partition: 0,
+                offset: offset as u64,
+                timestamp_ms: 1_795_262_400_000,
+                key: b"",
+                value: value.as_bytes(),
+                header: None,
+            });
+        }
+        let batch = intake.events.take();
+        let streams = batch.events.iter().map(|event| batch.data_stream(event).to_owned());
+        (batch.events.iter().map(|event| event.id).collect(), streams.collect())
+    }
+
+    #[test]
+    fn a_rule_gives_each_company_its_data_stream_and_leaves_its_identity_alone() {
+        let table = "laravel.log laravel.context.shop.company \"Acme Corp\" acme\n\
+                     * laravel.context.shop.company * shop_*\n";
+        let mut rules = EventRules {
+            companies: Arc::new(Companies::read("rules", table).expect("it is a table")),
+            ..EventRules::default()
+        };
+        let (ids, streams) = taken(&rules, "laravel_logs");
+        let names = |names: [&str; 4]| names.map(|name| format!("logs-laravel.log-{name}"));
+        assert_eq!(streams, names(["acme", "shop_globex", "default", "shop_initech"]));
+        assert_eq!(ids, taken(&EventRules::default(), "laravel_logs").0);
+
+        let mut allowed = Allowed::default();
+        for name in ["acme", "laravel_logs=shop_globex"] {
+            allowed.add(name).expect("it is a name");
+        }
+        rules.allowed = Arc::new(allowed);
+        let (_, streams) = taken(&rules, "laravel_logs");
+        assert_eq!(streams, names(["default", "shop_globex", "default", "default"]));
     }
 }

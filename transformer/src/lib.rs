@@ -9,12 +9,14 @@ mod counts;
 mod dead_letter;
 mod delivery;
 mod intake;
+mod rules;
 mod service;
 mod transform;
 
 pub use args::TransformArgs;
 pub use counts::{DatasetCounts, Latency, TransformerCounts};
 pub use dead_letter::topic as dead_letter_topic;
+pub use rules::RuleArgs;
 pub use service::{Transformer, readiness, sink_check};
 pub use transform::{TransformError, TransformSettings, keep_transforming, transform};
 

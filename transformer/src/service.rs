@@ -46,7 +46,7 @@ impl TransformerArgs {
             sink: Arc::new(sink.map_err(|error| error.to_string())?),
             topics: self
                 .transform
-                .settings(self.topic.as_slice(), std::time::Duration::ZERO)
+                .settings(self.topic.as_slice(), std::time::Duration::ZERO)?
                 .topics,
         })
     }
@@ -79,7 +79,7 @@ impl Service for Transformer {
     fn run(&self, matches: &ArgMatches, process: &Process) -> Result<(), String> {
         let args = TransformerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
         let Connected { log, sink, topics } = args.connect()?;
-        let settings = args.transform.settings(args.topic.as_slice(), process.grace);
+        let settings = args.transform.settings(args.topic.as_slice(), process.grace)?;
         let counts = Arc::new(TransformerCounts::default());
         let runtime = process.runtime.handle();
         let ready = Arc::new(readiness(&log, &sink, topics, runtime));

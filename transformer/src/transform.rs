@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tahoe_pipeline::clock::now_ms;
 use tahoe_pipeline::retry::Backoff;
 use tahoe_pipeline::stop::Stop;
+use tahoe_schemas::rules::EventRules;
 use tahoe_seams::{EventMeta, Log, LogError, LogReader, Outcome, Polled, Rejection, Sink};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -49,6 +50,8 @@ pub struct TransformSettings {
     pub linger: Duration,
     /// Keep each record's bytes in its event.
     pub keep_original: bool,
+    /// What the operator's own files say of events.
+    pub rules: EventRules,
     /// How long a stop waits for what is in flight.
     pub grace: Duration,
     /// How long a stop reads on what is in the log already; zero leaves it for the next start.
@@ -62,6 +65,7 @@ impl Default for TransformSettings {
             topics: Vec::new(),
             linger: Duration::from_millis(200),
             keep_original: false,
+            rules: EventRules::default(),
             grace: Duration::from_secs(10),
             drain: Duration::ZERO,
         }
@@ -109,7 +113,7 @@ pub fn transform(
         counts,
         runtime,
         reader,
-        intake: Intake::new(settings.keep_original),
+        intake: Intake::new(settings.keep_original, &settings.rules),
         batch_since: None,
         flights: VecDeque::new(),
         certainty: Certainty::new(UNCERTAIN_BYTES),

@@ -14,7 +14,7 @@ use std::time::Duration;
 pub use batch::{Advance, Batch, BatchEnd, Lane, Raw, Stream};
 pub use event::{EventBatch, EventMeta, Events, Outcome};
 pub use failure::{LogError, Rejection, SinkError, SourceError};
-pub use record::{Conditions, Origin, Part, Record, RecordId, SourceId};
+pub use record::{Conditions, Origin, Part, Record, RecordId, Rules, SourceId};
 
 /// What is read. The producer loop gives it a thread of its own and makes every call from there.
 pub trait Source: Send {

@@ -1,6 +1,8 @@
 //! A record is bytes as read plus where they came from; its identity follows from both.
 
+use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
@@ -75,12 +77,37 @@ pub struct Record<'a> {
 }
 
 /// What a [`crate::Normalizer`] is given besides the record.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Conditions {
     /// `event.ingested`, milliseconds since the epoch; left out where it is zero, as in samples.
     pub ingested_ms: i64,
     /// Keep the record's bytes as `event.original`.
     pub keep_original: bool,
+    /// What the operator's own files say of events.
+    pub rules: Rules,
+}
+
+/// What the operator's own files say of events, for a [`crate::Normalizer`] that knows what they are
+/// about; here they are opaque, since fields belong to the schema. Cloning shares them.
+#[derive(Clone, Default)]
+pub struct Rules(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Rules {
+    /// Holds rules of some type.
+    pub fn new(rules: impl Any + Send + Sync) -> Self {
+        Self(Some(Arc::new(rules)))
+    }
+
+    /// The rules, if they are of this type.
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.as_deref()?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Rules(…)" } else { "Rules" })
+    }
 }
 
 /// Identity of a record, scheme 1: six bytes of milliseconds (big endian) at which the producer

@@ -1,6 +1,10 @@
 //! What a key stands for.
 
+use crate::rules::Unit;
 use crate::{Field, fields};
+
+const MILLISECONDS: Role = Role::Duration(Unit::Nanoseconds(1_000_000));
+const SECONDS: Role = Role::Duration(Unit::Nanoseconds(1_000_000_000));
 
 /// What is done with a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,20 @@ pub(super) enum Role {
     Text(Field),
     /// A whole number with a field of its own.
     Number(Field),
+    /// What it took, as a number of that unit.
+    Duration(Unit),
+    /// What it took, as a text that names its unit.
+    Elapsed,
+    /// A path or a whole URL.
+    Url,
+    /// `host[:port]` that was asked for.
+    Host,
+    /// Who asked, by address or name.
+    Client,
+    /// A status of HTTP.
+    Status,
+    /// A method of HTTP.
+    Method,
     /// An object whose keys count with this name before them.
     Inside(&'static str),
 }
@@ -41,25 +59,24 @@ pub(super) fn role(key: &[u8]) -> Option<Role> {
         b"logger" | b"Logger" | b"logger_name" | b"loggerName" | b"log.logger" | b"channel"
         | b"SourceContext" => Role::Text(fields::log::LOGGER),
         b"caller" | b"log.origin.caller" => Role::Caller,
-        b"funcName" | b"log.origin.function" | b"source.function" => {
+        b"funcName" | b"log.origin.function" | b"source.function" | b"src.func" => {
             Role::Text(fields::log::origin::FUNCTION)
         }
-        b"pathname" | b"log.origin.file.name" | b"source.file" => {
+        b"pathname" | b"log.origin.file.name" | b"source.file" | b"src.file" => {
             Role::Text(fields::log::origin::file::NAME)
         }
-        b"lineno" | b"log.origin.file.line" | b"source.line" => {
+        b"lineno" | b"log.origin.file.line" | b"source.line" | b"src.line" => {
             Role::Number(fields::log::origin::file::LINE)
         }
         b"log" | b"source" | b"log.origin" | b"log.origin.file" | b"process"
-        | b"process.thread" | b"service" | b"host" | b"trace" | b"span" | b"transaction" => {
-            inside(key)?
-        }
-        _ => return failure(key).or_else(|| place(key)),
+        | b"process.thread" | b"service" | b"host" | b"trace" | b"span" | b"transaction"
+        | b"req" | b"req.headers" | b"res" | b"src" => inside(key)?,
+        _ => return failure(key).or_else(|| place(key)).or_else(|| request(key)),
     })
 }
 
 fn inside(key: &[u8]) -> Option<Role> {
-    const NAMES: [&str; 11] = [
+    const NAMES: [&str; 15] = [
         "log",
         "source",
         "log.origin",
@@ -71,6 +88,10 @@ fn inside(key: &[u8]) -> Option<Role> {
         "trace",
         "span",
         "transaction",
+        "req",
+        "req.headers",
+        "res",
+        "src",
     ];
     NAMES.iter().find(|name| name.as_bytes() == key).map(|name| Role::Inside(name))
 }
@@ -130,6 +151,35 @@ fn place(key: &[u8]) -> Option<Role> {
     })
 }
 
+/// Keys that tell of a request that was answered, as middleware for pino, bunyan, structlog, zap and
+/// Django writes them.
+fn request(key: &[u8]) -> Option<Role> {
+    Some(match key {
+        b"req.method" | b"request_method" | b"http_method" | b"requestMethod" => Role::Method,
+        b"req.url" | b"request_uri" | b"request_path" | b"requestUrl" => Role::Url,
+        b"req.headers.host" => Role::Host,
+        b"req.headers.user-agent" | b"user_agent" | b"userAgent" | b"http_user_agent" => {
+            Role::Text(fields::user_agent::ORIGINAL)
+        }
+        b"req.headers.referer" | b"http_referer" => Role::Text(fields::http::request::REFERRER),
+        b"req.id" | b"req_id" | b"reqId" | b"request_id" | b"requestId" => {
+            Role::Text(fields::http::request::ID)
+        }
+        b"req.remoteAddress" | b"remote_addr" | b"remote_ip" | b"remoteAddress" | b"remoteIp"
+        | b"remoteAddr" | b"client_ip" | b"clientIp" => Role::Client,
+        b"req.remotePort" | b"remotePort" | b"remote_port" => Role::Number(fields::source::PORT),
+        b"res.statusCode" | b"status_code" | b"statusCode" => Role::Status,
+        b"user_id" | b"userId" => Role::Text(fields::user::ID),
+        b"username" => Role::Text(fields::user::NAME),
+        b"responseTime" | b"duration_ms" | b"durationMs" | b"elapsed_ms" | b"elapsedMs"
+        | b"latency_ms" | b"took_ms" | b"response_time_ms" => MILLISECONDS,
+        b"duration_ns" | b"durationNs" | b"elapsed_ns" => Role::Duration(Unit::Nanoseconds(1)),
+        b"duration_us" | b"durationUs" | b"elapsed_us" => Role::Duration(Unit::Nanoseconds(1_000)),
+        b"duration_s" | b"duration_seconds" | b"elapsed_s" | b"elapsed_seconds" => SECONDS,
+        _ => return None,
+    })
+}
+
 /// The role of a key that is also a common word, where nothing else has it.
 pub(super) fn common_word(key: &[u8]) -> Option<Role> {
     Some(match key {
@@ -143,6 +193,11 @@ pub(super) fn common_word(key: &[u8]) -> Option<Role> {
         b"process" => Role::Number(fields::process::PID),
         b"service" => Role::Text(fields::service::NAME),
         b"host" => Role::Text(fields::host::HOSTNAME),
+        b"method" => Role::Method,
+        b"url" | b"uri" | b"path" => Role::Url,
+        b"ip" => Role::Client,
+        b"status" => Role::Status,
+        b"duration" | b"elapsed" | b"latency" | b"took" => Role::Elapsed,
         _ => return None,
     })
 }

@@ -19,6 +19,7 @@ mod error;
 mod framer;
 mod keys;
 mod level;
+mod mapped;
 mod object;
 mod parser;
 mod stamp;

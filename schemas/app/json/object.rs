@@ -1,10 +1,14 @@
 //! From an object to fields, each key by its role.
 
+use std::net::IpAddr;
+
 use super::keys::{self, Role};
 use super::level::{self, Numbers};
-use super::{error, stamp};
+use super::{error, mapped, stamp};
 use crate::object::{entries, flattened, scalar};
+use crate::rules::{AppFields, Unit};
 use crate::scan::{Entries, Entry, Scan};
+use crate::url::{set_host, set_target, split_port};
 use crate::{Event, Field, fields};
 
 /// Objects in objects whose keys have roles.
@@ -18,6 +22,13 @@ pub(crate) fn set<'a>(text: &'a str, others: Field, event: &mut Event<'a>) -> bo
         return false;
     }
     let mut keys = scan.entries;
+    if let Some(named) = event.rules().map(|rules| &rules.app_fields).filter(|n| !n.is_empty()) {
+        keys = mapped::take(keys, named, event);
+    }
+    if keys.iter().any(|entry| matches!(entry.key, b"ecs.version" | b"ecs")) {
+        keys.retain(|entry| entry.key != b"ecs.version");
+        keys = mapped::take(keys, AppFields::of_ecs(), event);
+    }
     let has = |key: &[u8], keys: &Entries<'_>| keys.iter().any(|entry| entry.key == key);
     let is_clef = has(b"@t", &keys);
     // `name` is the logger's in bunyan, pino and Python.
@@ -97,7 +108,57 @@ fn take_text<'a>(role: Role, text: &'a str, value: &[u8], event: &mut Event<'a>)
             Ok(number) => event.set(field, number),
             Err(_) => return false,
         },
+        Role::Duration(unit) if text.parse::<f64>().is_ok() => return duration(text, unit, event),
+        Role::Elapsed if is_text && text.parse::<f64>().is_err() => {
+            return duration(text, Unit::None, event);
+        }
+        _ => return request(role, text, event),
+    }
+    true
+}
+
+fn duration<'a>(text: &str, unit: Unit, event: &mut Event<'a>) -> bool {
+    let duration = mapped::nanoseconds(text, unit);
+    if let Some(duration) = duration {
+        event.set(fields::event::DURATION, duration);
+    }
+    duration.is_some()
+}
+
+/// What a request's keys say. Says whether the value fits.
+fn request<'a>(role: Role, text: &'a str, event: &mut Event<'a>) -> bool {
+    match role {
+        Role::Url if text.starts_with('/') || text.contains("://") => set_target(text, event),
+        Role::Host => set_host(text, event),
+        Role::Client => return client(text, event),
+        Role::Status => match text.parse::<u16>() {
+            Ok(status @ 100..600) => event.set(fields::http::response::STATUS_CODE, status),
+            _ => return false,
+        },
+        Role::Method if text.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
+            event.set(fields::http::request::METHOD, text);
+        }
         _ => return false,
+    }
+    true
+}
+
+/// An address with or without a port, as IPv6 has it for IPv4 too. Says whether it was one.
+fn client<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    let (address, port) = match text.parse::<IpAddr>() {
+        Ok(_) => (text, None),
+        Err(_) => split_port(text),
+    };
+    let plain = address.strip_prefix("::ffff:").filter(|rest| rest.contains('.'));
+    let ip = plain.unwrap_or(address);
+    if ip.parse::<IpAddr>().is_err() {
+        return false;
+    }
+    event.set(fields::source::ADDRESS, ip);
+    event.set(fields::source::IP, ip);
+    event.set(fields::related::IP, ip);
+    if let Some(port) = port {
+        event.set_if_absent(fields::source::PORT, port);
     }
     true
 }
@@ -112,6 +173,12 @@ fn field_of(role: Role) -> Option<Field> {
         Role::Error => fields::error::MESSAGE,
         Role::Caller => fields::log::origin::file::NAME,
         Role::Text(field) | Role::Number(field) => field,
+        Role::Duration(_) | Role::Elapsed => fields::event::DURATION,
+        Role::Url => fields::url::ORIGINAL,
+        Role::Host => fields::url::DOMAIN,
+        Role::Client => fields::source::ADDRESS,
+        Role::Status => fields::http::response::STATUS_CODE,
+        Role::Method => fields::http::request::METHOD,
         Role::Instant | Role::Inside(_) => return None,
     })
 }

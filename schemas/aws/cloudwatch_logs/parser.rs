@@ -45,7 +45,7 @@ fn normalize_one<'a>(
     common: &[Entry<'a>],
     log_event: &'a [u8],
     scratch: &'a mut Scratch,
-    (record, given): (&Record<'a>, &Conditions),
+    (record, given): (&Record<'a>, &'a Conditions),
     events: &mut Events,
 ) {
     let mut event = Event::new(scratch, &DATASET, record, given);
@@ -85,8 +85,7 @@ fn normalize_one<'a>(
     if !event.has(fields::TIMESTAMP) {
         event.time_assumed(None);
     }
-    let (dataset, namespace) = (event.dataset().name, event.namespace());
-    events.push(dataset, namespace, record.id, |out| event.write(out));
+    event.finish(record, events);
 }
 
 /// Says whether the key became a field.

@@ -61,7 +61,7 @@ fn normalize_lines<'a>(
     is_one_of_several: bool,
     scratch: &'a mut Scratch,
     record: &Record<'a>,
-    given: &Conditions,
+    given: &'a Conditions,
     events: &mut Events,
 ) {
     let mut event = Event::new(scratch, &DATASET, record, given);
@@ -93,8 +93,7 @@ fn normalize_lines<'a>(
     }
     let text = joined(lines, &mut event);
     message(text, &mut event);
-    let (dataset, namespace) = (event.dataset().name, event.namespace());
-    events.push(dataset, namespace, record.id, |out| event.write(out));
+    event.finish(record, events);
 }
 
 fn joined<'a>(lines: &[Line<'a>], event: &mut Event<'a>) -> &'a str {

@@ -1,0 +1,54 @@
+//! What the operator's own files say of events: which company one belongs to, what an
+//! application's keys mean. They are read once, and are an argument of normalising like the time
+//! of reading, so that the same record with the same files gives the same events.
+
+mod app_fields;
+mod company;
+mod place;
+mod table;
+
+use std::sync::Arc;
+
+pub use app_fields::AppFields;
+pub(crate) use app_fields::{Target, Unit};
+pub use company::{Allowed, Companies};
+
+use crate::{Event, Transformation};
+
+/// The namespace of what belongs to no company that is known.
+pub(crate) const NAMESPACE_DEFAULT: &str = "default";
+
+/// Everything that the operator's files say. Cloning shares it.
+#[derive(Clone, Debug, Default)]
+pub struct EventRules {
+    /// Which namespace an event belongs to by what it says.
+    pub companies: Arc<Companies>,
+    /// Which namespaces there may be.
+    pub allowed: Arc<Allowed>,
+    /// What an application's own keys mean.
+    pub app_fields: Arc<AppFields>,
+}
+
+impl EventRules {
+    /// The rules that hold for the records of a topic.
+    pub fn of_topic(&self, topic: &str) -> Self {
+        Self { allowed: Arc::new(self.allowed.of_topic(topic)), ..self.clone() }
+    }
+
+    /// As an argument of a [`tahoe_seams::Normalizer`].
+    pub fn given(self) -> tahoe_seams::Rules {
+        tahoe_seams::Rules::new(self)
+    }
+
+    /// Applies to an event whose fields are all set.
+    pub(crate) fn apply<'a>(&self, event: &mut Event<'a>) {
+        if let Some(namespace) = self.companies.namespace(event) {
+            event.set_namespace(namespace);
+        }
+        let namespace = event.namespace();
+        if namespace != NAMESPACE_DEFAULT && !self.allowed.has(namespace) {
+            event.transformation_of(Transformation::NamespaceRefused, namespace);
+            event.set_namespace(NAMESPACE_DEFAULT);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The settings and files by which an operator says what events mean and whose they are, the same
+//! for the service, `tahoe up` and `tahoe parse`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use tahoe_schemas::rules::{Allowed, AppFields, Companies, EventRules};
+
+/// What the operator says of events.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RuleArgs {
+    /// Field whose value is the client company (laravel.context.company); repeatable, the first
+    /// that an event has counts
+    #[arg(
+        long,
+        env = "TAHOE_NAMESPACE_FROM",
+        value_name = "FIELD",
+        value_delimiter = ',',
+        help_heading = "Events"
+    )]
+    pub namespace_from: Vec<String>,
+    /// File that says by fields which company an event belongs to, a row each: DATASET FIELD VALUE
+    /// NAMESPACE; `*` stands for any
+    #[arg(long, env = "TAHOE_NAMESPACE_RULES", value_name = "FILE", help_heading = "Events")]
+    pub namespace_rules: Option<PathBuf>,
+    /// Namespace that events may have, or TOPIC=NAME for those of one topic; repeatable; others go
+    /// to the default one [default: any]
+    #[arg(
+        long,
+        env = "TAHOE_ALLOW_NAMESPACE",
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "Events"
+    )]
+    pub allow_namespace: Vec<String>,
+    /// File that says which fields the keys of an application's JSON lines (app.json) stand for, a
+    /// row each: KEY FIELD, and ns, us, ms or s for a duration
+    #[arg(long, env = "TAHOE_APP_FIELDS", value_name = "FILE", help_heading = "Events")]
+    pub app_fields: Option<PathBuf>,
+}
+
+impl RuleArgs {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// Name the setting, and the file and line.
+    pub fn read(&self) -> Result<EventRules, String> {
+        let mut companies = Companies::default();
+        if let Some((name, text)) = file("--namespace-rules", self.namespace_rules.as_deref())? {
+            companies = Companies::read(&name, &text).map_err(of("--namespace-rules"))?;
+        }
+        for field in self.namespace_from.iter().filter(|field| !field.is_empty()) {
+            companies.add_field(field).map_err(of("--namespace-from"))?;
+        }
+        let mut allowed = Allowed::default();
+        for name in self.allow_namespace.iter().filter(|name| !name.is_empty()) {
+            allowed.add(name).map_err(of("--allow-namespace"))?;
+        }
+        let app_fields = match file("--app-fields", self.app_fields.as_deref())? {
+            Some((name, text)) => AppFields::read(&name, &text).map_err(of("--app-fields"))?,
+            None => AppFields::default(),
+        };
+        Ok(EventRules {
+            companies: Arc::new(companies),
+            allowed: Arc::new(allowed),
+            app_fields: Arc::new(app_fields),
+        })
+    }
+}
+
+/// An error with the setting before it.
+fn of(setting: &str) -> impl Fn(String) -> String {
+    move |error| format!("{setting}: {error}")
+}
+
+/// The name and text of a file, if one is named.
+fn file(setting: &str, path: Option<&Path>) -> Result<Option<(String, String)>, String> {
+    let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else { return Ok(None) };
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| format!("{setting} {name}: {error}"))?;
+    Ok(Some((name, text)))
+}
