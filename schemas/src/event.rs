@@ -198,6 +198,23 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// The fields that have a value now.
+    pub(crate) fn fields_set(&self) -> Vec<Field> {
+        let mut set = Vec::with_capacity(FIELDS_USUAL);
+        for word in 0..64 {
+            let mut bits = self.index.words[word] | self.letterhead.word(word);
+            while bits != 0 {
+                let id = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let field = Field::numbered(id);
+                if self.has(field) {
+                    set.push(field);
+                }
+            }
+        }
+        set
+    }
+
     /// Takes a field out again. Nothing is recorded.
     pub fn remove(&mut self, field: Field) {
         self.index.mark(field.id(), GONE);

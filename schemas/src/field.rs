@@ -41,6 +41,11 @@ impl Field {
         Self(id)
     }
 
+    /// The field of that number, which is one of a field.
+    pub(crate) fn numbered(id: usize) -> Self {
+        Self(u16::try_from(id).expect("the build script counted them"))
+    }
+
     pub(crate) fn id(self) -> usize {
         usize::from(self.0)
     }
@@ -51,7 +56,7 @@ impl Field {
 
     /// Every field, in the order of nested JSON.
     pub fn all() -> impl Iterator<Item = Self> {
-        (0..LEAVES.len()).map(|id| Self(u16::try_from(id).expect("the build script counted them")))
+        (0..LEAVES.len()).map(Self::numbered)
     }
 
     /// The field of that dotted path. For tools and tests, not for the hot path: it searches.

@@ -43,16 +43,26 @@ macro_rules! vocabulary {
 }
 
 vocabulary! {
+    AddressTruncated "address_truncated" "the field" "address_truncated:source.ip"
+        "The privacy policy kept the network of an address alone.";
     DateAssumed "date_assumed" "previous_record" "date_assumed:previous_record"
         "The record gives a time of day alone; the date is that of the record before it.";
     DateCorrected "date_corrected" "the date as written" "date_corrected:2026-02-30"
         "There is no such day in that month, and the nearest one that exists was taken.";
+    Dropped "dropped" "the field" "dropped:url.query"
+        "The privacy policy left the field out.";
+    Encrypted "encrypted" "the field" "encrypted:db.after.iban"
+        "The privacy policy put an encrypted value in its place, which `tahoe decrypt` reads.";
+    Hashed "hashed" "the field" "hashed:user.email"
+        "The privacy policy put a hash in its place: the same value has the same hash.";
     IncompleteRecord "incomplete_record" "" "incomplete_record"
         "The record broke off, or its last part never came; what there is was kept.";
     LevelAssumed "level_assumed" "the level" "level_assumed:info"
         "The format has no level, and log.level is the one that it implies.";
     LevelRenamed "level_renamed" "the level as written" "level_renamed:warn"
         "log.level has the word of the common vocabulary in place of the source's own.";
+    Masked "masked" "the field" "masked:message"
+        "The privacy policy hid the value, or what is private in the text.";
     NamespaceRefused "namespace_refused" "the namespace" "namespace_refused:acme"
         "The event belongs to a namespace that its topic may not write (--allow-namespace), and \
          went to the default one.";

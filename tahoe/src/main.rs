@@ -3,6 +3,7 @@
 mod acl;
 mod backends;
 mod check;
+mod decrypt;
 mod parse;
 mod registry;
 mod sample;
@@ -25,6 +26,7 @@ fn command() -> Command {
     let search = search::SearchArgs::augment_args(Command::new("search"));
     let transformations =
         transformations::TransformationsArgs::augment_args(Command::new("transformations"));
+    let decrypt = decrypt::DecryptArgs::augment_args(Command::new("decrypt"));
     Command::new("tahoe")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Carries logs into Kafka, normalises them into ECS, and loads Elasticsearch")
@@ -32,7 +34,7 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([up::command(), check::command(), setup::command(), setup::teardown_command()])
-        .subcommands([search, parse, transformations])
+        .subcommands([search, parse, transformations, decrypt])
 }
 
 fn main() -> ExitCode {
@@ -53,6 +55,9 @@ fn main() -> ExitCode {
                 .map_err(Into::into)
                 .and_then(|args| transformations::run(&args))
         }
+        Some(("decrypt", matches)) => decrypt::DecryptArgs::from_arg_matches(matches)
+            .map_err(Into::into)
+            .and_then(|args| decrypt::run(&args)),
         _ => unreachable!("clap requires one of the commands"),
     };
     result.unwrap_or_else(|error| {

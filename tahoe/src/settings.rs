@@ -31,6 +31,7 @@ fn commands() -> Vec<Command> {
             "teardown" => "tahoe teardown",
             "search" => "tahoe search",
             "parse" => "tahoe parse",
+            "decrypt" => "tahoe decrypt",
             "transformations" => "tahoe transformations",
             other => panic!("name {other} here"),
         };

@@ -113,6 +113,9 @@ mod tests {
         let found = chosen(&["timezone_assumed:Europe/Madrid".to_owned()]).expect("it is a word");
         assert_eq!(form(found[0]), "timezone_assumed:<the zone>");
         let error = chosen(&["invented".to_owned()]).expect_err("it is none").to_string();
-        assert!(error.starts_with("invented: no such word; there are date_assumed"), "{error}");
+        assert!(
+            error.starts_with("invented: no such word; there are address_truncated"),
+            "{error}"
+        );
     }
 }

@@ -16,7 +16,7 @@ mod transform;
 pub use args::TransformArgs;
 pub use counts::{DatasetCounts, Latency, TransformerCounts};
 pub use dead_letter::topic as dead_letter_topic;
-pub use rules::RuleArgs;
+pub use rules::{PrivacyKeyArgs, RuleArgs};
 pub use service::{Transformer, readiness, sink_check};
 pub use transform::{TransformError, TransformSettings, keep_transforming, transform};
 

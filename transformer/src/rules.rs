@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use tahoe_schemas::rules::{Allowed, AppFields, Companies, EventRules};
+use tahoe_pipeline::secret::{Secret, from_value_or_file};
+use tahoe_schemas::rules::{Allowed, AppFields, Companies, EventRules, Privacy};
 
 /// What the operator says of events.
 #[derive(Args, Clone, Debug, Default)]
@@ -38,6 +39,44 @@ pub struct RuleArgs {
     /// row each: KEY FIELD, and ns, us, ms or s for a duration
     #[arg(long, env = "TAHOE_APP_FIELDS", value_name = "FILE", help_heading = "Events")]
     pub app_fields: Option<PathBuf>,
+    /// File that says which fields are private, a row each: DATASET FIELD ACTION, which is keep,
+    /// drop, mask, hash, encrypt, truncate or detect
+    #[arg(long, env = "TAHOE_PRIVACY", value_name = "FILE", help_heading = "Events")]
+    pub privacy: Option<PathBuf>,
+    /// The secret of hashes and encryptions.
+    #[command(flatten)]
+    pub privacy_key: PrivacyKeyArgs,
+}
+
+/// The secret by which a privacy policy hashes and encrypts.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PrivacyKeyArgs {
+    /// Secret of the privacy policy's hashes and encryptions, 16 bytes or more; the variable or the
+    /// file keep it out of the process list
+    #[arg(
+        long,
+        env = "TAHOE_PRIVACY_KEY",
+        value_name = "SECRET",
+        hide_env_values = true,
+        help_heading = "Events"
+    )]
+    pub privacy_key: Option<Secret>,
+    /// File with that secret
+    #[arg(long, env = "TAHOE_PRIVACY_KEY_FILE", value_name = "PATH", help_heading = "Events")]
+    pub privacy_key_file: Option<PathBuf>,
+}
+
+impl PrivacyKeyArgs {
+    /// The secret, if there is one.
+    ///
+    /// # Errors
+    /// Both are set, or the file cannot be read.
+    pub fn secret(&self) -> Result<Option<Secret>, String> {
+        // A compose file passes unset variables on as empty ones.
+        let value = self.privacy_key.as_ref().filter(|secret| !secret.reveal().is_empty());
+        let file = self.privacy_key_file.as_deref().filter(|path| !path.as_os_str().is_empty());
+        from_value_or_file("TAHOE_PRIVACY_KEY", value, file)
+    }
 }
 
 impl RuleArgs {
@@ -61,10 +100,19 @@ impl RuleArgs {
             Some((name, text)) => AppFields::read(&name, &text).map_err(of("--app-fields"))?,
             None => AppFields::default(),
         };
+        let secret = self.privacy_key.secret()?;
+        let privacy = match file("--privacy", self.privacy.as_deref())? {
+            Some((name, text)) => {
+                let secret = secret.as_ref().map(Secret::reveal);
+                Privacy::read(&name, &text, secret).map_err(of("--privacy"))?
+            }
+            None => Privacy::default(),
+        };
         Ok(EventRules {
             companies: Arc::new(companies),
             allowed: Arc::new(allowed),
             app_fields: Arc::new(app_fields),
+            privacy: Arc::new(privacy),
         })
     }
 }

@@ -1,17 +1,22 @@
 //! What the operator's own files say of events: which company one belongs to, what an
-//! application's keys mean. They are read once, and are an argument of normalising like the time
+//! application's keys mean, what is private. They are read once, and are an argument of normalising like the time
 //! of reading, so that the same record with the same files gives the same events.
 
 mod app_fields;
+mod cipher;
 mod company;
+mod detect;
 mod place;
+mod privacy;
 mod table;
 
 use std::sync::Arc;
 
 pub use app_fields::AppFields;
 pub(crate) use app_fields::{Target, Unit};
+pub use cipher::Keys;
 pub use company::{Allowed, Companies};
+pub use privacy::Privacy;
 
 use crate::{Event, Transformation};
 
@@ -27,6 +32,8 @@ pub struct EventRules {
     pub allowed: Arc<Allowed>,
     /// What an application's own keys mean.
     pub app_fields: Arc<AppFields>,
+    /// What is private, and what becomes of it.
+    pub privacy: Arc<Privacy>,
 }
 
 impl EventRules {
@@ -50,5 +57,6 @@ impl EventRules {
             event.transformation_of(Transformation::NamespaceRefused, namespace);
             event.set_namespace(NAMESPACE_DEFAULT);
         }
+        self.privacy.apply(event);
     }
 }

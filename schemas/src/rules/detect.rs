@@ -1,0 +1,363 @@
+//! Private data in free text, found by its form: addresses of e-mail, numbers of cards (Luhn), of
+//! accounts (IBAN) and of Spanish identity cards (DNI, NIE), tokens, and passwords in URLs, in
+//! settings and in SQL. What is found gives way to a word in brackets that says what it was.
+
+use std::ops::Range;
+
+/// Letters by the remainder of a DNI's number by 23.
+const DNI_LETTERS: &[u8; 23] = b"TRWAGMYFPDXBNJZSQVHLCKE";
+/// Digits of a card's number.
+const CARD_DIGITS: Range<usize> = 13..20;
+/// Characters of an IBAN.
+const IBAN_CHARACTERS: Range<usize> = 15..35;
+/// A bearer's token is longer.
+const TOKEN_BYTES_MIN: usize = 8;
+/// Names after which a secret stands, `=` or `:` in between.
+const SECRETS: [&str; 8] =
+    ["password", "passwd", "pwd", "secret", "api_key", "apikey", "access_token", "contraseña"];
+
+/// Something private and where it stands.
+type Found = (Range<usize>, &'static str);
+
+/// The text without what is private in it; `None` if nothing is.
+pub(super) fn redacted(text: &str) -> Option<String> {
+    let found = all(text);
+    if found.is_empty() {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for (range, word) in found {
+        out.push_str(&text[at..range.start]);
+        out.push_str(word);
+        at = range.end;
+    }
+    out.push_str(&text[at..]);
+    Some(out)
+}
+
+/// The same for a JSON text: strings are looked at each for itself, and a number that is a card's
+/// becomes a string.
+pub(super) fn redacted_json(json: &str) -> Option<String> {
+    let (mut out, mut at, mut changed) = (String::with_capacity(json.len()), 0, false);
+    let bytes = json.as_bytes();
+    while at < bytes.len() {
+        let (end, is_string) = match bytes[at] {
+            b'"' => (string_end(bytes, at), true),
+            b'0'..=b'9' => (at + digits(&bytes[at..]), false),
+            _ => {
+                let plain = |byte: &u8| *byte == b'"' || byte.is_ascii_digit();
+                let length = bytes[at..].iter().position(plain).unwrap_or(bytes.len() - at);
+                out.push_str(&json[at..at + length]);
+                at += length;
+                continue;
+            }
+        };
+        let token = &json[at..end];
+        match redacted(token) {
+            Some(text) if is_string => out.push_str(&text),
+            Some(text) => out.push_str(&format!("\"{text}\"")),
+            None => out.push_str(token),
+        }
+        changed |= redacted(token).is_some();
+        at = end;
+    }
+    changed.then_some(out)
+}
+
+/// One past the string that begins at `at`.
+fn string_end(json: &[u8], at: usize) -> usize {
+    let mut end = at + 1;
+    while let Some(byte) = json.get(end) {
+        match byte {
+            b'"' => return end + 1,
+            b'\\' => end += 2,
+            _ => end += 1,
+        }
+    }
+    json.len()
+}
+
+/// What is private, in order; of what overlaps the first, and of that the longest.
+fn all(text: &str) -> Vec<Found> {
+    let mut found = Vec::new();
+    emails(text, &mut found);
+    numbers(text, &mut found);
+    ibans(text, &mut found);
+    tokens(text, &mut found);
+    passwords(text, &mut found);
+    found.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
+    let mut end = 0;
+    found.retain(|(range, _)| {
+        let free = range.start >= end;
+        if free {
+            end = range.end;
+        }
+        free
+    });
+    found
+}
+
+fn digits(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+/// Neither a letter nor a digit touches the range.
+fn stands_alone(text: &str, range: &Range<usize>) -> bool {
+    let before = text[..range.start].chars().next_back();
+    let after = text[range.end..].chars().next();
+    !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
+}
+
+fn emails(text: &str, found: &mut Vec<Found>) {
+    let bytes = text.as_bytes();
+    let local = |byte: &u8| byte.is_ascii_alphanumeric() || b"._%+-".contains(byte);
+    let domain = |byte: &u8| byte.is_ascii_alphanumeric() || b".-".contains(byte);
+    for at in memchr::memchr_iter(b'@', bytes) {
+        let before = bytes[..at].iter().rev().take_while(|byte| local(byte)).count();
+        let after = bytes[at + 1..].iter().take_while(|byte| domain(byte)).count();
+        let host = text[at + 1..at + 1 + after].trim_end_matches(['.', '-']);
+        let last = host.rsplit_once('.').map_or("", |(_, last)| last);
+        let is_name = last.len() >= 2 && last.bytes().all(|byte| byte.is_ascii_alphabetic());
+        if before > 0 && is_name {
+            found.push((at - before..at + 1 + host.len(), "[email]"));
+        }
+    }
+}
+
+/// Numbers of cards, DNI and NIE.
+fn numbers(text: &str, found: &mut Vec<Found>) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        let length = digits(&bytes[at..]);
+        let card = card(bytes, at);
+        if let Some(range) = card.filter(|range| stands_alone(text, range)) {
+            at = range.end;
+            found.push((range, "[card]"));
+            continue;
+        }
+        if let Some(range) = dni(bytes, at, length).filter(|range| stands_alone(text, range)) {
+            found.push((range, "[dni]"));
+        }
+        at += length;
+    }
+}
+
+/// Groups of digits with a space or dash between them; `at` is the first digit.
+fn card(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    if !matches!(bytes[at], b'2'..=b'6') {
+        return None;
+    }
+    let (mut end, mut number) = (at, Vec::with_capacity(CARD_DIGITS.end));
+    while let Some(byte) = bytes.get(end) {
+        match byte {
+            b'0'..=b'9' => number.push(byte - b'0'),
+            b' ' | b'-' if bytes.get(end + 1).is_some_and(u8::is_ascii_digit) => {}
+            _ => break,
+        }
+        end += 1;
+        if number.len() == CARD_DIGITS.end {
+            return None;
+        }
+    }
+    let doubled = |digit: u8| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
+    let sum: u32 = number
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| u32::from(if place % 2 == 1 { doubled(*digit) } else { *digit }))
+        .sum();
+    (CARD_DIGITS.contains(&number.len()) && sum.is_multiple_of(10)).then_some(at..end)
+}
+
+/// `12345678Z`, `X1234567L`, perhaps with a dash before the last letter.
+fn dni(bytes: &[u8], at: usize, length: usize) -> Option<Range<usize>> {
+    let first = at.checked_sub(1).map(|before| bytes[before].to_ascii_uppercase());
+    let (from, leading) = match (length, first) {
+        (8, _) => (at, 0),
+        (7, Some(letter @ b'X'..=b'Z')) => (at - 1, u32::from(letter - b'X')),
+        _ => return None,
+    };
+    let number = bytes[at..at + length].iter().fold(leading, |n, b| n * 10 + u32::from(b - b'0'));
+    let dash = usize::from(bytes.get(at + length) == Some(&b'-'));
+    let letter = bytes.get(at + length + dash)?.to_ascii_uppercase();
+    let right = DNI_LETTERS[usize::try_from(number % 23).ok()?] == letter;
+    right.then_some(from..at + length + dash + 1)
+}
+
+/// Two letters, two digits and more, in one or in groups of four; the remainder by 97 is 1.
+fn ibans(text: &str, found: &mut Vec<Found>) {
+    let bytes = text.as_bytes();
+    for at in 0..bytes.len().saturating_sub(IBAN_CHARACTERS.start - 1) {
+        let begins = bytes[at..at + 2].iter().all(u8::is_ascii_uppercase)
+            && bytes[at + 2..at + 4].iter().all(u8::is_ascii_digit);
+        if !begins {
+            continue;
+        }
+        let (mut end, mut characters) = (at, Vec::with_capacity(IBAN_CHARACTERS.end));
+        let mut longest = None;
+        while let Some(byte) = bytes.get(end).filter(|_| characters.len() < IBAN_CHARACTERS.end) {
+            let group = !characters.is_empty() && characters.len().is_multiple_of(4);
+            match byte {
+                b'0'..=b'9' | b'A'..=b'Z' => characters.push(*byte),
+                b' ' if group => {}
+                _ => break,
+            }
+            end += 1;
+            let fits = *byte != b' ' && IBAN_CHARACTERS.contains(&characters.len());
+            if fits && is_iban(&characters) && stands_alone(text, &(at..end)) {
+                longest = Some((at..end, "[iban]"));
+            }
+        }
+        found.extend(longest);
+    }
+}
+
+fn is_iban(characters: &[u8]) -> bool {
+    let (head, rest) = characters.split_at(4);
+    let value = |byte: &u8| match byte {
+        b'0'..=b'9' => (u32::from(byte - b'0'), 10),
+        letter => (u32::from(letter - b'A') + 10, 100),
+    };
+    let turned = rest.iter().chain(head).map(value);
+    turned.fold(0, |sum, (digit, shift)| (sum * shift + digit) % 97) == 1
+}
+
+/// `Bearer …`, and tokens of three parts that begin as JSON does in base64 (JWT).
+fn tokens(text: &str, found: &mut Vec<Found>) {
+    let bytes = text.as_bytes();
+    let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
+    let length = |at: usize| bytes[at..].iter().take_while(|byte| part(byte)).count();
+    for (at, _) in text.match_indices(['B', 'b']) {
+        let word = bytes.get(at..at + 7).is_some_and(|w| w.eq_ignore_ascii_case(b"bearer "));
+        let token = if word { length(at + 7) } else { 0 };
+        if token >= TOKEN_BYTES_MIN {
+            found.push((at + 7..at + 7 + token, "[token]"));
+        }
+    }
+    for (at, _) in text.match_indices("eyJ") {
+        let range = at..at + length(at);
+        if text[range.clone()].matches('.').count() == 2 {
+            found.push((range, "[token]"));
+        }
+    }
+}
+
+/// `://user:…@`, `password=…`, `"secret": "…"`, `IDENTIFIED BY '…'`, `PASSWORD('…')`.
+fn passwords(text: &str, found: &mut Vec<Found>) {
+    for (at, mark) in text.match_indices("://") {
+        let from = at + mark.len();
+        let rest = &text[from..];
+        let authority = &rest[..rest.find(['/', '?', '#', ' ', '"', '\'']).unwrap_or(rest.len())];
+        if let Some((login, _)) = authority.rsplit_once('@')
+            && let Some((user, password)) = login.split_once(':')
+            && !password.is_empty()
+        {
+            let begin = from + user.len() + 1;
+            found.push((begin..begin + password.len(), "[password]"));
+        }
+    }
+    let lower = text.to_ascii_lowercase();
+    for name in SECRETS {
+        for (at, _) in lower.match_indices(name) {
+            found.extend(assigned(text, at + name.len()).map(|range| (range, "[password]")));
+        }
+    }
+    for (at, mark) in lower.match_indices("identified by ") {
+        found.extend(quoted(text, at + mark.len()).map(|range| (range, "[password]")));
+    }
+    for (at, mark) in lower.match_indices("password(") {
+        found.extend(quoted(text, at + mark.len()).map(|range| (range, "[password]")));
+    }
+}
+
+/// The value behind `=` or `:`, with quotation marks around it or up to what ends a word.
+fn assigned(text: &str, at: usize) -> Option<Range<usize>> {
+    let rest = text[at..].trim_start_matches(['"', '\'', '`', '\\', ' ']);
+    let rest = rest.strip_prefix(['=', ':'])?.trim_start_matches([' ', '>', '\\']);
+    let from = text.len() - rest.len();
+    if let Some(range) = quoted(text, from) {
+        return Some(range);
+    }
+    let end = rest.find([' ', ',', ';', '&', '"', '\'', ')', '}', ']', '\n', '\t', '\\']);
+    let length = end.unwrap_or(rest.len());
+    (length > 0).then_some(from..from + length)
+}
+
+/// The inside of the quotation marks at `at`; to the end, if they are not closed.
+fn quoted(text: &str, at: usize) -> Option<Range<usize>> {
+    let mark = text[at..].chars().next().filter(|mark| matches!(mark, '"' | '\''))?;
+    let inside = &text[at + 1..];
+    let length = inside.find([mark, '\\']).unwrap_or(inside.len());
+    (length > 0).then_some(at + 1..at + 1 + length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn private_data_gives_way_to_what_it_was() {
+        for (text, expected) in [
+            ("mail to ana.lopez+x@shop.example.", "mail to [email]."),
+            ("card 4111 1111 1111 1111 paid", "card [card] paid"),
+            ("card 4111111111111111", "card [card]"),
+            ("iban ES91 2100 0418 4502 0005 1332 ok", "iban [iban] ok"),
+            ("to DE89370400440532013000", "to [iban]"),
+            ("dni 12345678Z, nie X1234567L", "dni [dni], nie [dni]"),
+            ("Authorization: Bearer abc.DEF-123456", "Authorization: Bearer [token]"),
+            ("t=eyJhbGciOi.eyJzdWIi.c2ln", "t=[token]"),
+            ("mysql://app:hunter2@db/shop", "mysql://app:[password]@db/shop"),
+            ("login?user=a&password=hunter2&x=1", "login?user=a&password=[password]&x=1"),
+            ("{\"password\": \"hun ter2\"}", "{\"password\": \"[password]\"}"),
+            ("CREATE USER a IDENTIFIED BY 'hunter2'", "CREATE USER a IDENTIFIED BY '[password]'"),
+            ("SET x = PASSWORD('hunter2')", "SET x = PASSWORD('[password]')"),
+        ] {
+            assert_eq!(redacted(text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_alike_stays() {
+        for text in [
+            "order 4111111111111112",
+            "at 1772616425123456",
+            "12345678A",
+            "a @ b.c",
+            "user@localhost",
+            "ES91 2100 0418 4502 0005 1333",
+            "http://shop.example:8080/a@b",
+            "the password was wrong",
+            "Bearer of news",
+        ] {
+            assert_eq!(redacted(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn json_stays_json() {
+        let json = r#"{"a":"x@shop.example","n":4111111111111111,"b":[1,"Bearer abcdefgh\"i"]}"#;
+        let expected = r#"{"a":"[email]","n":"[card]","b":[1,"Bearer [token]\"i"]}"#;
+        assert_eq!(redacted_json(json).as_deref(), Some(expected));
+        assert_eq!(redacted_json(r#"{"a":1}"#), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_can_be_looked_through(
+            text in "([a-zA-Z0-9@:=/'\" .é-]|password|Bearer |://|eyJ){0,60}",
+        ) {
+            let _ = redacted(&text);
+            let json = serde_json::json!({"k": text, "n": 4111111111111111u64}).to_string();
+            if let Some(json) = redacted_json(&json) {
+                prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{}", json);
+            }
+        }
+    }
+}

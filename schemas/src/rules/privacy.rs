@@ -1,0 +1,345 @@
+//! What is private in an event, and what becomes of it before the event is stored.
+//!
+//! ```text
+//! # DATASET     FIELD                    ACTION
+//! *             user.email               hash
+//! *             source.ip                truncate
+//! laravel.log   laravel.context.card     mask
+//! postgresql.row  db.after.iban          encrypt
+//! *             url.query                drop
+//! *             message                  detect
+//! ```
+//!
+//! Of several rows of one field the first that holds for the dataset counts; `keep` makes an
+//! exception. A value that a row hides is hidden wherever else in the event it stands as a word of
+//! its own, and `event.original` is left out, in which it may stand in other spellings.
+
+use std::net::IpAddr;
+
+use super::cipher::Keys;
+use super::detect::{redacted, redacted_json};
+use super::place::{Holds, Place};
+use super::table::{Row, rows};
+use crate::{Event, Field, Transformation, Value, datasets, fields, json};
+
+/// In place of what is masked.
+const MASK: &str = "***";
+/// A shorter value is no reason to change other texts: it stands in them by chance.
+const WORD_BYTES_MIN: usize = 3;
+/// Bits of an address that are kept: of IPv4 the network of a provider's block, of IPv6 a site.
+const IPV4_BITS: u32 = 24;
+const IPV6_BITS: u32 = 48;
+
+/// The policy.
+#[derive(Debug, Default)]
+pub struct Privacy {
+    rules: Vec<Rule>,
+    keys: Option<Keys>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    dataset: Option<&'static str>,
+    path: String,
+    place: Place,
+    action: Action,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Keep,
+    Drop,
+    Mask,
+    Hash,
+    Encrypt,
+    Truncate,
+    Detect,
+}
+
+/// A value that was hidden, and what stands in its place.
+struct Hidden<'a> {
+    value: &'a str,
+    instead: Option<&'a str>,
+}
+
+impl Privacy {
+    /// Reads a table of fields; `secret` is what hashes and encryptions need.
+    ///
+    /// # Errors
+    /// Name the file and the line, or say what is wrong with the secret.
+    pub fn read(file: &str, text: &str, secret: Option<&str>) -> Result<Self, String> {
+        let keys = secret.map(Keys::new).transpose()?;
+        let rules = rows(file, text)?;
+        let rules =
+            rules.iter().map(|row| rule(row, keys.is_some()).map_err(|what| row.error(what)));
+        Ok(Self { rules: rules.collect::<Result<_, _>>()?, keys })
+    }
+
+    /// Applies to an event whose fields are all set.
+    pub(super) fn apply<'a>(&self, event: &mut Event<'a>) {
+        let dataset = event.dataset().name;
+        let holds = |rule: &Rule| rule.dataset.is_none_or(|of| of == dataset);
+        let (mut hidden, mut changed) = (Vec::new(), false);
+        for (index, rule) in self.rules.iter().enumerate() {
+            let earlier = |other: &Rule| other.path == rule.path && holds(other);
+            if holds(rule) && !self.rules[..index].iter().any(earlier) {
+                changed |= self.apply_one(rule, event, &mut hidden);
+            }
+        }
+        if changed && event.has(fields::event::ORIGINAL) {
+            event.remove(fields::event::ORIGINAL);
+            event.transformation_of(Transformation::Dropped, fields::event::ORIGINAL.path());
+        }
+        if !hidden.is_empty() {
+            hide_everywhere(&hidden, event);
+        }
+    }
+
+    /// Says whether it changed anything.
+    fn apply_one<'a>(
+        &self,
+        rule: &Rule,
+        event: &mut Event<'a>,
+        hidden: &mut Vec<Hidden<'a>>,
+    ) -> bool {
+        let word = match rule.action {
+            Action::Keep => return false,
+            Action::Detect => {
+                let looked = &mut |value, event: &Event<'a>| Some(detected(value, event));
+                let changed = rule.place.change(event, looked);
+                if changed {
+                    event.transformation_of(Transformation::Masked, &rule.path);
+                }
+                return changed;
+            }
+            Action::Drop => Transformation::Dropped,
+            Action::Mask => Transformation::Masked,
+            Action::Hash => Transformation::Hashed,
+            Action::Encrypt => Transformation::Encrypted,
+            Action::Truncate => Transformation::AddressTruncated,
+        };
+        // What is no text, or no address, cannot be kept in another form.
+        let mut dropped = rule.action == Action::Drop;
+        let changed = rule.place.change(event, &mut |value: Value<'a>, event: &Event<'a>| {
+            let Value::Str(text) = value else {
+                dropped = true;
+                return None;
+            };
+            let instead = self.instead(rule.action, text, event);
+            dropped |= instead.is_none();
+            hidden.push(Hidden { value: text, instead });
+            instead.map(Value::Str)
+        });
+        if changed {
+            let word = if dropped { Transformation::Dropped } else { word };
+            event.transformation_of(word, &rule.path);
+        }
+        changed
+    }
+
+    /// What stands in place of a text; `None` if nothing does.
+    fn instead<'a>(&self, action: Action, text: &str, event: &Event<'a>) -> Option<&'a str> {
+        let keys = self.keys.as_ref();
+        match action {
+            Action::Mask => Some(MASK),
+            Action::Hash => Some(event.alloc_str(&keys?.hashed(text))),
+            Action::Encrypt => Some(event.alloc_str(&keys?.encrypted(text))),
+            Action::Truncate => Some(event.alloc_str(&truncated(text.parse().ok()?))),
+            Action::Drop | Action::Keep | Action::Detect => None,
+        }
+    }
+}
+
+fn rule(row: &Row<'_>, has_keys: bool) -> Result<Rule, String> {
+    let [dataset, path, action] = row.words[..] else {
+        return Err("a row has three words: DATASET FIELD ACTION".to_owned());
+    };
+    let dataset = match dataset {
+        "*" => None,
+        name => {
+            let found = datasets::find(name).ok_or_else(|| format!("{name}: no such dataset"))?;
+            Some(found.name)
+        }
+    };
+    let place = Place::named(path)?;
+    let action = match action {
+        "keep" => Action::Keep,
+        "drop" => Action::Drop,
+        "mask" => Action::Mask,
+        "hash" => Action::Hash,
+        "encrypt" => Action::Encrypt,
+        "truncate" => Action::Truncate,
+        "detect" => Action::Detect,
+        _ => {
+            let known = "keep, drop, mask, hash, encrypt, truncate or detect";
+            return Err(format!("{action}: an action is {known}"));
+        }
+    };
+    let is_own = |field: Field| matches!(field, fields::TIMESTAMP | fields::tahoe::TRANSFORMATIONS);
+    if is_own(place.field) || path.starts_with("data_stream.") {
+        return Err(format!("{path} is what makes a document one of its stream: it stays"));
+    }
+    if matches!(action, Action::Hash | Action::Encrypt) && !has_keys {
+        return Err("it needs a secret: TAHOE_PRIVACY_KEY or TAHOE_PRIVACY_KEY_FILE".to_owned());
+    }
+    match (place.holds(), action) {
+        (_, Action::Keep | Action::Drop)
+        | (Holds::Text | Holds::Key, _)
+        | (Holds::Object, Action::Detect)
+        | (Holds::Address, Action::Truncate) => {}
+        (Holds::Object, _) => {
+            return Err(format!("{path} is an object: drop it, or name a key inside it"));
+        }
+        _ => return Err(format!("{path} holds no text: it can be dropped, an address truncated")),
+    }
+    Ok(Rule { dataset, path: path.to_owned(), place, action })
+}
+
+/// A value without what is private in its text.
+fn detected<'a>(value: Value<'a>, event: &Event<'a>) -> Value<'a> {
+    match value {
+        Value::Str(text) => redacted(text).map_or(value, |text| event.alloc_str(&text).into()),
+        Value::Raw(object) => {
+            let text = std::str::from_utf8(object).ok().and_then(redacted_json);
+            text.map_or(value, |text| Value::Raw(event.alloc_bytes(text.as_bytes())))
+        }
+        _ => value,
+    }
+}
+
+/// The network that an address is in.
+fn truncated(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => {
+            let bits = address.to_bits() & (u32::MAX << (32 - IPV4_BITS));
+            std::net::Ipv4Addr::from_bits(bits).to_string()
+        }
+        IpAddr::V6(address) => {
+            let bits = address.to_bits() & (u128::MAX << (128 - IPV6_BITS));
+            std::net::Ipv6Addr::from_bits(bits).to_string()
+        }
+    }
+}
+
+/// Looks for hidden values in every other field.
+fn hide_everywhere<'a>(hidden: &[Hidden<'a>], event: &mut Event<'a>) {
+    for field in event.fields_set() {
+        let is_address = field.kind() == "ip";
+        let Some(mut value) = event.get(field) else { continue };
+        let before = value;
+        for Hidden { value: private, instead } in hidden {
+            let fits = instead.filter(|text| !is_address || text.parse::<IpAddr>().is_ok());
+            value =
+                match value {
+                    Value::Str(text) if text == *private => match fits {
+                        Some(text) => Value::Str(text),
+                        None => {
+                            event.remove(field);
+                            break;
+                        }
+                    },
+                    Value::Str(text) => {
+                        hidden_in(text, private, *instead, event).map_or(value, Value::Str)
+                    }
+                    Value::List(list) if list.contains(private) => {
+                        let mut kept = event.list();
+                        kept.extend(
+                            list.iter().filter_map(|text| {
+                                if text == private { fits } else { Some(*text) }
+                            }),
+                        );
+                        Value::List(kept.into_bump_slice())
+                    }
+                    Value::Raw(object) => {
+                        hidden_in_json(object, private, *instead, event).map_or(value, Value::Raw)
+                    }
+                    _ => value,
+                };
+        }
+        if !is_same(before, value) && event.has(field) {
+            event.set(field, value);
+        }
+    }
+}
+
+fn is_same(one: Value<'_>, other: Value<'_>) -> bool {
+    match (one, other) {
+        (Value::Str(one), Value::Str(other)) => std::ptr::eq(one, other),
+        (Value::List(one), Value::List(other)) => std::ptr::eq(one, other),
+        (Value::Raw(one), Value::Raw(other)) => std::ptr::eq(one, other),
+        _ => true,
+    }
+}
+
+fn hidden_in_json<'a>(
+    object: &'a [u8],
+    private: &str,
+    instead: Option<&str>,
+    event: &Event<'a>,
+) -> Option<&'a [u8]> {
+    let mut escaped = Vec::new();
+    json::write_str(private, &mut escaped);
+    let escaped = std::str::from_utf8(&escaped[1..escaped.len() - 1]).ok()?;
+    let text = std::str::from_utf8(object).ok()?;
+    hidden_in(text, escaped, instead, event).map(str::as_bytes)
+}
+
+/// The text with another in place of each occurrence that no letter or digit touches.
+fn hidden_in<'a>(
+    text: &str,
+    private: &str,
+    instead: Option<&str>,
+    event: &Event<'a>,
+) -> Option<&'a str> {
+    if private.len() < WORD_BYTES_MIN || !text.contains(private) {
+        return None;
+    }
+    let mut out = event.string(text.len());
+    let mut at = 0;
+    for (found, _) in text.match_indices(private) {
+        let end = found + private.len();
+        let before = text[..found].chars().next_back();
+        let after = text[end..].chars().next();
+        if !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric) {
+            out.push_str(&text[at..found]);
+            out.push_str(instead.unwrap_or(MASK));
+            at = end;
+        }
+    }
+    if at == 0 {
+        return None;
+    }
+    out.push_str(&text[at..]);
+    Some(out.into_bump_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_file_and_the_line() {
+        for (text, expected) in [
+            ("* user.email", "p:1: a row has three words"),
+            ("\n* user.email hide", "p:2: hide: an action is keep"),
+            ("* user.email hash", "p:1: it needs a secret: TAHOE_PRIVACY_KEY"),
+            ("* laravel.context mask", "p:1: laravel.context is an object"),
+            ("* source.ip mask", "p:1: source.ip holds no text"),
+            ("* event.duration detect", "p:1: event.duration holds no text"),
+            ("* @timestamp drop", "p:1: @timestamp is what makes"),
+            ("no.such user.email drop", "p:1: no.such: no such dataset"),
+        ] {
+            let error = Privacy::read("p", text, None).expect_err(text);
+            assert!(error.starts_with(expected), "{error}");
+        }
+        let short = Privacy::read("p", "", Some("short")).expect_err("it is short");
+        assert!(short.contains("16 bytes"), "{short}");
+    }
+
+    #[test]
+    fn of_an_address_its_network_is_kept() {
+        let of = |text: &str| truncated(text.parse().expect("an address"));
+        assert_eq!(of("203.0.113.77"), "203.0.113.0");
+        assert_eq!(of("2001:db8:12:34::5"), "2001:db8:12::");
+    }
+}

@@ -1,0 +1,153 @@
+//! What the operator's own files make of an event.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tahoe_schemas::rules::{AppFields, Companies, EventRules, Keys, Privacy};
+use tahoe_schemas::{datasets, frame_all};
+use tahoe_seams::{Conditions, Events, Origin, Record, RecordId};
+
+const SECRET: &str = "a secret of some length";
+
+fn document(dataset: &str, line: &str, rules: EventRules) -> Value {
+    let origin = Origin::default();
+    let record = Record {
+        bytes: line.as_bytes(),
+        id: RecordId::default(),
+        origin: &origin,
+        start: 0,
+        read_at_ms: 1_795_262_400_000,
+        context: b"",
+        part: None,
+    };
+    let given = Conditions { keep_original: true, rules: rules.given(), ..Conditions::default() };
+    let dataset = datasets::find(dataset).expect("it is in the list");
+    let mut events = Events::default();
+    dataset.normalizer.normalize(&record, &given, &mut events).expect("an event");
+    serde_json::from_slice(events.document(0).expect("one event")).expect("it is JSON")
+}
+
+fn private(table: &str) -> EventRules {
+    let privacy = Privacy::read("privacy", table, Some(SECRET)).expect("it is a table");
+    EventRules { privacy: Arc::new(privacy), ..EventRules::default() }
+}
+
+const LOGIN: &str = r#"{"@timestamp":"2026-03-04T09:27:05Z","ecs.version":"9.0.0",
+    "message":"login of ana@shop.example from 203.0.113.9","user.email":"ana@shop.example",
+    "client.ip":"203.0.113.9","cart":{"owner":"ana@shop.example","lines":2}}"#;
+
+#[test]
+fn a_value_that_is_hidden_is_hidden_wherever_it_stands() {
+    let rules = private("* user.email hash\n* client.ip truncate\n");
+    let found = document("app.json", &LOGIN.replace('\n', ""), rules);
+    let hash = found["user"]["email"].as_str().expect("there is one");
+    assert_eq!(hash.len(), 22, "{hash}");
+    assert_eq!(found["client"]["ip"], "203.0.113.0");
+    assert_eq!(found["message"], format!("login of {hash} from 203.0.113.0"));
+    assert_eq!(found["app"]["fields"]["cart"], json!({"owner": hash, "lines": 2}));
+    assert!(!found.to_string().contains("ana@"), "{found}");
+    let done = ["hashed:user.email", "address_truncated:client.ip", "dropped:event.original"];
+    assert_eq!(found["tahoe"]["transformations"], json!(done));
+}
+
+#[test]
+fn keys_of_free_objects_are_dropped_masked_and_encrypted() {
+    let table = "* app.fields.cart.owner encrypt\n* app.fields.token drop\n\
+                 * app.fields.who.name mask\n";
+    let line = r#"{"time":"2026-03-04T09:27:05Z","msg":"m","token":{"a":1},
+        "cart":{"owner":"Ana","lines":2},"who":{"name":"Eva","age":7}}"#;
+    let found = document("app.json", &line.replace('\n', ""), private(table));
+    let fields = &found["app"]["fields"];
+    let owner = fields["cart"]["owner"].as_str().expect("there is one");
+    let keys = Keys::new(SECRET).expect("long enough");
+    assert_eq!(keys.decrypt(owner).as_deref(), Ok("Ana"));
+    assert_eq!(fields["who"], json!({"name": "***", "age": 7}));
+    assert!(fields["token"].is_null() && found["event"]["original"].is_null(), "{found}");
+    let done = found["tahoe"]["transformations"].to_string();
+    assert!(done.contains("\"dropped:app.fields.token\""), "{done}");
+}
+
+#[test]
+fn private_data_is_found_in_texts_and_objects_by_its_form() {
+    let table = "* message detect\n* app.fields detect\n";
+    let line = r#"{"time":"2026-03-04T09:27:05Z","msg":"paid with 4111 1111 1111 1111",
+        "note":"ask ana@shop.example","card":4111111111111111,"n":7}"#;
+    let found = document("app.json", &line.replace('\n', ""), private(table));
+    assert_eq!(found["message"], "paid with [card]");
+    let fields = json!({"note": "ask [email]", "card": "[card]", "n": 7});
+    assert_eq!(found["app"]["fields"], fields);
+    assert_eq!(found["tahoe"]["transformations"][0], "masked:message");
+    assert!(!found.to_string().contains("4111"), "{found}");
+}
+
+#[test]
+fn a_row_for_one_dataset_makes_an_exception() {
+    let table = "app.json user.email keep\n* user.email drop\n";
+    let found = document("app.json", &LOGIN.replace('\n', ""), private(table));
+    assert_eq!(found["user"]["email"], "ana@shop.example");
+    assert!(found["event"]["original"].is_string());
+}
+
+#[test]
+fn an_applications_own_keys_become_fields_and_its_company_a_namespace() {
+    let fields = "took event.duration ms\ncustomer.mail user.email\ncustomer.tenant \
+                  organization.name\nwhen @timestamp\nhow_bad log.level\nport server.port\n";
+    let rules = EventRules {
+        app_fields: Arc::new(AppFields::read("fields", fields).expect("it is a table")),
+        companies: Arc::new(
+            Companies::read("companies", "app.json organization.name * *").expect("it is a table"),
+        ),
+        ..EventRules::default()
+    };
+    let line = r#"{"when":"2026-03-04T09:27:05Z","how_bad":"WARN","took":12.5,"port":"none",
+        "customer":{"mail":"ana@shop.example","tenant":"Acme S.L.","age":7},"msg":"m"}"#;
+    let found = document("app.json", &line.replace('\n', ""), rules);
+    assert_eq!(found["@timestamp"], "2026-03-04T09:27:05.000Z");
+    assert_eq!(found["log"]["level"], "warning");
+    assert_eq!(found["event"]["duration"], 12_500_000);
+    assert_eq!(found["user"]["email"], "ana@shop.example");
+    assert_eq!(found["app"]["fields"], json!({"port": "none", "customer": {"age": 7}}));
+    assert_eq!(found["data_stream"]["namespace"], "acme_s.l.");
+}
+
+#[test]
+fn every_sample_is_still_a_document_under_a_policy() {
+    let table = "* user.name hash\n* source.ip truncate\n* message detect\n* host.name mask\n\
+                 * host.hostname encrypt\n* url.original drop\n* app.fields detect\n\
+                 * laravel.context detect\n* db.after.name hash\n* process.name mask\n";
+    let origin = Origin { host: "web-1".to_owned(), ..Origin::default() };
+    let rules = private(table).given();
+    let given = Conditions { keep_original: true, rules, ..Conditions::default() };
+    for dataset in datasets::ALL {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(dataset.name.replace('.', "/"));
+        for sample in fs::read_dir(folder.join("samples")).expect("every dataset has samples") {
+            let path = sample.expect("the folder can be listed").path();
+            if path.extension().is_none_or(|extension| extension != "log") {
+                continue;
+            }
+            let bytes = fs::read(&path).expect("a sample can be read");
+            frame_all(dataset.framer, &bytes, &mut |frame| {
+                let record = Record {
+                    bytes: frame.bytes,
+                    id: RecordId::default(),
+                    origin: &origin,
+                    start: frame.start,
+                    read_at_ms: 1_795_262_400_000,
+                    context: frame.context,
+                    part: frame.part,
+                };
+                let mut events = Events::default();
+                if dataset.normalizer.normalize(&record, &given, &mut events).is_err() {
+                    return;
+                }
+                for document in events.documents() {
+                    let read: Value = serde_json::from_slice(document).expect("it is JSON");
+                    assert_eq!(read["host"]["name"], "***", "{read}");
+                    assert!(!read.to_string().contains("web-1\""), "{read}");
+                }
+            });
+        }
+    }
+}
