@@ -14,10 +14,11 @@
 //! lists their new lengths by path. Keys without a value are left out. How a column's type becomes
 //! JSON is each producer's own, and documented there.
 
-use tahoe_seams::{Record, Rejection};
+use tahoe_seams::{Conditions, Events, Record, Rejection};
 
 use crate::object::scalar;
 use crate::scan::{Entry, Flaw, Scan};
+use crate::table::{TableName, split_row};
 use crate::{Event, Parser, Value, fields, json, time};
 
 /// The parser of all datasets of rows and changes.
@@ -58,6 +59,25 @@ impl Parser for ChangeRecord {
             event.set(fields::TIMESTAMP, time::Time::from_ms(record.read_at_ms));
         }
         Ok(())
+    }
+
+    /// To the table's own data stream, if it has one.
+    fn store<'a>(
+        &self,
+        event: &mut Event<'a>,
+        record: &Record<'a>,
+        given: &Conditions,
+        events: &mut Events,
+    ) {
+        let table = TableName::of(event).filter(|_| !given.table_streams.is_empty());
+        let own = table.filter(|table| given.table_streams.has(&table.full()));
+        let mut dataset = event.dataset().name;
+        if let Some(table) = own {
+            split_row(event);
+            dataset = event.format(format_args!("{dataset}.{}", table.part()));
+            event.set(fields::data_stream::DATASET, dataset);
+        }
+        events.push(dataset, event.namespace(), record.id, |out| event.write(out));
     }
 }
 
@@ -198,5 +218,63 @@ impl<'o> ChangeWriter<'o> {
         self.out.extend_from_slice(b",\"");
         self.out.extend_from_slice(key.as_bytes());
         self.out.extend_from_slice(b"\":");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tahoe_seams::{Origin, RecordId, TablePatterns};
+
+    use super::*;
+    use crate::datasets;
+
+    /// The data stream and the document of a change, where the patterns name its table.
+    fn stored(patterns: &str, more: &str) -> (String, Value) {
+        let given = Conditions {
+            table_streams: TablePatterns::new([patterns.to_owned()]),
+            ..Conditions::default()
+        };
+        let text = format!(r#"{{"v":1,"op":"update","db":"shop","table":"orders",{more}}}"#);
+        let record = Record {
+            bytes: text.as_bytes(),
+            id: RecordId::default(),
+            origin: &Origin { namespace: "acme".to_owned(), ..Origin::default() },
+            start: 0,
+            read_at_ms: 0,
+            context: b"",
+            part: None,
+        };
+        let mut events = Events::default();
+        let dataset = &datasets::mysql_change::DATASET;
+        dataset.normalizer.normalize(&record, &given, &mut events).expect("a change");
+        let batch = events.take();
+        let document = serde_json::from_slice(batch.document(&batch.events[0])).expect("JSON");
+        (batch.data_stream(&batch.events[0]).to_owned(), document)
+    }
+
+    #[test]
+    fn a_table_that_a_setting_names_has_a_data_stream_with_its_columns_as_fields() {
+        let more = r#""after":{"id":7,"tags":["a"],"extra":{"k":1},"a.b":2,"gone":null}"#;
+        let (stream, event) = stored("shop.*", more);
+        assert_eq!(stream, "logs-mysql.change.shop.orders-acme");
+        assert_eq!(event["row"], json!({"id": 7, "tags": ["a"], "gone": null}));
+        assert_eq!(event["db"]["after"], json!({"extra": {"k": 1}, "a.b": 2}));
+        assert_eq!(event["event"]["dataset"], "mysql.change");
+        assert_eq!(event["data_stream"]["dataset"], "mysql.change.shop.orders");
+        let (stream, event) = stored("blog.*", more);
+        assert_eq!(stream, "logs-mysql.change-acme");
+        assert!(event.get("row").is_none() && event["db"]["after"]["id"] == 7, "{event}");
+    }
+
+    #[test]
+    fn two_thousand_columns_are_fields_and_paths_of_a_part_are_none() {
+        let columns: Vec<_> = (0..2000).map(|n| format!("\"c{n}\":{n}")).collect();
+        let (_, event) = stored("*", &format!("\"after\":{{{}}}", columns.join(",")));
+        assert_eq!(event["row"].as_object().map(serde_json::Map::len), Some(2000));
+        assert!(event["db"].get("after").is_none());
+        let (_, event) = stored("*", r#""partial":true,"after":{"n":1,"city.name":"Ronda"}"#);
+        assert_eq!(event["db"]["after"]["city.name"], "Ronda");
+        assert!(event.get("row").is_none());
     }
 }

@@ -382,11 +382,16 @@ impl<'a> Event<'a> {
         self.namespace
     }
 
-    /// Ends the event: the operator's rules have the last word, and it goes where it belongs.
-    pub(crate) fn finish(mut self, record: &Record<'_>, events: &mut Events) {
+    /// The operator's rules have the last word.
+    pub(crate) fn obey_rules(&mut self) {
         if let Some(rules) = self.rules {
-            rules.apply(&mut self);
+            rules.apply(self);
         }
+    }
+
+    /// Ends the event: it obeys the rules, and goes where it belongs.
+    pub(crate) fn finish(mut self, record: &Record<'_>, events: &mut Events) {
+        self.obey_rules();
         let (dataset, namespace) = (self.dataset.name, self.namespace);
         events.push(dataset, namespace, record.id, |out| self.write(out));
     }

@@ -21,6 +21,7 @@ mod object;
 mod parser;
 pub mod rules;
 mod scan;
+pub mod table;
 pub mod templates;
 pub mod time;
 mod transformation;

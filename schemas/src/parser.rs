@@ -18,6 +18,19 @@ pub trait Parser: Send + Sync {
     fn stamp(&self, _context: &[u8], _read_at_ms: i64) -> Option<Stamp> {
         None
     }
+
+    /// Hands the finished event over. The place for what is stored elsewhere than in its dataset's
+    /// data stream.
+    fn store<'a>(
+        &self,
+        event: &mut Event<'a>,
+        record: &Record<'a>,
+        _given: &Conditions,
+        events: &mut Events,
+    ) {
+        let (dataset, namespace) = (event.dataset().name, event.namespace());
+        events.push(dataset, namespace, record.id, |out| event.write(out));
+    }
 }
 
 /// The [`Normalizer`] of a dataset whose records are one event each.
@@ -70,7 +83,8 @@ impl<P: Parser> Parse<P> {
             self.parser.parse(record, &mut event)?;
             event.check()?;
         }
-        event.finish(record, events);
+        event.obey_rules();
+        self.parser.store(&mut event, record, given, events);
         Ok(())
     }
 }

@@ -69,6 +69,11 @@ impl<'a> Scan<'a> {
         Self { text, at: 0, depth: 0, keys, entries, collects, compares, repair: false }
     }
 
+    /// The same for a text that was found valid, however many keys it has.
+    pub fn of_valid(text: &'a [u8]) -> Self {
+        Self { compares: 0, ..Self::new(text) }
+    }
+
     /// Reads a whole object or list; gives its length.
     pub fn run(&mut self) -> Result<usize, Flaw> {
         self.value()?;

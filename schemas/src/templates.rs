@@ -7,6 +7,9 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::table::{Column, ColumnKind, Table, is_field_name};
 use crate::{Dataset, Field, datasets, shared_fields};
 
 /// Grows when a template changes, so that an older binary does not put an older one back.
@@ -14,6 +17,18 @@ const VERSION: u32 = 4;
 
 /// Above Elasticsearch's own templates for `logs-*-*` (100) and those of Fleet (200).
 const PRIORITY: u32 = 500;
+
+/// Above the datasets' own: data streams of tables whose columns nobody saw.
+const PRIORITY_OF_TABLES: u32 = PRIORITY + 10;
+
+/// Above those: data streams of one table.
+const PRIORITY_OF_TABLE: u32 = PRIORITY + 20;
+
+/// Fields in one mapping at most, beside a table's columns; the widest dataset has a third of that.
+const FIELDS_MAX: usize = 3000;
+
+/// A number of so many digits fits 64 bits whatever its scale.
+const SCALED_DIGITS_MAX: u32 = 18;
 
 /// Longer keywords are kept but not indexed: Lucene's limit is 32,766 bytes, a character has up to 4.
 const IGNORE_ABOVE: u32 = 8191;
@@ -59,24 +74,99 @@ const OBJECTS: [&str; 34] = [
 
 /// One index template per dataset: name and body.
 pub fn index_templates() -> Vec<(String, Value)> {
-    let template = |dataset: &&'static Dataset| {
-        let body = json!({
-            "index_patterns": [format!("logs-{}-*", dataset.name)],
-            "priority": PRIORITY,
-            "version": VERSION,
-            "data_stream": {},
-            "_meta": {"managed_by": "tahoe", "dataset": dataset.name},
-            "template": {
-                "settings": {"index": {
-                    "mapping": {"ignore_malformed": true, "total_fields": {"limit": 3000}},
-                    "codec": "best_compression",
-                }},
-                "mappings": mappings(dataset),
-            },
-        });
+    let template_of = |dataset: &&'static Dataset| {
+        let patterns = vec![format!("logs-{}-*", dataset.name)];
+        let meta = json!({"managed_by": "tahoe", "dataset": dataset.name});
+        let body = template(patterns, PRIORITY, meta, FIELDS_MAX, mappings(dataset));
         (format!("logs-{}", dataset.name), body)
     };
-    datasets::ALL.iter().map(template).collect()
+    datasets::ALL.iter().map(template_of).collect()
+}
+
+/// One index template for the tables of each package of datasets: what a table's data stream is
+/// made of when nobody saw its columns. Name and body.
+pub fn table_templates() -> Vec<(String, Value)> {
+    let template_of = |package| {
+        let patterns = ["row", "change"].map(|what| format!("logs-{package}.{what}.*-*"));
+        let meta = json!({"managed_by": "tahoe", "package": package});
+        let mappings = mappings(dataset_of_changes(package)?);
+        let body = template(patterns.into(), PRIORITY_OF_TABLES, meta, FIELDS_MAX, mappings);
+        Some((format!("logs-{package}.tables"), body))
+    };
+    let mut packages: Vec<_> = datasets::ALL.iter().map(|dataset| dataset.module).collect();
+    packages.dedup();
+    packages.into_iter().filter_map(template_of).collect()
+}
+
+/// The index template of one table's data streams, each column with its type: name and body. `None`
+/// if no dataset has changes of such tables.
+pub fn table_template(table: &Table) -> Option<(String, Value)> {
+    let (package, part) = (table.package, table.names().part());
+    let mut mappings = mappings(dataset_of_changes(package)?);
+    let columns = columns(&table.columns);
+    let text = Value::from(columns.clone()).to_string();
+    let meta = json!({
+        "managed_by": "tahoe",
+        "table": table.names().full(),
+        // Differs when the columns do, which the version does not.
+        "columns": format!("{:016x}", xxh3_64(text.as_bytes())),
+    });
+    let fields_max = FIELDS_MAX + columns.len();
+    mappings["properties"]["row"] = json!({"dynamic": false, "properties": columns});
+    let patterns = ["row", "change"].map(|what| format!("logs-{package}.{what}.{part}-*"));
+    let body = template(patterns.into(), PRIORITY_OF_TABLE, meta, fields_max, mappings);
+    Some((format!("logs-{package}.table.{part}"), body))
+}
+
+fn dataset_of_changes(package: &str) -> Option<&'static Dataset> {
+    datasets::find(&format!("{package}.change"))
+}
+
+fn template(
+    patterns: Vec<String>,
+    priority: u32,
+    meta: Value,
+    fields_max: usize,
+    mappings: Value,
+) -> Value {
+    json!({
+        "index_patterns": patterns,
+        "priority": priority,
+        "version": VERSION,
+        "data_stream": {},
+        "_meta": meta,
+        "template": {
+            "settings": {"index": {
+                "mapping": {"ignore_malformed": true, "total_fields": {"limit": fields_max}},
+                "codec": "best_compression",
+            }},
+            "mappings": mappings,
+        },
+    })
+}
+
+/// The columns that can be fields, each with its type.
+fn columns(columns: &[Column]) -> Map<String, Value> {
+    let named = columns.iter().filter(|column| is_field_name(column.name.as_bytes()));
+    named.map(|column| (column.name.clone(), column_mapping(column.kind))).collect()
+}
+
+fn column_mapping(kind: ColumnKind) -> Value {
+    match kind {
+        ColumnKind::Integer => json!({"type": "long"}),
+        ColumnKind::Unsigned => json!({"type": "unsigned_long"}),
+        // The document has the exact text; a sum is one of doubles either way, and this is smaller.
+        ColumnKind::Decimal(Some((digits, scale)))
+            if digits <= SCALED_DIGITS_MAX && scale <= digits =>
+        {
+            json!({"type": "scaled_float", "scaling_factor": 10_u64.pow(scale)})
+        }
+        ColumnKind::Decimal(_) | ColumnKind::Float => json!({"type": "double"}),
+        ColumnKind::Boolean => json!({"type": "boolean"}),
+        ColumnKind::Date => json!({"type": "date"}),
+        ColumnKind::Text => json!({"type": "keyword", "ignore_above": IGNORE_ABOVE}),
+        ColumnKind::Opaque => json!({"type": "keyword", "index": false, "doc_values": false}),
+    }
 }
 
 /// What ECS has for logs, and what this dataset declares. A field that ECS does not know and another
@@ -162,5 +252,54 @@ mod tests {
             let log = &properties["log"]["properties"];
             assert_eq!(log["level"]["type"], "keyword");
         }
+    }
+
+    fn table(name: &str, columns: &[(&str, ColumnKind)]) -> Table {
+        let columns =
+            columns.iter().map(|(name, kind)| Column { name: (*name).into(), kind: *kind });
+        let (package, db) = (datasets::mysql_change::DATASET.module, "shop".to_owned());
+        let (schema, name) = (String::new(), name.to_owned());
+        Table { package, db, schema, name, columns: columns.collect() }
+    }
+
+    #[test]
+    fn a_table_that_was_seen_has_typed_columns_and_one_that_was_not_has_any() {
+        let seen = table(
+            "orders",
+            &[
+                ("id", ColumnKind::Unsigned),
+                ("total", ColumnKind::Decimal(Some((12, 2)))),
+                ("rate", ColumnKind::Decimal(Some((30, 2)))),
+                ("at", ColumnKind::Date),
+                ("a.b", ColumnKind::Integer),
+            ],
+        );
+        let (name, body) = table_template(&seen).expect("MySQL has changes");
+        assert_eq!(name, "logs-mysql.table.shop.orders");
+        let patterns = ["logs-mysql.row.shop.orders-*", "logs-mysql.change.shop.orders-*"];
+        assert_eq!(body["index_patterns"], json!(patterns));
+        let row = &body["template"]["mappings"]["properties"]["row"]["properties"];
+        assert_eq!(row["total"], json!({"type": "scaled_float", "scaling_factor": 100}));
+        assert_eq!((&row["rate"]["type"], &row["at"]["type"]), (&json!("double"), &json!("date")));
+        assert_eq!(row.as_object().map(Map::len), Some(4), "a name with a dot is no field's");
+        let generic = table_templates();
+        assert_eq!(generic.len(), 3);
+        for (_, other) in &generic {
+            let row = &other["template"]["mappings"]["properties"]["row"];
+            assert_eq!(row["type"], "flattened");
+            assert!(other["priority"].as_u64() < body["priority"].as_u64());
+        }
+    }
+
+    #[test]
+    fn another_column_makes_another_template_and_two_thousand_have_room() {
+        let names: Vec<_> = (0..2000).map(|n| format!("c{n}")).collect();
+        let columns: Vec<_> = names.iter().map(|name| (&**name, ColumnKind::Integer)).collect();
+        let body = |columns| table_template(&table("wide", columns)).expect("a template").1;
+        let (all, less) = (body(&columns), body(&columns[1..]));
+        assert_ne!(all["_meta"]["columns"], less["_meta"]["columns"]);
+        assert_eq!(all["_meta"]["columns"], body(&columns)["_meta"]["columns"]);
+        let limit = &all["template"]["settings"]["index"]["mapping"]["total_fields"]["limit"];
+        assert_eq!(*limit, json!(5000));
     }
 }

@@ -91,7 +91,7 @@ fn parse_files(args: &ParseArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let read_at = args.read_at.unwrap_or_else(jiff::Timestamp::now);
     for path in &args.files {
         let rules = args.rules.read().map_err(|error| anyhow!(error))?.given();
-        let given = Conditions { ingested_ms: 0, keep_original: !args.no_original, rules };
+        let given = Conditions { keep_original: !args.no_original, rules, ..Conditions::default() };
         let mut parsing = Parsing::new(args, dataset, path, read_at.as_millisecond(), given);
         let mut input: Box<dyn Read> = match path.to_str() {
             Some("-") => Box::new(io::stdin().lock()),
@@ -129,7 +129,6 @@ impl<'a> Parsing<'a> {
             time_zone: time_zone.to_owned(),
             ..Origin::default()
         };
-
         Self { dataset, origin, path, given, read_at_ms, events: Events::default() }
     }
 

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use anyhow::{anyhow, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use serde_json::json;
-use tahoe_pipeline::service::{Check, ProcessArgs, SourceArgs, run_checks, topics_of};
+use tahoe_pipeline::service::{Check, Place, ProcessArgs, SourceArgs, run_checks, topics_of};
 use tahoe_schemas::datasets;
 use tahoe_seams::Sink as _;
-use tahoe_sink_elasticsearch::{Elasticsearch, dataset_templates};
-use tahoe_transformer::record_topics;
+use tahoe_sink_elasticsearch::{Elasticsearch, dataset_templates, templates_of};
+use tahoe_transformer::{TableArgs, record_topics};
+use tokio::runtime::Handle;
 
 use crate::acl::{self, Access};
 use crate::backends::BackendArgs;
@@ -20,7 +21,7 @@ use crate::up::with_producers;
 /// Settings of the command beside those of the producers.
 #[derive(Args)]
 struct SetupArgs {
-    /// Print one JSON object: {"topics": […], "data_streams": […]}
+    /// Print one JSON object: {"topics": […], "data_streams": […], "tables": […]}
     #[arg(long)]
     json: bool,
     /// Connect to nothing; print the commands that give each binary, as a user named like it, what
@@ -30,6 +31,8 @@ struct SetupArgs {
     /// With --acl: the transformer's consumer group
     #[arg(long, env = "KAFKA_GROUP", default_value = "tahoe-transformer", value_name = "GROUP")]
     group: String,
+    #[command(flatten)]
+    tables: TableArgs,
     #[command(flatten)]
     sources: SourceArgs,
     #[command(flatten)]
@@ -44,7 +47,9 @@ pub fn command() -> Command {
         .about("Create the topics, index templates and data streams that are missing")
         .long_about(
             "Create the topics, index templates and data streams that are missing, and what the \
-             databases that are read need: a publication and a slot.\n\n\
+             databases that are read need: a publication and a slot. The tables that \
+             --table-streams names get a template each, with a type for every column: run it \
+             again when their columns have changed.\n\n\
              What is there already is left as it is, except that an older version of a template is \
              replaced and its data streams begin a new backing index. The embedded log and store \
              need no setting up.\n\n\
@@ -119,13 +124,40 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         })?;
         streams = names;
     }
+    // First what a table's columns are read through.
+    prepare(sources)?;
+    let runtime = process.runtime.handle();
+    let tables = set_up_tables(matches, &args.tables, &place, backends, runtime)?;
     if args.json {
-        println!("{}", json!({"topics": topics, "data_streams": streams}));
+        println!("{}", json!({"topics": topics, "data_streams": streams, "tables": tables}));
     } else {
         topics.iter().for_each(|topic| println!("topic        {topic}"));
         streams.iter().for_each(|stream| println!("data stream  {stream}"));
+        tables.iter().for_each(|table| println!("table        {table}"));
     }
-    prepare(sources)
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the templates of the tables that have data streams of their own; their names.
+pub fn set_up_tables(
+    matches: &ArgMatches,
+    args: &TableArgs,
+    place: &Place,
+    backends: &BackendArgs,
+    runtime: &Handle,
+) -> anyhow::Result<Vec<String>> {
+    let wanted = args.streams();
+    if wanted.is_empty() || !backends.elasticsearch.is_set() {
+        return Ok(Vec::new());
+    }
+    let mut tables = Vec::new();
+    for producer in PRODUCERS {
+        tables.extend(producer.tables(matches, place).map_err(|error| anyhow!(error))?);
+    }
+    tables.retain(|table| wanted.has(&table.names().full()));
+    let sink = Elasticsearch::new(&backends.elasticsearch, templates_of(&tables))?;
+    runtime.block_on(sink.setup())?;
+    Ok(tables.iter().map(|table| table.names().full()).collect())
 }
 
 fn print_acl(args: &SetupArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -147,10 +179,10 @@ fn print_acl(args: &SetupArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode>
 }
 
 /// Prints what the databases have now, to stderr: the command's own result is on stdout.
-pub fn prepare(sources: Vec<Check>) -> anyhow::Result<ExitCode> {
+pub fn prepare(sources: Vec<Check>) -> anyhow::Result<()> {
     for source in sources {
         let done = source.run().map_err(|error| anyhow!(error))?;
         done.lines().for_each(|line| eprintln!("source       {line}"));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -86,6 +86,8 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     log.setup(&args.backends.topics(&topics))?;
     let sink = args.backends.sink()?;
     runtime.block_on(sink.setup())?;
+    let tables = &args.transform.tables;
+    setup::set_up_tables(matches, tables, &place, &args.backends, runtime.handle())?;
 
     let settings = ProduceSettings {
         owner: String::new(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use tahoe_seams::{Conditions, TablePatterns};
 
 use crate::{RuleArgs, TransformSettings, record_topics};
 
@@ -25,6 +26,26 @@ pub struct TransformArgs {
     /// The operator's own files.
     #[command(flatten)]
     pub rules: RuleArgs,
+    /// Tables that are kept in more ways than one.
+    #[command(flatten)]
+    pub tables: TableArgs,
+}
+
+/// Which tables of databases have more than their dataset's data stream.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Tables")]
+pub struct TableArgs {
+    /// Tables whose rows and changes go to a data stream of the table's own, each column with its
+    /// type, as patterns: shop.public.orders, shop.*, or * for all
+    #[arg(long, env = "TAHOE_TABLE_STREAMS", value_name = "PATTERN", value_delimiter = ',')]
+    pub table_streams: Vec<String>,
+}
+
+impl TableArgs {
+    /// Those with a data stream of their own.
+    pub fn streams(&self) -> TablePatterns {
+        TablePatterns::new(self.table_streams.iter().cloned())
+    }
 }
 
 impl TransformArgs {
@@ -44,7 +65,11 @@ impl TransformArgs {
             group: self.group.clone(),
             topics,
             linger: Duration::from_millis(self.linger_ms),
-            keep_original: self.keep_original,
+            given: Conditions {
+                keep_original: self.keep_original,
+                table_streams: self.tables.streams(),
+                ..Conditions::default()
+            },
             rules: self.rules.read()?,
             grace,
             drain: Duration::ZERO,

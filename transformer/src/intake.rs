@@ -87,8 +87,8 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Nothing taken in yet.
-    pub fn new(keep_original: bool, rules: &EventRules) -> Self {
+    /// Nothing taken in yet. The time in `given` is set with every look at the log.
+    pub fn new(given: Conditions, rules: &EventRules) -> Self {
         Self {
             decoder: Decoder::default(),
             partitions: Vec::new(),
@@ -96,7 +96,7 @@ impl Intake {
             events: Events::default(),
             taken: Vec::new(),
             reached: Vec::new(),
-            given: Conditions { ingested_ms: 0, keep_original, rules: rules.clone().given() },
+            given: Conditions { rules: rules.clone().given(), ..given },
             foreign: HashMap::new(),
             by_topic: datasets_by_topic(),
             rules: rules.clone(),
@@ -281,7 +281,7 @@ mod tests {
         let cases =
             [("syslog_logs", &line[..], "system.syslog"), ("mysql_logs", row, "mysql.general")];
         for (topic, value, dataset) in cases {
-            let mut intake = Intake::new(false, &EventRules::default());
+            let mut intake = Intake::new(Conditions::default(), &EventRules::default());
             intake.take(&LogRecord {
                 topic,
                 partition: 0,
@@ -298,7 +298,7 @@ mod tests {
         }
     }
     fn taken(rules: &EventRules, topic: &str) -> (Vec<RecordId>, Vec<String>) {
-        let mut intake = Intake::new(false, rules);
+        let mut intake = Intake::new(Conditions::default(), rules);
         for (offset, company) in ["Acme Corp", "globex", "", "initech"].iter().enumerate() {
             let value = format!(
                 "[2026-11-21 09:00:00] local.INFO: paid {{\"shop\":{{\"company\":\"{company}\"}}}}"

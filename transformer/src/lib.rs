@@ -13,7 +13,7 @@ mod rules;
 mod service;
 mod transform;
 
-pub use args::TransformArgs;
+pub use args::{TableArgs, TransformArgs};
 pub use counts::{DatasetCounts, Latency, TransformerCounts};
 pub use dead_letter::topic as dead_letter_topic;
 pub use rules::{PrivacyKeyArgs, RuleArgs};

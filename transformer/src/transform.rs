@@ -10,7 +10,9 @@ use tahoe_pipeline::clock::now_ms;
 use tahoe_pipeline::retry::Backoff;
 use tahoe_pipeline::stop::Stop;
 use tahoe_schemas::rules::EventRules;
-use tahoe_seams::{EventMeta, Log, LogError, LogReader, Outcome, Polled, Rejection, Sink};
+use tahoe_seams::{
+    Conditions, EventMeta, Log, LogError, LogReader, Outcome, Polled, Rejection, Sink,
+};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -48,8 +50,8 @@ pub struct TransformSettings {
     pub topics: Vec<String>,
     /// How long a batch that is not full waits for more while others are in flight.
     pub linger: Duration,
-    /// Keep each record's bytes in its event.
-    pub keep_original: bool,
+    /// What normalisers are given; the time is the loop's.
+    pub given: Conditions,
     /// What the operator's own files say of events.
     pub rules: EventRules,
     /// How long a stop waits for what is in flight.
@@ -64,7 +66,7 @@ impl Default for TransformSettings {
             group: "tahoe-transformer".to_owned(),
             topics: Vec::new(),
             linger: Duration::from_millis(200),
-            keep_original: false,
+            given: Conditions::default(),
             rules: EventRules::default(),
             grace: Duration::from_secs(10),
             drain: Duration::ZERO,
@@ -113,7 +115,7 @@ pub fn transform(
         counts,
         runtime,
         reader,
-        intake: Intake::new(settings.keep_original, &settings.rules),
+        intake: Intake::new(settings.given.clone(), &settings.rules),
         batch_since: None,
         flights: VecDeque::new(),
         certainty: Certainty::new(UNCERTAIN_BYTES),

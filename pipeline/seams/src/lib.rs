@@ -8,6 +8,7 @@ mod event;
 mod failure;
 mod record;
 pub mod search;
+mod tables;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub use batch::{Advance, Batch, BatchEnd, Lane, Raw, Stream};
 pub use event::{EventBatch, EventMeta, Events, Outcome};
 pub use failure::{LogError, Rejection, SinkError, SourceError};
 pub use record::{Conditions, Origin, Part, Record, RecordId, Rules, SourceId};
+pub use tables::TablePatterns;
 
 /// What is read. The producer loop gives it a thread of its own and makes every call from there.
 pub trait Source: Send {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
+use crate::TablePatterns;
+
 /// Identity of one stream of records: a file, a listener's connection, a journal. 16 bytes that
 /// the producer drew once and keeps with the stream's position.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -83,6 +85,8 @@ pub struct Conditions {
     pub ingested_ms: i64,
     /// Keep the record's bytes as `event.original`.
     pub keep_original: bool,
+    /// Tables whose rows and changes go to data streams of their own.
+    pub table_streams: TablePatterns,
     /// What the operator's own files say of events.
     pub rules: Rules,
 }

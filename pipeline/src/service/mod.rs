@@ -12,6 +12,7 @@ mod supervise;
 use std::sync::{Arc, Mutex};
 
 use clap::{ArgMatches, Command};
+use tahoe_schemas::table::Table;
 use tahoe_seams::{Source, SourceError};
 
 pub use args::{Place, SourceArgs};
@@ -48,6 +49,14 @@ pub trait Producer: Sync {
     /// # Errors
     /// A sentence that names the setting to change.
     fn prepare(&self, _matches: &ArgMatches) -> Result<Vec<Check>, String> {
+        Ok(Vec::new())
+    }
+    /// The tables whose rows and changes it would read, as they are now; `tahoe setup` makes a
+    /// template of each.
+    ///
+    /// # Errors
+    /// A sentence that names the setting to change.
+    fn tables(&self, _matches: &ArgMatches, _place: &Place) -> Result<Vec<Table>, String> {
         Ok(Vec::new())
     }
     /// Takes away again what [`Producer::prepare`] made, as `--teardown` and `tahoe teardown` ask.

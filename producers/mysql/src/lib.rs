@@ -43,6 +43,7 @@ mod record;
 mod rows;
 mod selection;
 mod server;
+mod shape;
 mod snapshot;
 mod statement;
 mod steps;
@@ -59,6 +60,7 @@ use tahoe_pipeline::replicate::{RecordKind, Replicate};
 use tahoe_pipeline::seams::{Origin, SourceId};
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
 use tahoe_pipeline::service::{Inspect, Open, Place, Planned, Producer, path_set, plan_files};
+use tahoe_schemas::table::Table;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::feed::{MysqlFeed, OnLostPosition, Settings};
@@ -177,6 +179,13 @@ impl Producer for Mysql {
             planned.push(changes(&args, host, place)?);
         }
         Ok(planned)
+    }
+
+    fn tables(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Table>, String> {
+        let args = MysqlArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let host = args.mysql_host.as_deref().filter(|host| !host.is_empty());
+        let host = host.filter(|_| args.mysql_changes == Switch::On);
+        host.map_or(Ok(Vec::new()), |host| shape::tables(&settings(&args, host, place)?))
     }
 }
 

@@ -14,6 +14,7 @@ mod record;
 mod rows;
 mod settings;
 mod setup;
+mod shape;
 mod statement;
 mod stream;
 mod table;
@@ -28,6 +29,7 @@ use tahoe_pipeline::replicate::{RecordKind, Replicate};
 use tahoe_pipeline::seams::{Origin, SourceId};
 use tahoe_pipeline::service::{Check, Place, Planned, Producer, path_set, plan_files};
 use tahoe_schemas::datasets::{self, postgresql_log, with_line_prefix};
+use tahoe_schemas::table::Table;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::feed::Changes;
@@ -80,6 +82,11 @@ impl Producer for Postgres {
 
     fn dismantle(&self, matches: &ArgMatches) -> Result<Vec<Check>, String> {
         step(matches, setup::dismantle)
+    }
+
+    fn tables(&self, matches: &ArgMatches, _place: &Place) -> Result<Vec<Table>, String> {
+        let args = PostgresArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        args.settings()?.map_or(Ok(Vec::new()), |settings| shape::tables(&settings))
     }
 }
 

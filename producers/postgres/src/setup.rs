@@ -81,10 +81,14 @@ pub fn create_publication(settings: &Settings) -> String {
     format!("CREATE PUBLICATION {name} FOR TABLE {}", tables.join(", "))
 }
 
-fn in_conversation(
+/// Runs `act` in a conversation of its own; an error names what to change.
+///
+/// # Errors
+/// The server's.
+pub fn in_conversation<T>(
     settings: &Settings,
-    act: impl FnOnce(&mut Connection) -> Result<String, Failure>,
-) -> Result<String, String> {
+    act: impl FnOnce(&mut Connection) -> Result<T, Failure>,
+) -> Result<T, String> {
     let connection = Connection::open(&settings.server, Purpose::Statements);
     let acted = connection.and_then(|mut connection| act(&mut connection));
     acted.map_err(|failure| {

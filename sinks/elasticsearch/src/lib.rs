@@ -16,18 +16,24 @@ mod template;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
+use tahoe_schemas::table::Table;
+use tahoe_schemas::templates::{index_templates, table_template, table_templates};
 use tahoe_seams::{EventBatch, Outcome, Sink, SinkError};
 
 use connection::Connection;
 pub use settings::{Address, ElasticsearchArgs};
 pub use template::{Kind, Template};
 
-/// The index templates that the datasets declare.
+/// The index templates that the datasets declare, and those of tables whose columns nobody saw.
 pub fn dataset_templates() -> Vec<Template> {
-    tahoe_schemas::templates::index_templates()
-        .into_iter()
-        .map(|(name, body)| Template { kind: Kind::Index, name, body })
-        .collect()
+    let all = index_templates().into_iter().chain(table_templates());
+    all.map(|(name, body)| Template { kind: Kind::Index, name, body }).collect()
+}
+
+/// The index templates of tables that were seen.
+pub fn templates_of(tables: &[Table]) -> Vec<Template> {
+    let all = tables.iter().filter_map(table_template);
+    all.map(|(name, body)| Template { kind: Kind::Index, name, body }).collect()
 }
 
 /// A client of one cluster. Cheap to share; every method may be called from several tasks at once.

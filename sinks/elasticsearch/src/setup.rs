@@ -20,7 +20,8 @@ impl Elasticsearch {
         let mut templates: Vec<&Template> = self.templates.iter().collect();
         templates.sort_by_key(|template| template.kind);
         for template in templates {
-            let there = self.version_of(template).await?;
+            let found = self.body_of(template).await?;
+            let there = found.as_ref().map(version);
             if let Some(version) = there
                 && version > template.version()
             {
@@ -32,7 +33,7 @@ impl Elasticsearch {
                 return Err(SinkError::Refused(text, None));
             }
             self.put_template(template, there).await?;
-            if template.kind == Kind::Index && there.is_some_and(|v| v < template.version()) {
+            if template.kind == Kind::Index && is_changed(found.as_ref(), template) {
                 self.roll_over(template).await?;
             }
         }
@@ -65,6 +66,10 @@ impl Elasticsearch {
 
     /// The version on the server; `None` if it does not have the template.
     pub(crate) async fn version_of(&self, template: &Template) -> Result<Option<u64>, SinkError> {
+        Ok(self.body_of(template).await?.as_ref().map(version))
+    }
+
+    async fn body_of(&self, template: &Template) -> Result<Option<Value>, SinkError> {
         let answer = self.connection.send(Method::Get, &template.path(), None).await?;
         if answer.status == 404 {
             return Ok(None);
@@ -72,12 +77,12 @@ impl Elasticsearch {
         if !answer.is_success() {
             return Err(self.connection.refusal("reading templates", &answer));
         }
-        let body: Value = answer.json()?;
+        let mut body: Value = answer.json()?;
         let found = match template.kind {
-            Kind::Component => &body["component_templates"][0]["component_template"],
-            Kind::Index => &body["index_templates"][0]["index_template"],
+            Kind::Component => &mut body["component_templates"][0]["component_template"],
+            Kind::Index => &mut body["index_templates"][0]["index_template"],
         };
-        Ok(found.is_object().then(|| found["version"].as_u64().unwrap_or(0)))
+        Ok(found.is_object().then(|| found.take()))
     }
 
     /// The same version is written again, since what the server lacked it may have now.
@@ -138,5 +143,21 @@ impl Elasticsearch {
             info!(data_stream = stream, "data stream rolled over to the new template");
         }
         Ok(())
+    }
+}
+
+fn version(body: &Value) -> u64 {
+    body["version"].as_u64().unwrap_or(0)
+}
+
+/// Data streams were made of something else than this template: of an older version; of a table
+/// with other columns; or of a table that nobody had seen, and so of no template of its own.
+fn is_changed(found: Option<&Value>, template: &Template) -> bool {
+    let columns = |body: &Value| body["_meta"]["columns"].as_str().map(str::to_owned);
+    match found {
+        Some(found) => {
+            version(found) < template.version() || columns(found) != columns(&template.body)
+        }
+        None => columns(&template.body).is_some(),
     }
 }
