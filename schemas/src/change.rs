@@ -17,12 +17,16 @@
 use tahoe_seams::{Conditions, Events, Record, Rejection};
 
 use crate::object::scalar;
+use crate::rows::{Images, Place};
 use crate::scan::{Entry, Flaw, Scan};
 use crate::table::{TableName, split_row};
 use crate::{Event, Parser, Value, fields, json, time};
 
 /// The parser of all datasets of rows and changes.
-pub(crate) struct ChangeRecord;
+pub(crate) struct ChangeRecord {
+    /// How positions of the package's databases are ordered.
+    pub place: Place,
+}
 
 impl Parser for ChangeRecord {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
@@ -61,7 +65,7 @@ impl Parser for ChangeRecord {
         Ok(())
     }
 
-    /// To the table's own data stream, if it has one.
+    /// To the table's own data stream, if it has one, and to the table's rows, if they are kept.
     fn store<'a>(
         &self,
         event: &mut Event<'a>,
@@ -69,8 +73,12 @@ impl Parser for ChangeRecord {
         given: &Conditions,
         events: &mut Events,
     ) {
-        let table = TableName::of(event).filter(|_| !given.table_streams.is_empty());
-        let own = table.filter(|table| given.table_streams.has(&table.full()));
+        let is_asked = !given.table_streams.is_empty() || !given.latest_state.is_empty();
+        let table = TableName::of(event).filter(|_| is_asked);
+        let name = table.map(|table| table.full()).unwrap_or_default();
+        let own = table.filter(|_| given.table_streams.has(&name));
+        let kept = table.filter(|_| given.latest_state.has(&name));
+        let images = kept.map(|table| Images::of(&table, self.place, event, record));
         let mut dataset = event.dataset().name;
         if let Some(table) = own {
             split_row(event);
@@ -78,6 +86,9 @@ impl Parser for ChangeRecord {
             event.set(fields::data_stream::DATASET, dataset);
         }
         events.push(dataset, event.namespace(), record.id, |out| event.write(out));
+        if let Some(images) = images {
+            images.store(event, events);
+        }
     }
 }
 

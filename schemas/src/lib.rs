@@ -19,6 +19,7 @@ mod lines;
 mod nothing;
 mod object;
 mod parser;
+mod rows;
 pub mod rules;
 mod scan;
 pub mod table;

@@ -137,6 +137,11 @@ pub(crate) fn is_field_name(name: &[u8]) -> bool {
     !name.contains(&b'.') && !name.trim_ascii().is_empty()
 }
 
+/// A column of this name and value, as JSON, can be a typed field.
+pub fn is_typed(name: &[u8], value: &[u8]) -> bool {
+    is_field_name(name) && !has_object(value)
+}
+
 /// Moves what can be typed from `db.after` to `row`.
 pub(crate) fn split_row(event: &mut Event<'_>) {
     let Some(Value::Raw(after)) = event.get(fields::db::AFTER) else { return };
@@ -147,7 +152,7 @@ pub(crate) fn split_row(event: &mut Event<'_>) {
     if scan.run().is_err() {
         return;
     }
-    let is_typed = |entry: &Entry<'_>| is_field_name(entry.key) && !has_object(entry.value);
+    let is_typed = |entry: &Entry<'_>| is_typed(entry.key, entry.value);
     let (row, rest): (Entries<'_>, Entries<'_>) = scan.entries.into_iter().partition(is_typed);
     if let Some(row) = object(&row, event) {
         event.set(fields::ROW, row);

@@ -93,16 +93,37 @@ pub fn table_templates() -> Vec<(String, Value)> {
         let body = template(patterns.into(), PRIORITY_OF_TABLES, meta, FIELDS_MAX, mappings);
         Some((format!("logs-{package}.tables"), body))
     };
+    let rows_of = |package| {
+        let patterns = vec![format!("rows-{package}.*-*")];
+        let meta = json!({"managed_by": "tahoe", "package": package});
+        let mappings = with_state(mappings(dataset_of_changes(package)?));
+        let body = template(patterns, PRIORITY_OF_TABLES, meta, FIELDS_MAX, mappings);
+        Some((format!("rows-{package}"), of_an_index(body)))
+    };
     let mut packages: Vec<_> = datasets::ALL.iter().map(|dataset| dataset.module).collect();
     packages.dedup();
-    packages.into_iter().filter_map(template_of).collect()
+    let all = packages.iter().filter_map(|package| template_of(package));
+    all.chain(packages.iter().filter_map(|package| rows_of(package))).collect()
 }
 
 /// The index template of one table's data streams, each column with its type: name and body. `None`
 /// if no dataset has changes of such tables.
 pub fn table_template(table: &Table) -> Option<(String, Value)> {
     let (package, part) = (table.package, table.names().part());
-    let mut mappings = mappings(dataset_of_changes(package)?);
+    let patterns = ["row", "change"].map(|what| format!("logs-{package}.{what}.{part}-*"));
+    let body = typed(table, patterns.into(), mappings(dataset_of_changes(package)?));
+    Some((format!("logs-{package}.table.{part}"), body))
+}
+
+/// The same of the index that has one table's rows as they are now.
+pub fn rows_template(table: &Table) -> Option<(String, Value)> {
+    let (package, part) = (table.package, table.names().part());
+    let mappings = with_state(mappings(dataset_of_changes(package)?));
+    let body = typed(table, vec![format!("rows-{package}.{part}-*")], mappings);
+    Some((format!("rows-{package}.table.{part}"), of_an_index(body)))
+}
+
+fn typed(table: &Table, patterns: Vec<String>, mut mappings: Value) -> Value {
     let columns = columns(&table.columns);
     let text = Value::from(columns.clone()).to_string();
     let meta = json!({
@@ -113,9 +134,26 @@ pub fn table_template(table: &Table) -> Option<(String, Value)> {
     });
     let fields_max = FIELDS_MAX + columns.len();
     mappings["properties"]["row"] = json!({"dynamic": false, "properties": columns});
-    let patterns = ["row", "change"].map(|what| format!("logs-{package}.{what}.{part}-*"));
-    let body = template(patterns.into(), PRIORITY_OF_TABLE, meta, fields_max, mappings);
-    Some((format!("logs-{package}.table.{part}"), body))
+    template(patterns, PRIORITY_OF_TABLE, meta, fields_max, mappings)
+}
+
+/// What a row's document says of its own changes.
+fn with_state(mut mappings: Value) -> Value {
+    let keyword = json!({"type": "keyword", "ignore_above": IGNORE_ABOVE});
+    mappings["properties"]["tahoe"]["properties"]["state"] = json!({"properties": {
+        "version": keyword,
+        "server": keyword,
+        "deleted": {"type": "boolean"},
+        "incomplete": {"type": "boolean"},
+        "pending": {"type": "object", "enabled": false},
+    }});
+    mappings
+}
+
+/// An ordinary index, whose documents change.
+fn of_an_index(mut body: Value) -> Value {
+    body.as_object_mut().into_iter().for_each(|body| drop(body.remove("data_stream")));
+    body
 }
 
 fn dataset_of_changes(package: &str) -> Option<&'static Dataset> {
@@ -283,12 +321,28 @@ mod tests {
         assert_eq!((&row["rate"]["type"], &row["at"]["type"]), (&json!("double"), &json!("date")));
         assert_eq!(row.as_object().map(Map::len), Some(4), "a name with a dot is no field's");
         let generic = table_templates();
-        assert_eq!(generic.len(), 3);
+        assert_eq!(generic.len(), 6);
         for (_, other) in &generic {
             let row = &other["template"]["mappings"]["properties"]["row"];
             assert_eq!(row["type"], "flattened");
             assert!(other["priority"].as_u64() < body["priority"].as_u64());
         }
+    }
+
+    #[test]
+    fn rows_as_they_are_now_are_in_an_index_with_the_same_columns() {
+        let orders = table("orders", &[("at", ColumnKind::Date)]);
+        let (_, stream) = table_template(&orders).expect("a template");
+        let (name, rows) = rows_template(&orders).expect("a template");
+        assert_eq!(name, "rows-mysql.table.shop.orders");
+        assert!(rows.get("data_stream").is_none() && stream.get("data_stream").is_some());
+        let of = |body: &Value, field: &str| {
+            body["template"]["mappings"]["properties"].pointer(field).cloned()
+        };
+        assert_eq!(of(&rows, "/row"), of(&stream, "/row"));
+        let deleted = of(&rows, "/tahoe/properties/state/properties/deleted/type");
+        assert_eq!(deleted, Some(json!("boolean")));
+        assert!(of(&rows, "/tahoe/properties/transformations").is_some());
     }
 
     #[test]

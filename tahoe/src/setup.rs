@@ -8,7 +8,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use serde_json::json;
 use tahoe_pipeline::service::{Check, Place, ProcessArgs, SourceArgs, run_checks, topics_of};
 use tahoe_schemas::datasets;
-use tahoe_seams::Sink as _;
+use tahoe_seams::{Sink as _, TablePatterns};
 use tahoe_sink_elasticsearch::{Elasticsearch, dataset_templates, templates_of};
 use tahoe_transformer::{TableArgs, record_topics};
 use tokio::runtime::Handle;
@@ -48,7 +48,7 @@ pub fn command() -> Command {
         .long_about(
             "Create the topics, index templates and data streams that are missing, and what the \
              databases that are read need: a publication and a slot. The tables that \
-             --table-streams names get a template each, with a type for every column: run it \
+             --table-streams and --latest-state name get a template each, with a type for every column: run it \
              again when their columns have changed.\n\n\
              What is there already is left as it is, except that an older version of a template is \
              replaced and its data streams begin a new backing index. The embedded log and store \
@@ -146,18 +146,28 @@ pub fn set_up_tables(
     backends: &BackendArgs,
     runtime: &Handle,
 ) -> anyhow::Result<Vec<String>> {
-    let wanted = args.streams();
-    if wanted.is_empty() || !backends.elasticsearch.is_set() {
+    let (streams, latest) = (args.streams(), args.latest());
+    if streams.is_empty() && latest.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !backends.elasticsearch.is_set() {
+        if !latest.is_empty() {
+            bail!("--latest-state: the embedded store keeps no rows, set --elasticsearch");
+        }
         return Ok(Vec::new());
     }
     let mut tables = Vec::new();
     for producer in PRODUCERS {
         tables.extend(producer.tables(matches, place).map_err(|error| anyhow!(error))?);
     }
-    tables.retain(|table| wanted.has(&table.names().full()));
-    let sink = Elasticsearch::new(&backends.elasticsearch, templates_of(&tables))?;
+    let named = |patterns: &TablePatterns| -> Vec<_> {
+        tables.iter().filter(|table| patterns.has(&table.names().full())).collect()
+    };
+    let templates = templates_of(&named(&streams), &named(&latest));
+    let sink = Elasticsearch::new(&backends.elasticsearch, templates)?;
     runtime.block_on(sink.setup())?;
-    Ok(tables.iter().map(|table| table.names().full()).collect())
+    let names = tables.iter().map(|table| table.names().full());
+    Ok(names.filter(|name| streams.has(name) || latest.has(name)).collect())
 }
 
 fn print_acl(args: &SetupArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {

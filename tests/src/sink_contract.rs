@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tahoe_seams::search::{Hit, Search, SearchRequest};
-use tahoe_seams::{EventBatch, Events, Outcome, RecordId, Sink};
+use tahoe_seams::{EventBatch, Events, Outcome, RecordId, RowChange, RowNow, Sink, SinkError};
 
 /// Longest time from a durable write until a search sees it: refreshes come once a second, and a
 /// shared machine may be slow.
@@ -42,6 +42,7 @@ macro_rules! sink_contract {
             a_query_that_cannot_be_parsed_is_refused
             what_was_stored_survives_a_restart
             an_empty_batch_is_nothing
+            rows_end_as_their_latest_change_says_or_are_refused_with_the_setting
         );
     };
     (@each $open:path; $($promise:ident)+) => {
@@ -314,4 +315,52 @@ pub async fn an_empty_batch_is_nothing(store: &mut impl Store) {
     let empty = batch(&namespace(), &[]);
     assert_eq!(write(store, &empty).await, []);
     assert!(store.sink().find(&empty).await.expect("an answer").is_empty());
+}
+
+fn row(namespace: &str, id: &str, version: u32, row: RowNow) -> RowChange {
+    RowChange {
+        record: 0,
+        index: format!("rows-contract.log-{namespace}"),
+        id: id.to_owned(),
+        id_before: None,
+        server: "s".to_owned(),
+        version: format!("{version:04}"),
+        about: b"{}".to_vec(),
+        row,
+    }
+}
+
+/// A store that keeps rows has an outcome for each change, and takes them in any order; one that
+/// does not says which setting asks for them.
+pub async fn rows_end_as_their_latest_change_says_or_are_refused_with_the_setting(
+    store: &mut impl Store,
+) {
+    let namespace = namespace();
+    let whole = |n: u32| RowNow::Whole(format!("{{\"n\":{n}}}").into_bytes());
+    let late = [
+        row(&namespace, "1", 2, whole(2)),
+        row(&namespace, "1", 1, whole(1)),
+        row(&namespace, "2", 1, whole(1)),
+        row(&namespace, "2", 3, RowNow::Gone),
+    ];
+    use Outcome::{AlreadyThere, Stored};
+    match store.sink().keep(&late).await {
+        Ok(outcomes) => assert_eq!(outcomes, [Stored, AlreadyThere, Stored, Stored]),
+        Err(SinkError::Refused(text, _)) => {
+            return assert!(text.contains("--latest-state"), "{text}");
+        }
+        Err(error) => panic!("{error}"),
+    }
+    let again = store.sink().keep(&late).await.expect("the store answers");
+    assert_eq!(again, vec![AlreadyThere; 4]);
+    let emptied = [
+        row(&namespace, "1", 4, whole(4)),
+        row(&namespace, "", 5, RowNow::Emptied),
+        row(&namespace, "1", 6, whole(6)),
+    ];
+    let outcomes = store.sink().keep(&emptied).await.expect("the store answers");
+    assert_eq!(outcomes, vec![Stored; 3]);
+    let older = [row(&namespace, "3", 4, whole(4)), row(&namespace, "1", 5, whole(5))];
+    let outcomes = store.sink().keep(&older).await.expect("the store answers");
+    assert_eq!(outcomes, vec![AlreadyThere; 2]);
 }

@@ -61,6 +61,15 @@ impl Shop {
         self.ask(sql);
     }
 
+    /// Runs statements, each in a transaction of its own.
+    fn run_each(&mut self, statements: &[String]) {
+        match &mut self.server {
+            // A psql for each would take most of the time.
+            Server::Postgresql(database) => drop(database.run(&(statements.join(";\n") + ";"))),
+            Server::Mariadb(server) => statements.iter().for_each(|sql| drop(server.run(sql))),
+        }
+    }
+
     /// The rows of a query, columns side by side.
     fn ask(&mut self, sql: &str) -> Vec<Vec<String>> {
         match &mut self.server {
@@ -139,7 +148,8 @@ fn wait_for(pipeline: &Pipeline, index: &str, count: u64) {
 }
 
 const ORDERS: &str = "CREATE TABLE orders (id bigint PRIMARY KEY, total numeric(12,2), paid \
-                      boolean, ordered_on date, seen_at timestamp(3) NULL, ratio double precision, note text)";
+                      boolean, ordered_on date, seen_at timestamp(3) NULL, ratio double precision, \
+                      note text)";
 
 fn orders(from: u32, to: u32) -> String {
     let row = |n: u32| {
@@ -147,7 +157,8 @@ fn orders(from: u32, to: u32) -> String {
         let total =
             if n.is_multiple_of(10) { "NULL".to_owned() } else { format!("{n}.{:02}", n % 100) };
         format!(
-            "({n}, {total}, {}, '2026-{month:02}-{day:02}', '2026-11-21 09:00:00.{:03}', {n} / 8.0, 'n={n}')",
+            "({n}, {total}, {}, '2026-{month:02}-{day:02}', \
+             '2026-11-21 09:00:00.{:03}', {n} / 8.0, 'n={n}')",
             n.is_multiple_of(2),
             n % 1000
         )
@@ -157,11 +168,12 @@ fn orders(from: u32, to: u32) -> String {
 
 /// What a dashboard would ask of a table, and the table's own answers.
 fn assert_same_numbers(shop: &mut Shop, pipeline: &Pipeline, index: &str, of: &str) {
+    let yes = if shop.package == "mysql" { json!(1) } else { json!(true) };
     let body = json!({"size": 0, "aggs": {
         "sum": {"sum": {"field": "row.total"}},
         "ratio": {"avg": {"field": "row.ratio"}},
         "months": {"date_histogram": {"field": "row.ordered_on", "calendar_interval": "month"}},
-        "paid": {"filter": {"term": {"row.paid": if shop.package == "mysql" { json!(1) } else { json!(true) }}}},
+        "paid": {"filter": {"term": {"row.paid": yes}}},
         "early": {"filter": {"range": {"row.seen_at": {"lt": "2026-11-21T09:00:00.100Z"}}}},
         "largest": {"max": {"field": "row.id"}},
     }});
@@ -218,17 +230,10 @@ fn sums_and_dates(mut shop: Shop) {
     let found = search(&pipeline, &changes, &body).expect("Elasticsearch answers");
     assert_eq!(found["aggregations"]["sum"]["value"], json!(25.0));
 
-    // What was never set up is found by its columns' text, and closes no mapping.
-    shop.run(
-        "CREATE TABLE \"Odd Names\" (id int PRIMARY KEY, what text)"
-            .replace('"', if shop.package == "mysql" { "`" } else { "\"" })
-            .as_str(),
-    );
-    shop.run(
-        "INSERT INTO \"Odd Names\" VALUES (1, 'x')"
-            .replace('"', if shop.package == "mysql" { "`" } else { "\"" })
-            .as_str(),
-    );
+    // What was never set up is found by its columns' text.
+    let odd_names = if shop.package == "mysql" { "`Odd Names`" } else { "\"Odd Names\"" };
+    shop.run(&format!("CREATE TABLE {odd_names} (id int PRIMARY KEY, what text)"));
+    shop.run(&format!("INSERT INTO {odd_names} VALUES (1, 'x')"));
     let odd = format!("logs-{}.change.*-{}", shop.package, pipeline.documents.namespace);
     let body = json!({"query": {"term": {"row.what": "x"}}});
     until("the row of a table that was not set up", || {
@@ -250,4 +255,135 @@ fn sums_and_dates_of_a_table_of_postgresql_are_those_of_the_table() {
 fn sums_and_dates_of_a_table_of_mariadb_are_those_of_the_table() {
     let Some(shop) = Shop::mariadb("tables") else { return };
     sums_and_dates(shop);
+}
+
+/// Rows of one round, made of its number. Notes are long enough that PostgreSQL keeps them apart
+/// and leaves them out of a change that does not touch them, unless the row's key changes.
+fn transactions(round: u32, shop: &mut Shop) {
+    let id = round * 7919 % 200 + 1;
+    let new = 1000 + round;
+    let note = "large ".repeat(1000);
+    let statements = [
+        format!(
+            "UPDATE accounts SET paid = NOT paid, total = total + 1.25 \
+             WHERE id BETWEEN {id} AND {id} + 5"
+        ),
+        format!("DELETE FROM accounts WHERE id = {id}"),
+        format!("INSERT INTO accounts VALUES ({id}, {round}.25, '{note}{round}', true)"),
+        format!("INSERT INTO accounts VALUES ({new}, NULL, 'n={round}', false)"),
+        format!("UPDATE accounts SET id = id + 5000 WHERE id = {new} - 2"),
+        format!("DELETE FROM accounts WHERE id = {new} + 5000 - 7"),
+        format!("UPDATE accounts SET note = 'changed {round}' WHERE id = {id} + 1"),
+        format!("INSERT INTO emptied VALUES ({round}, 'x')"),
+    ];
+    shop.run_each(&statements);
+    if round.is_multiple_of(25) {
+        let again = ["TRUNCATE TABLE emptied", "INSERT INTO emptied VALUES (0, 'x')"];
+        shop.run_each(&again.map(str::to_owned));
+    }
+}
+
+/// The rows of a table, each as its columns' texts, sorted.
+fn rows(shop: &mut Shop, table: &str, columns: &[&str]) -> Vec<Vec<String>> {
+    let text = |column: &&str| format!("coalesce(cast({column} AS char(7000)), 'NULL')");
+    let columns: Vec<_> = columns.iter().map(text).collect();
+    let mut rows = shop.ask(&format!("SELECT {} FROM {table}", columns.join(", ")));
+    // PostgreSQL fills up what is of a fixed length.
+    rows.iter_mut().flatten().for_each(|text| *text = text.trim_end().to_owned());
+    rows.sort();
+    rows
+}
+
+/// The same of the documents that say what the rows are now.
+fn kept(
+    shop: &Shop,
+    pipeline: &Pipeline,
+    table: &str,
+    columns: &[&str],
+) -> Result<Vec<Vec<String>>, String> {
+    let (package, prefix) = (shop.package, &shop.prefix);
+    let alias = format!("latest-rows-{package}.{prefix}.{table}-{}", pipeline.documents.namespace);
+    let found = search(pipeline, &alias, &json!({"size": 10_000}))?;
+    let text = |value: &Value| match value {
+        Value::String(text) => text.trim_end().to_owned(),
+        Value::Null => "NULL".to_owned(),
+        other => other.to_string(),
+    };
+    let hits = found["hits"]["hits"].as_array().ok_or("no hits")?;
+    let is_incomplete = |hit: &&Value| hit["_source"]["tahoe"]["state"].get("incomplete").is_some();
+    if let Some(hit) = hits.iter().find(is_incomplete) {
+        return Err(format!("incomplete: {hit}"));
+    }
+    let row =
+        |hit: &Value| columns.iter().map(|column| text(&hit["_source"]["row"][column])).collect();
+    let mut rows: Vec<Vec<String>> = hits.iter().map(row).collect();
+    rows.sort();
+    Ok(rows)
+}
+
+fn latest_state(mut shop: Shop) {
+    let Some(pipeline) = Pipeline::set_up(&format!("latest_{}", shop.package)) else { return };
+    shop.run(
+        "CREATE TABLE accounts (id int PRIMARY KEY, total numeric(12,2), note text, paid boolean)",
+    );
+    shop.run("CREATE TABLE emptied (id int PRIMARY KEY, what text)");
+    if shop.package == "postgresql" {
+        shop.run("ALTER TABLE accounts ALTER COLUMN note SET STORAGE EXTERNAL");
+    }
+    let row = |n: u32| format!("({n}, {n}.50, '{}', true)", "early ".repeat(1000));
+    let all: Vec<_> = (1..=200).map(row).collect();
+    shop.run(&format!("INSERT INTO accounts VALUES {}", all.join(", ")));
+    let pattern = format!("{}.*", shop.prefix);
+    let latest = [("TAHOE_LATEST_STATE", pattern.as_str())];
+    shop.set_up(&pipeline, &latest);
+    let producer = shop.start(&pipeline, shop.producer, &[]);
+    for lap in 0..5 {
+        let transformer = shop.start(&pipeline, "tahoe-transformer", &latest);
+        (lap * 30..(lap + 1) * 30).for_each(|round| transactions(round, &mut shop));
+        if lap < 2 {
+            // Some laps end before anything is written, some in the midst of it.
+            until("something is kept", || kept(&shop, &pipeline, "accounts", &["id"]));
+        }
+        transformer.kill();
+    }
+    let transformer = shop.start(&pipeline, "tahoe-transformer", &latest);
+    for (table, columns) in
+        [("accounts", &["id", "total", "note", "paid"][..]), ("emptied", &["id", "what"])]
+    {
+        let expected = rows(&mut shop, table, columns);
+        assert!(!expected.is_empty());
+        until(&format!("the rows of {table} are those of the table"), || {
+            let found = kept(&shop, &pipeline, table, columns)?;
+            let differs = |row: &&Vec<String>| !expected.contains(row);
+            let short = |rows: Vec<&Vec<String>>| {
+                let text = format!("{:?}", rows.into_iter().take(3).collect::<Vec<_>>());
+                text.chars().take(400).collect::<String>()
+            };
+            let strange = short(found.iter().filter(differs).collect());
+            let missing = short(expected.iter().filter(|row| !found.contains(row)).collect());
+            match found == expected {
+                true => Ok(()),
+                false => Err(format!(
+                    "{} of {}; missing {missing}, strange {strange}",
+                    found.len(),
+                    expected.len()
+                )),
+            }
+        });
+    }
+    producer.stop();
+    transformer.stop();
+    shop.drop();
+}
+
+#[test]
+fn the_latest_rows_are_those_of_postgresql_however_often_the_transformer_is_killed() {
+    let Some(shop) = Shop::postgresql("latest") else { return };
+    latest_state(shop);
+}
+
+#[test]
+fn the_latest_rows_are_those_of_mariadb_however_often_the_transformer_is_killed() {
+    let Some(shop) = Shop::mariadb("latest") else { return };
+    latest_state(shop);
 }

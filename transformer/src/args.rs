@@ -39,12 +39,21 @@ pub struct TableArgs {
     /// type, as patterns: shop.public.orders, shop.*, or * for all
     #[arg(long, env = "TAHOE_TABLE_STREAMS", value_name = "PATTERN", value_delimiter = ',')]
     pub table_streams: Vec<String>,
+    /// Tables whose rows are kept as they are now, one document per row, in an index of the table;
+    /// patterns as above
+    #[arg(long, env = "TAHOE_LATEST_STATE", value_name = "PATTERN", value_delimiter = ',')]
+    pub latest_state: Vec<String>,
 }
 
 impl TableArgs {
     /// Those with a data stream of their own.
     pub fn streams(&self) -> TablePatterns {
         TablePatterns::new(self.table_streams.iter().cloned())
+    }
+
+    /// Those whose rows are kept.
+    pub fn latest(&self) -> TablePatterns {
+        TablePatterns::new(self.latest_state.iter().cloned())
     }
 }
 
@@ -68,6 +77,7 @@ impl TransformArgs {
             given: Conditions {
                 keep_original: self.keep_original,
                 table_streams: self.tables.streams(),
+                latest_state: self.tables.latest(),
                 ..Conditions::default()
             },
             rules: self.rules.read()?,

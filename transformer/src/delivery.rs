@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tahoe_pipeline::retry::Backoff;
 use tahoe_pipeline::stop::Stop;
-use tahoe_seams::{EventBatch, Outcome, Sink, SinkError};
+use tahoe_seams::{EventBatch, Outcome, Rejection, RowChange, Sink, SinkError};
 
 /// Writes until every event has an outcome that stands. `uncertain` says that an earlier run may
 /// have written some of it. `None` when it was abandoned because stopping became urgent.
@@ -42,16 +42,57 @@ pub async fn write_until_durable(
             }
             Err(error) => {
                 uncertain = true;
-                match &error {
-                    SinkError::Unavailable(text, _) => tracing::warn!(text, "sink unavailable"),
-                    SinkError::Refused(text, _) => tracing::error!(text, "sink refuses"),
-                }
+                tell(&error);
             }
         }
         if outcomes.iter().any(Option::is_none) && pause(backoff.pause(), stop).await {
             return None;
         }
     }
+}
+
+fn tell(error: &SinkError) {
+    match error {
+        SinkError::Unavailable(text, _) => tracing::warn!(text, "sink unavailable"),
+        SinkError::Refused(text, _) => tracing::error!(text, "sink refuses"),
+    }
+}
+
+/// Keeps rows until every change of them is durable or rejected for ever; gives the rejected ones,
+/// by their records. `None` when it was abandoned because stopping became urgent.
+pub async fn keep_until_durable(
+    sink: &dyn Sink,
+    mut changes: Vec<RowChange>,
+    stop: &Stop,
+) -> Option<Vec<(u32, Rejection)>> {
+    let mut rejected = Vec::new();
+    let mut backoff = Backoff::usual();
+    while !changes.is_empty() {
+        match sink.keep(&changes).await {
+            Ok(outcomes) => {
+                let before = changes.len();
+                let mut busy = Vec::new();
+                // A sink that answers for too few changes has not stored the rest.
+                let outcomes = outcomes.into_iter().chain(std::iter::repeat(Outcome::Busy));
+                for (change, outcome) in changes.into_iter().zip(outcomes) {
+                    match outcome {
+                        Outcome::Stored | Outcome::AlreadyThere => {}
+                        Outcome::Rejected(rejection) => rejected.push((change.record, rejection)),
+                        Outcome::Busy => busy.push(change),
+                    }
+                }
+                changes = busy;
+                if changes.len() < before {
+                    backoff.reset();
+                }
+            }
+            Err(error) => tell(&error),
+        }
+        if !changes.is_empty() && pause(backoff.pause(), stop).await {
+            return None;
+        }
+    }
+    Some(rejected)
 }
 
 /// Every event of the batch was asked for, and has an outcome that stands.

@@ -12,6 +12,7 @@ mod intake;
 mod rules;
 mod service;
 mod transform;
+mod verdict;
 
 pub use args::{TableArgs, TransformArgs};
 pub use counts::{DatasetCounts, Latency, TransformerCounts};

@@ -20,8 +20,9 @@ use tokio::task::JoinHandle;
 use crate::certainty::Certainty;
 use crate::counts::{DatasetCounts, TransformerCounts};
 use crate::dead_letter;
-use crate::delivery::write_until_durable;
+use crate::delivery::{keep_until_durable, write_until_durable};
 use crate::intake::{Intake, Place, Reach, Taken};
+use crate::verdict::{Fate, Tally, Verdict};
 
 /// A request of 4 MiB is where Elasticsearch's cost per document stops falling.
 const BATCH_BYTES: usize = 4 << 20;
@@ -120,6 +121,7 @@ pub fn transform(
         flights: VecDeque::new(),
         certainty: Certainty::new(UNCERTAIN_BYTES),
         paused: false,
+        rows_kept: None,
         datasets: Vec::new(),
     };
     transformer.run()
@@ -151,8 +153,12 @@ pub fn keep_transforming(
     }
 }
 
+/// What became of a batch: the outcomes of its events, the records whose rows are rejected, and the
+/// memory. None of the first when it was abandoned.
+type Landed = (Option<(Vec<Outcome>, Vec<(u32, Rejection)>)>, Bytes);
+
 struct Flight {
-    outcomes: oneshot::Receiver<(Option<Vec<Outcome>>, Bytes)>,
+    outcomes: oneshot::Receiver<Landed>,
     delivery: JoinHandle<()>,
     events: Vec<EventMeta>,
     taken: Vec<Taken>,
@@ -185,6 +191,8 @@ struct Transformer<'a> {
     flights: VecDeque<Flight>,
     certainty: Certainty,
     paused: bool,
+    /// Ends when the rows of the last batch that had some are kept: those of the next come after.
+    rows_kept: Option<oneshot::Receiver<()>>,
     /// The counters of [`Intake::datasets`].
     datasets: Vec<Arc<DatasetCounts>>,
 }
@@ -300,21 +308,36 @@ impl Transformer<'_> {
         if self.intake.is_empty() {
             return;
         }
+        let mut rows = self.intake.events.take_row_changes();
         let mut batch = self.intake.events.take();
         let taken = std::mem::take(&mut self.intake.taken);
         let reached = std::mem::take(&mut self.intake.reached);
         if !gone.is_empty() {
             let place = |at: usize| taken[batch.events[at].record as usize].place;
             batch = batch.subset(|at| !gone.contains(&place(at).partition));
+            rows.retain(|row| !gone.contains(&taken[row.record as usize].place.partition));
         }
         let uncertain = self.is_uncertain(&reached);
         let (sender, outcomes) = oneshot::channel();
         let events = batch.events.clone();
         let (sink, stop) = (Arc::clone(self.sink), self.stop.clone());
+        let turn = (!rows.is_empty()).then(|| {
+            let (done, next) = oneshot::channel();
+            (done, self.rows_kept.replace(next))
+        });
         let delivery = self.runtime.spawn(async move {
             let outcomes = write_until_durable(sink.as_ref(), &batch, uncertain, &stop).await;
+            let mut landed = outcomes.map(|outcomes| (outcomes, Vec::new()));
+            if let (Some((outcomes, _)), Some((_done, before))) = (&mut landed, turn) {
+                if let Some(before) = before {
+                    // It ends also when that batch was given up.
+                    let _ = before.await;
+                }
+                let rejected = keep_until_durable(sink.as_ref(), rows, &stop).await;
+                landed = rejected.map(|rejected| (std::mem::take(outcomes), rejected));
+            }
             // The loop is gone only when stopping was urgent.
-            let _ = sender.send((outcomes, batch.body));
+            let _ = sender.send((landed, batch.body));
         });
         let lost = Vec::new();
         self.flights.push_back(Flight { outcomes, delivery, events, taken, reached, lost });
@@ -356,10 +379,10 @@ impl Transformer<'_> {
                 self.counts.abandoned.add(flight.taken.len() as u64);
                 continue;
             }
-            let Some(outcomes) = outcomes else {
+            let Some((outcomes, rejected)) = outcomes else {
                 return Err(TransformError::Again("a batch was abandoned".into()));
             };
-            self.settle(flight, outcomes)?;
+            self.settle(flight, outcomes, rejected)?;
         }
         Ok(())
     }
@@ -376,10 +399,18 @@ impl Transformer<'_> {
     }
 
     /// Dead-letters what was rejected, then commits, then counts.
-    fn settle(&mut self, flight: Flight, outcomes: Vec<Outcome>) -> Result<(), TransformError> {
+    fn settle(
+        &mut self,
+        flight: Flight,
+        outcomes: Vec<Outcome>,
+        rows_rejected: Vec<(u32, Rejection)>,
+    ) -> Result<(), TransformError> {
         let mut verdicts = flight.taken.iter().map(Verdict::begin).collect::<Vec<_>>();
         for (event, outcome) in flight.events.iter().zip(outcomes) {
             verdicts[event.record as usize].add(outcome);
+        }
+        for (record, rejection) in rows_rejected {
+            verdicts[record as usize].add(Outcome::Rejected(rejection));
         }
         let rejected: Vec<(Place, Rejection)> = flight
             .taken
@@ -456,43 +487,6 @@ impl Transformer<'_> {
         dataset.latency.add(now_ms - tally.read_at_ms, records);
         if let Some(event_ms) = tally.event_ms {
             dataset.age.add(tally.read_at_ms - event_ms, records);
-        }
-    }
-}
-
-/// What is counted of a record.
-#[derive(Clone, Copy, PartialEq)]
-struct Tally {
-    dataset: u32,
-    fate: Fate,
-    read_at_ms: i64,
-    event_ms: Option<i64>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Fate {
-    Stored,
-    AlreadyThere,
-    DeadLettered,
-    Abandoned,
-}
-
-/// What became of a record, from what became of its events.
-struct Verdict {
-    rejection: Option<Rejection>,
-    new: bool,
-}
-
-impl Verdict {
-    fn begin(taken: &Taken) -> Self {
-        Self { rejection: taken.rejection.clone(), new: false }
-    }
-
-    fn add(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Stored => self.new = true,
-            Outcome::AlreadyThere | Outcome::Busy => {}
-            Outcome::Rejected(rejection) => self.rejection = Some(rejection),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::{RecordId, Rejection};
+use crate::{RecordId, Rejection, RowChange};
 
 /// One event in an [`Events`] or [`EventBatch`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Events {
     body: Vec<u8>,
     events: Vec<EventMeta>,
     data_streams: Vec<String>,
+    row_changes: Vec<RowChange>,
+    row_bytes: usize,
     record: u32,
     ordinal: u32,
     /// Memory of bodies that nobody needs any more.
@@ -73,8 +75,23 @@ impl Events {
         self.events.push(EventMeta { id, data_stream, record: self.record, lines, document });
     }
 
+    /// Adds what the record says of one row of a table; its number is filled in here.
+    pub fn keep(&mut self, change: RowChange) {
+        self.row_bytes += change.bytes();
+        self.row_changes.push(RowChange { record: self.record, ..change });
+    }
+
+    /// Hands over what [`Events::keep`] was given.
+    pub fn take_row_changes(&mut self) -> Vec<RowChange> {
+        self.row_bytes = 0;
+        std::mem::take(&mut self.row_changes)
+    }
+
     /// Takes the events of the current record back, when it is rejected after all.
     pub fn undo_record(&mut self) {
+        while let Some(change) = self.row_changes.pop_if(|last| last.record == self.record) {
+            self.row_bytes -= change.bytes();
+        }
         while self.events.last().is_some_and(|event| event.record == self.record) {
             let event = self.events.pop().expect("there is a last event");
             self.body.truncate(event.lines.start);
@@ -82,9 +99,9 @@ impl Events {
         self.ordinal = 0;
     }
 
-    /// Bytes so far.
+    /// Bytes so far, those of row changes included.
     pub fn bytes(&self) -> usize {
-        self.body.len()
+        self.body.len() + self.row_bytes
     }
 
     /// Events so far.
@@ -116,11 +133,13 @@ impl Events {
     pub fn clear(&mut self) {
         self.body.clear();
         self.events.clear();
+        self.row_changes.clear();
+        self.row_bytes = 0;
         self.record = 0;
         self.ordinal = 0;
     }
 
-    /// Hands the events over and starts anew; the new buffer begins with the same capacity, or is
+    /// Hands the events over, after [`Events::take_row_changes`] and starts anew; the new buffer begins with the same capacity, or is
     /// one that was given back.
     pub fn take(&mut self) -> EventBatch {
         let capacity = self.body.capacity();

@@ -8,6 +8,7 @@ mod event;
 mod failure;
 mod record;
 pub mod search;
+mod state;
 mod tables;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub use batch::{Advance, Batch, BatchEnd, Lane, Raw, Stream};
 pub use event::{EventBatch, EventMeta, Events, Outcome};
 pub use failure::{LogError, Rejection, SinkError, SourceError};
 pub use record::{Conditions, Origin, Part, Record, RecordId, Rules, SourceId};
+pub use state::{RowChange, RowNow, RowPart};
 pub use tables::TablePatterns;
 
 /// What is read. The producer loop gives it a thread of its own and makes every call from there.
@@ -140,6 +142,14 @@ pub trait Sink: Send + Sync {
     }
     /// Which of these events the store holds already, wherever it put them.
     async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError>;
+    /// Keeps what rows of tables are now, one document each. One outcome per change, in order;
+    /// changes may come late and twice, and end alike. An error, or [`Outcome::Busy`], means that
+    /// the caller asks again. Only called where a setting names tables.
+    async fn keep(&self, _changes: &[RowChange]) -> Result<Vec<Outcome>, SinkError> {
+        let text = "this store keeps no latest state of rows: leave --latest-state out, or set \
+                    --elasticsearch";
+        Err(SinkError::Refused(text.to_owned(), None))
+    }
     /// Creates templates and data streams that are missing, idempotently.
     async fn setup(&self) -> Result<(), SinkError>;
     /// Connects, changes nothing, and says what is wrong with the setting that mends it.

@@ -87,6 +87,8 @@ pub struct Conditions {
     pub keep_original: bool,
     /// Tables whose rows and changes go to data streams of their own.
     pub table_streams: TablePatterns,
+    /// Tables whose rows are kept as they are now, beside the events.
+    pub latest_state: TablePatterns,
     /// What the operator's own files say of events.
     pub rules: Rules,
 }

@@ -284,7 +284,7 @@ impl Open {
         if moved && self.point(take).is_break() {
             return Ok(ControlFlow::Break(()));
         }
-        if self.rows.go_on(catalog, &self.writer)? {
+        if self.rows.go_on(catalog, &self.writer, self.at)? {
             return Ok(self.point(take));
         }
         Ok(ControlFlow::Continue(()))

@@ -71,14 +71,19 @@ impl Rows {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn go_on(&mut self, catalog: &mut Catalog, writer: &Writer) -> Result<bool, Failure> {
+    pub fn go_on(
+        &mut self,
+        catalog: &mut Catalog,
+        writer: &Writer,
+        at: Lsn,
+    ) -> Result<bool, Failure> {
         if self.read.is_some() {
             return Ok(false);
         }
         match &self.progress {
             Progress::Done => Ok(false),
             Progress::Begin => {
-                self.progress = self.first_chunk(catalog, None)?;
+                self.progress = self.first_chunk(catalog, None, at)?;
                 Ok(true)
             }
             Progress::Chunk(chunk) => {
@@ -92,7 +97,7 @@ impl Rows {
                     None => {
                         let (schema, table) = (&chunk.schema, &chunk.table);
                         tracing::warn!(schema, table, "table is gone or has another key: left");
-                        self.progress = self.first_chunk(catalog, name)?;
+                        self.progress = self.first_chunk(catalog, name, at)?;
                         Ok(true)
                     }
                 }
@@ -113,7 +118,7 @@ impl Rows {
             return Ok(false);
         }
         self.table_rows_max = (found.rows_per_chunk.min(self.table_rows_max) / 2).max(1);
-        let smaller = self.next_chunk(catalog, &found, chunk.lower.as_deref())?;
+        let smaller = self.next_chunk(catalog, &found, chunk.lower.as_deref(), chunk.at)?;
         // Without one its rows are gone since; an empty chunk finds the next table.
         self.progress = Progress::Chunk(smaller.unwrap_or(chunk));
         Ok(true)
@@ -124,6 +129,7 @@ impl Rows {
         &self,
         catalog: &mut Catalog,
         behind: Option<(&str, &str)>,
+        at: Lsn,
     ) -> Result<Progress, Failure> {
         let mut behind = behind.map(|(schema, table)| (schema.to_owned(), table.to_owned()));
         loop {
@@ -141,7 +147,7 @@ impl Rows {
                     table,
                     "table has no primary key: its changes are read, its earlier rows are not"
                 );
-            } else if let Some(chunk) = self.next_chunk(catalog, &found, None)? {
+            } else if let Some(chunk) = self.next_chunk(catalog, &found, None, at)? {
                 tracing::info!(schema, table, "reading the table's rows");
                 return Ok(Progress::Chunk(chunk));
             }
@@ -177,13 +183,13 @@ impl Rows {
             && let Some(found) = catalog.published(&self.publication, Some(name), "=")?
             && found.key.len() == chunk.upper.len()
         {
-            next = self.next_chunk(catalog, &found, Some(&chunk.upper))?;
+            next = self.next_chunk(catalog, &found, Some(&chunk.upper), at)?;
         }
         self.progress = match next {
             Some(chunk) => Progress::Chunk(chunk),
             None => {
                 self.table_rows_max = self.chunk_rows_max;
-                self.first_chunk(catalog, Some(name))?
+                self.first_chunk(catalog, Some(name), at)?
             }
         };
         self.read = None;
@@ -196,6 +202,7 @@ impl Rows {
         catalog: &mut Catalog,
         found: &Published,
         lower: Option<&[String]>,
+        at: Lsn,
     ) -> Result<Option<Chunk>, Failure> {
         let key = &found.key;
         let behind = lower.map_or(String::new(), |lower| compared(key, ">", lower));
@@ -214,7 +221,8 @@ impl Rows {
         let Some(upper) = upper else { return Ok(None) };
         let upper = upper.into_iter().map(Option::unwrap_or_default).collect();
         let (schema, table) = (found.table.schema.clone(), found.table.name.clone());
-        Ok(Some(Chunk { schema, table, lower: lower.map(<[String]>::to_vec), upper, is_last }))
+        let lower = lower.map(<[String]>::to_vec);
+        Ok(Some(Chunk { schema, table, lower, upper, is_last, at }))
     }
 
     /// A transaction changed the row of that key.
@@ -279,7 +287,7 @@ fn read(
         }
         let row: Vec<_> = values.iter().map(|value| value.map_or(Cell::Null, Cell::Text)).collect();
         let mut written = Written::default();
-        writer.row(&found.table, &row, &mut written);
+        writer.row(&found.table, &row, chunk.at, &mut written);
         bytes += written.key.len() * 2 + written.bytes.len();
         places.insert(written.key.clone(), rows.len());
         rows.push_back(Some(written));

@@ -9,5 +9,10 @@ pub static DATASET: Dataset = Dataset {
     name: "mongodb.change",
     module: "mongodb",
     framer: &LineFramer,
-    normalizer: &Parse { dataset: &DATASET, parser: ChangeRecord },
+    normalizer: &Parse { dataset: &DATASET, parser: ChangeRecord { place } },
 };
+
+/// A resume token's text is ordered as the changes are.
+pub(crate) fn place(position: &str) -> Option<String> {
+    (!position.is_empty()).then(|| position.to_owned())
+}

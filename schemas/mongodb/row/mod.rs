@@ -2,6 +2,7 @@
 //! them.
 
 use crate::change::ChangeRecord;
+use crate::datasets::mongodb_change::place;
 use crate::{Dataset, LineFramer, Parse};
 
 /// `mongodb.row`
@@ -9,5 +10,5 @@ pub static DATASET: Dataset = Dataset {
     name: "mongodb.row",
     module: "mongodb",
     framer: &LineFramer,
-    normalizer: &Parse { dataset: &DATASET, parser: ChangeRecord },
+    normalizer: &Parse { dataset: &DATASET, parser: ChangeRecord { place } },
 };

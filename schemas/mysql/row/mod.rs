@@ -2,6 +2,7 @@
 //! [`crate::change`] describes them.
 
 use crate::change::ChangeRecord;
+use crate::datasets::mysql_change::place;
 use crate::{Dataset, LineFramer, Parse};
 
 /// `mysql.row`
@@ -9,5 +10,5 @@ pub static DATASET: Dataset = Dataset {
     name: "mysql.row",
     module: "mysql",
     framer: &LineFramer,
-    normalizer: &Parse { dataset: &DATASET, parser: ChangeRecord },
+    normalizer: &Parse { dataset: &DATASET, parser: ChangeRecord { place } },
 };

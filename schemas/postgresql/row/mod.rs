@@ -2,6 +2,7 @@
 //! them.
 
 use crate::change::ChangeRecord;
+use crate::datasets::postgresql_change::place;
 use crate::{Dataset, LineFramer, Parse};
 
 /// `postgresql.row`
@@ -9,5 +10,5 @@ pub static DATASET: Dataset = Dataset {
     name: "postgresql.row",
     module: "postgresql",
     framer: &LineFramer,
-    normalizer: &Parse { dataset: &DATASET, parser: ChangeRecord },
+    normalizer: &Parse { dataset: &DATASET, parser: ChangeRecord { place } },
 };

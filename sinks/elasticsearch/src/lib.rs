@@ -9,16 +9,19 @@ mod check;
 mod connection;
 mod copies;
 mod outcome;
+mod rows;
 mod search;
 mod settings;
 mod setup;
 mod template;
 
+use std::collections::HashSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use tahoe_schemas::table::Table;
-use tahoe_schemas::templates::{index_templates, table_template, table_templates};
-use tahoe_seams::{EventBatch, Outcome, Sink, SinkError};
+use tahoe_schemas::templates::{index_templates, rows_template, table_template, table_templates};
+use tahoe_seams::{EventBatch, Outcome, RowChange, Sink, SinkError};
 
 use connection::Connection;
 pub use settings::{Address, ElasticsearchArgs};
@@ -30,9 +33,11 @@ pub fn dataset_templates() -> Vec<Template> {
     all.map(|(name, body)| Template { kind: Kind::Index, name, body }).collect()
 }
 
-/// The index templates of tables that were seen.
-pub fn templates_of(tables: &[Table]) -> Vec<Template> {
-    let all = tables.iter().filter_map(table_template);
+/// The index templates of tables that were seen: those with data streams of their own, and those
+/// whose rows are kept as they are now.
+pub fn templates_of(streams: &[&Table], rows: &[&Table]) -> Vec<Template> {
+    let streams = streams.iter().filter_map(|table| table_template(table));
+    let all = streams.chain(rows.iter().filter_map(|table| rows_template(table)));
     all.map(|(name, body)| Template { kind: Kind::Index, name, body }).collect()
 }
 
@@ -45,6 +50,8 @@ pub struct Elasticsearch {
     bulk_bytes_max: AtomicUsize,
     /// The server knows `require_data_stream`, which keeps a typing error from becoming an index.
     requires_data_stream: AtomicBool,
+    /// Indices of rows that are known to be there.
+    row_indices: Mutex<HashSet<String>>,
 }
 
 impl Elasticsearch {
@@ -58,6 +65,7 @@ impl Elasticsearch {
             templates,
             bulk_bytes_max: AtomicUsize::new(args.bulk_bytes_max),
             requires_data_stream: AtomicBool::new(true),
+            row_indices: Mutex::default(),
         })
     }
 }
@@ -78,6 +86,10 @@ impl Sink for Elasticsearch {
 
     async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError> {
         self.find_recent(batch).await
+    }
+
+    async fn keep(&self, changes: &[RowChange]) -> Result<Vec<Outcome>, SinkError> {
+        self.keep_rows(changes).await
     }
 
     async fn setup(&self) -> Result<(), SinkError> {

@@ -20,7 +20,7 @@ struct BulkAnswer<'a> {
 
 #[derive(Deserialize)]
 struct Item<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, alias = "index")]
     create: Created<'a>,
 }
 
@@ -108,7 +108,8 @@ fn of_failure(status: u16, error: &Failure) -> Result<Outcome, SinkError> {
         (401, _) => Err(refused(format!("{text}: check ELASTIC_PASSWORD or ELASTIC_API_KEY"))),
         (403, _) => Err(refused(format!(
             "{text}: give the user of ELASTIC_PASSWORD or ELASTIC_API_KEY the privileges \
-             create_doc and auto_configure on logs-*"
+             create_doc and auto_configure on logs-*, and for --latest-state read, write, \
+             create_index and maintenance on rows-*"
         ))),
         // No template covers the name: every event of its dataset would share this fate.
         (404, _) => Err(refused(format!("{text}: run `tahoe setup`, which creates the templates"))),

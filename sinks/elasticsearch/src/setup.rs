@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use elasticsearch::http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tahoe_seams::SinkError;
 use tracing::{debug, info, warn};
 
@@ -34,7 +34,10 @@ impl Elasticsearch {
             }
             self.put_template(template, there).await?;
             if template.kind == Kind::Index && is_changed(found.as_ref(), template) {
-                self.roll_over(template).await?;
+                match template.body.get("data_stream") {
+                    Some(_) => self.roll_over(template).await?,
+                    None => self.add_fields(template).await?,
+                }
             }
         }
         Ok(())
@@ -120,6 +123,29 @@ impl Elasticsearch {
         }
         let text = format!("template {} was refused {ATTEMPTS_MAX} times", template.name);
         Err(SinkError::Refused(text, None))
+    }
+
+    /// An index that is there already gets the fields that it lacks; those that it has keep their
+    /// types.
+    async fn add_fields(&self, template: &Template) -> Result<(), SinkError> {
+        let patterns: Vec<_> = template.patterns().collect();
+        let path = format!("{}/_mapping?allow_no_indices=true", patterns.join(","));
+        let fields = json!({"properties": template.body["template"]["mappings"]["properties"]});
+        let body = Some(Bytes::from(fields.to_string()));
+        let answer = self.connection.send(Method::Put, &path, body).await?;
+        match answer.status {
+            200..300 | 404 => Ok(()),
+            400 => {
+                let (name, reason) = (&template.name, answer.reason());
+                warn!(
+                    template = name,
+                    reason,
+                    "an index of rows keeps its older types: delete it, and replay the table"
+                );
+                Ok(())
+            }
+            _ => Err(self.connection.refusal("adding fields to an index of rows", &answer)),
+        }
     }
 
     /// A new version holds for new backing indices only, so existing data streams begin one.

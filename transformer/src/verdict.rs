@@ -1,0 +1,47 @@
+//! What became of a record: stored when all its events are, and never again if one cannot be.
+
+use tahoe_seams::{Outcome, Rejection};
+
+use crate::intake::Taken;
+
+/// What is counted of a record.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct Tally {
+    /// By index into [`crate::intake::Intake::datasets`].
+    pub dataset: u32,
+    pub fate: Fate,
+    pub read_at_ms: i64,
+    pub event_ms: Option<i64>,
+}
+
+/// The end of a record's way.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Fate {
+    Stored,
+    AlreadyThere,
+    DeadLettered,
+    Abandoned,
+}
+
+/// What became of a record, from what became of its events.
+pub(crate) struct Verdict {
+    pub rejection: Option<Rejection>,
+    /// One of its events was not there before.
+    pub new: bool,
+}
+
+impl Verdict {
+    /// Before its events are looked at.
+    pub fn begin(taken: &Taken) -> Self {
+        Self { rejection: taken.rejection.clone(), new: false }
+    }
+
+    /// What became of one of them, or of its row.
+    pub fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Stored => self.new = true,
+            Outcome::AlreadyThere | Outcome::Busy => {}
+            Outcome::Rejected(rejection) => self.rejection = Some(rejection),
+        }
+    }
+}
