@@ -112,7 +112,7 @@ impl Elasticsearch {
         let mut outcomes = vec![Outcome::Busy; writes.len()];
         let lines: Vec<_> = writes.iter().map(Write::lines).collect();
         let bytes_max = self.bulk_bytes_max.load(std::sync::atomic::Ordering::Relaxed);
-        let mut waiting = vec![0..writes.len()];
+        let mut waiting: Vec<_> = std::iter::once(0..writes.len()).collect();
         while let Some(range) = waiting.pop().filter(|range| !range.is_empty()) {
             let bytes: usize = lines[range.clone()].iter().map(Vec::len).sum();
             let middle = range.start + range.len() / 2;
