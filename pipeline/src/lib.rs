@@ -7,6 +7,7 @@ pub mod journal;
 pub mod listen;
 pub mod log;
 pub mod partition;
+pub mod poll;
 pub mod positions;
 pub mod produce;
 pub mod replicate;

@@ -65,6 +65,8 @@ pub struct Advance {
     pub stream: u32,
     /// First byte, or ordinal, of what comes next.
     pub at: u64,
+    /// It is there as it was at that mark: what was sent since may come again.
+    pub mark: Option<u64>,
     carried: (u32, u32),
 }
 
@@ -78,6 +80,7 @@ pub struct Batch {
     streams: Vec<Arc<Stream>>,
     beginnings: Vec<(u32, u64)>,
     advances: Vec<Advance>,
+    marks: Vec<u64>,
     identities: Vec<(SourceId, serde_json::Value)>,
     forgotten: Vec<SourceId>,
     dropped: u64,
@@ -94,6 +97,7 @@ impl Batch {
             streams: Vec::new(),
             beginnings: Vec::new(),
             advances: Vec::new(),
+            marks: Vec::new(),
             identities: Vec::new(),
             forgotten: Vec::new(),
             dropped: 0,
@@ -107,6 +111,7 @@ impl Batch {
         self.streams.clear();
         self.beginnings.clear();
         self.advances.clear();
+        self.marks.clear();
         self.identities.clear();
         self.forgotten.clear();
         self.dropped = 0;
@@ -182,14 +187,20 @@ impl Batch {
     }
 
     /// Once everything before is durable, the stream's position is at `at`, which its own records in
-    /// the batch do not say.
-    pub fn advance(&mut self, stream: u32, at: u64, carried: &[u8]) {
+    /// the batch do not say. With a `mark`, a place that [`Batch::mark`] named: what a lane was given
+    /// since then may be given again after a start from there.
+    pub fn advance(&mut self, stream: u32, at: u64, carried: &[u8], mark: Option<u64>) {
         // The streams of one source advance together, with one context.
         let carried = match self.advances.last() {
             Some(last) if self.slice(last.carried) == carried => last.carried,
             _ => self.keep(carried),
         };
-        self.advances.push(Advance { stream, at, carried });
+        self.advances.push(Advance { stream, at, mark, carried });
+    }
+
+    /// Names this place, by a number that grows, for a later [`Batch::advance`].
+    pub fn mark(&mut self, number: u64) {
+        self.marks.push(number);
     }
 
     /// A stream (or a new generation of it) begins at `at`, which is stored even before it has a
@@ -233,6 +244,11 @@ impl Batch {
         self.advances.iter().map(|advance| (*advance, self.slice(advance.carried)))
     }
 
+    /// What [`Batch::mark`] was told.
+    pub fn marks(&self) -> &[u64] {
+        &self.marks
+    }
+
     /// What [`Batch::identify`] was told.
     pub fn identities(&self) -> &[(SourceId, serde_json::Value)] {
         &self.identities
@@ -253,6 +269,7 @@ impl Batch {
         self.records.is_empty()
             && self.beginnings.is_empty()
             && self.advances.is_empty()
+            && self.marks.is_empty()
             && self.identities.is_empty()
             && self.forgotten.is_empty()
             && self.dropped == 0

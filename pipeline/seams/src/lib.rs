@@ -49,6 +49,10 @@ pub trait Source: Send {
     fn stored(&mut self, _through: BatchEnd) -> Result<(), SourceError> {
         Ok(())
     }
+    /// Everything that was to be read was read: the loop finishes and ends without an error.
+    fn has_ended(&self) -> bool {
+        false
+    }
     /// How far behind each stream is, for telemetry; called about once a second.
     fn lag(&self) -> Vec<Lag> {
         Vec::new()

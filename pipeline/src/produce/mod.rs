@@ -83,7 +83,8 @@ impl From<SourceError> for ProduceError {
     }
 }
 
-/// Runs until `stop` is asked for; then finishes what is in flight and stores clean positions.
+/// Runs until `stop` is asked for, or the source has ended; then finishes what is in flight and
+/// stores clean positions.
 ///
 /// # Errors
 /// [`ProduceError`] says whether starting again may help. Nothing that the source can give again
@@ -134,6 +135,8 @@ struct Flight {
     spans: Vec<Span>,
     /// Spans without records, for what [`Batch::advance`] was told.
     moved: Vec<Span>,
+    /// What [`Batch::mark`] was told.
+    marks: Vec<u64>,
     records: Records,
 }
 
@@ -184,7 +187,7 @@ enum SourceIs {
 impl Producer<'_> {
     fn run(&mut self, stop: &Stop, ownership: &dyn Ownership) -> Result<(), ProduceError> {
         let mut batch = Batch::new(BATCH_BYTES);
-        while !stop.is_asked() {
+        while !stop.is_asked() && !self.source.has_ended() {
             self.turn(&mut batch, ownership)?;
             while self.flights.len() >= FLIGHTS_MAX && !stop.is_urgent() {
                 self.collect(Duration::from_millis(100))?;
@@ -327,11 +330,11 @@ impl Producer<'_> {
         }
         self.idle_since.get_or_insert_with(Instant::now);
         let moved = moved(batch, &addresses);
+        let (end, marks) = (batch.end(), batch.marks().to_vec());
         if batch.records().is_empty() {
-            if !moved.is_empty() {
-                let end = batch.end();
+            if !moved.is_empty() || !marks.is_empty() {
                 let (pending, spans) = (None, Vec::new());
-                self.flights.push_back(Flight { pending, end, spans, moved, records });
+                self.flights.push_back(Flight { pending, end, spans, moved, marks, records });
             }
             return Ok(());
         }
@@ -342,7 +345,7 @@ impl Producer<'_> {
             envelopes(batch, &addresses, &self.streams, now_ms, self.settings.pack_bytes);
         let outgoing = envelopes.outgoing(batch, &addresses);
         let pending = Some(self.log.append(&outgoing)?);
-        self.flights.push_back(Flight { pending, end: batch.end(), spans, moved, records });
+        self.flights.push_back(Flight { pending, end, spans, moved, marks, records });
         Ok(())
     }
 
@@ -358,6 +361,7 @@ impl Producer<'_> {
             };
             wait = Duration::ZERO;
             let flight = self.flights.pop_front().expect("it was the front one");
+            self.streams.mark(&flight.marks);
             self.streams.acknowledge(&flight.spans, &flight.moved, &offsets);
             self.counts.appended.add(flight.records.again + flight.records.lost);
             self.source.release(flight.end)?;
@@ -402,6 +406,7 @@ fn moved(batch: &Batch, addresses: &[Address]) -> Vec<Span> {
             first_start: advance.at,
             last_start: advance.at,
             end: advance.at,
+            mark: advance.mark,
             carried: carried.to_vec(),
             topic: stream.topic.clone(),
             partition: addresses[index].partition,
@@ -429,6 +434,7 @@ fn spans(batch: &Batch, addresses: &[Address]) -> Vec<Span> {
             first_start: raw.start,
             last_start: raw.start,
             end: raw.end,
+            mark: None,
             carried: Vec::new(),
             topic: stream.topic.clone(),
             partition: addresses[index].partition,

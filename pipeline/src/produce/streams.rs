@@ -1,6 +1,6 @@
 //! What the producer loop knows of each stream: what is acknowledged, and which times are decided.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use tahoe_seams::{Batch, Log, LogError, SourceId, Stream};
@@ -43,8 +43,13 @@ pub(super) struct Streams {
     recovered: HashMap<SourceId, Position>,
     partitions: HashMap<String, u32>,
     /// An offset of each partition that nothing sent from now on can be below.
-    floors: HashMap<(String, u32), u64>,
+    floors: Floors,
+    /// The same as they were at the marks that a position may still be moved to.
+    marks: BTreeMap<u64, Floors>,
 }
+
+/// Offsets by topic and partition.
+type Floors = HashMap<(String, u32), u64>;
 
 /// What one batch holds of one stream.
 pub(super) struct Span {
@@ -52,6 +57,8 @@ pub(super) struct Span {
     pub(super) first_start: u64,
     pub(super) last_start: u64,
     pub(super) end: u64,
+    /// Its stream is moved to where it was at that mark.
+    pub(super) mark: Option<u64>,
     pub(super) carried: Vec<u8>,
     pub(super) topic: String,
     pub(super) partition: u32,
@@ -71,7 +78,7 @@ impl Streams {
         mut recovery: Recovery,
         now_ms: i64,
     ) -> Result<Self, LogError> {
-        let (mut floors, mut changes) = (HashMap::new(), Vec::new());
+        let (mut floors, mut changes) = (Floors::new(), Vec::new());
         let positions = recovery.positions.values_mut();
         let certain = positions.filter(|position| !recovery.held.contains(&position.source));
         for position in certain.filter(|position| !position.clean) {
@@ -88,6 +95,7 @@ impl Streams {
             recovered: recovery.positions,
             partitions: HashMap::new(),
             floors,
+            marks: BTreeMap::new(),
         })
     }
 
@@ -223,6 +231,12 @@ impl Streams {
         state.and_then(|state| state.position.segment_ms(start)).unwrap_or(now_ms)
     }
 
+    /// Everything before these marks is durable.
+    pub(super) fn mark(&mut self, numbers: &[u64]) {
+        let floors = &self.floors;
+        self.marks.extend(numbers.iter().map(|number| (*number, floors.clone())));
+    }
+
     /// The records of these spans are durable, at `offsets` and below; `moved` are where streams
     /// are besides, before or behind those records.
     pub(super) fn acknowledge(
@@ -233,11 +247,19 @@ impl Streams {
     ) {
         // The offsets before this batch: its records may be behind where their stream is.
         for span in moved {
-            let floor = self.floors.get(&(span.topic.clone(), span.partition)).copied();
+            let floors = match span.mark {
+                Some(mark) => self.marks.get(&mark),
+                None => Some(&self.floors),
+            };
+            let place = (span.topic.clone(), span.partition);
+            let floor = floors.and_then(|floors| floors.get(&place)).copied();
             let Some(state) = self.states.get_mut(&span.source) else { continue };
             if state.is_held() {
                 state.position.scan_from = floor.unwrap_or(0).max(state.position.scan_from);
             }
+        }
+        if let Some(mark) = moved.iter().filter_map(|span| span.mark).max() {
+            self.marks = self.marks.split_off(&mark);
         }
         for (topic, partition, offset) in offsets {
             self.floors.insert((topic.clone(), *partition), offset + 1);
@@ -359,11 +381,7 @@ impl State {
     }
 }
 
-fn floor(
-    floors: &mut HashMap<(String, u32), u64>,
-    log: &dyn Log,
-    span: &Span,
-) -> Result<u64, LogError> {
+fn floor(floors: &mut Floors, log: &dyn Log, span: &Span) -> Result<u64, LogError> {
     let place = (span.topic.clone(), span.partition);
     if let Some(floor) = floors.get(&place) {
         return Ok(*floor);
@@ -393,6 +411,7 @@ mod tests {
             first_start: from,
             last_start: from,
             end: from + 10,
+            mark: None,
             carried: Vec::new(),
             topic: "t".to_owned(),
             partition: 0,

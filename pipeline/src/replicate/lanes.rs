@@ -107,16 +107,23 @@ impl Lanes {
         }
     }
 
-    /// Moves every lane to the point, except those that have passed it; and, unless it is to be
-    /// `all`, those whose records may change.
-    pub fn advance(&mut self, batch: &mut Batch, counts: &[u64], carried: &[u8], all: bool) {
+    /// Moves every lane to the point, perhaps that of a mark, except those that have passed it; and,
+    /// unless it is to be `all`, those whose records may change.
+    pub fn advance(
+        &mut self,
+        batch: &mut Batch,
+        counts: &[u64],
+        carried: &[u8],
+        mark: Option<u64>,
+        all: bool,
+    ) {
         for (number, lane) in self.lanes.iter_mut().enumerate() {
             let kind = number / LANES as usize;
             let count = counts[kind];
             if lane.next <= count && (all || !self.kinds[kind].may_change) {
                 lane.next = count;
                 let index = batch.stream(&lane.stream);
-                batch.advance(index, count, carried);
+                batch.advance(index, count, carried, mark);
             }
         }
     }

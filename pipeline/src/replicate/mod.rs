@@ -9,18 +9,19 @@
 
 mod lanes;
 mod point;
+mod there;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tahoe_seams::{Batch, BatchEnd, Known, Lag, Record, Source, SourceError, SourceId};
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::clock::now_ms;
 pub use lanes::{LANES, RecordKind};
 use lanes::{Lanes, Place};
 use point::Point;
+use there::There;
 
 /// What a database gives, in its own order. Called from one thread.
 pub trait Feed: Send {
@@ -34,6 +35,18 @@ pub trait Feed: Send {
     fn forget(&mut self, before: &[u8]) -> Result<(), SourceError>;
     /// How far it is behind.
     fn lag(&self) -> Vec<Lag>;
+    /// It says by [`Step::Repeated`] when all that it may give a second time was given; otherwise
+    /// that is guessed.
+    fn says_repeated(&self) -> bool {
+        false
+    }
+    /// Called before [`Feed::open`], for each record that the log has beyond the point and that may
+    /// be given again.
+    fn recovered(&mut self, _bytes: &[u8]) {}
+    /// Everything that was to be read was given.
+    fn has_ended(&self) -> bool {
+        false
+    }
 }
 
 /// Takes one step of a feed.
@@ -54,6 +67,14 @@ pub enum Step<'a> {
     /// Everything before this was given whole: a later start may go on here. At most some hundred
     /// bytes that only the feed understands.
     Point(&'a [u8]),
+    /// This place, by a number that grows, for a later [`Step::PointAt`].
+    Mark(u64),
+    /// A point of a marked place: a start from there may give again what was given behind the mark,
+    /// in another order and with others between. Only for records that may change.
+    PointAt(u64, &'a [u8]),
+    /// Whatever the log had beyond the point of the last start, and has not been given since, will
+    /// not be given any more.
+    Repeated,
 }
 
 /// The [`Source`] over a feed.
@@ -67,6 +88,10 @@ pub struct Replicate<F> {
     begun: bool,
     /// A point was given since the lanes were last moved.
     moved: bool,
+    /// The last point is that of this mark.
+    at_mark: Option<u64>,
+    /// Marks at which a point may still be given, and the records of each kind before them.
+    marks: VecDeque<(u64, Vec<u64>)>,
     there: There,
     /// The last point of each batch that is not stored yet.
     points: VecDeque<(BatchEnd, Vec<u8>)>,
@@ -76,6 +101,7 @@ pub struct Replicate<F> {
 impl<F: Feed> Replicate<F> {
     /// A source of what `feed` gives, whose records are of these kinds.
     pub fn new(feed: F, kinds: Vec<RecordKind>) -> Self {
+        let there = There::new(!feed.says_repeated());
         Self {
             feed,
             point: Point::new(kinds.len()),
@@ -83,7 +109,9 @@ impl<F: Feed> Replicate<F> {
             lanes: Lanes::new(kinds),
             begun: false,
             moved: false,
-            there: There::default(),
+            at_mark: None,
+            marks: VecDeque::new(),
+            there,
             points: VecDeque::new(),
             closed: false,
         }
@@ -98,7 +126,8 @@ impl<F: Feed> Replicate<F> {
             self.lanes.begin(batch);
         }
         let all = self.there.is_empty();
-        self.lanes.advance(batch, &self.point.counts, &self.point.encode(), all);
+        let carried = self.point.encode();
+        self.lanes.advance(batch, &self.point.counts, &carried, self.at_mark, all);
         self.points.push_back((batch.end(), self.point.bytes.clone()));
     }
 }
@@ -106,6 +135,7 @@ impl<F: Feed> Replicate<F> {
 impl<F: Feed> Source for Replicate<F> {
     fn recover(&mut self, record: &Record<'_>, _context: &mut Vec<u8>) {
         if self.may_change(record.origin.source) {
+            self.feed.recovered(record.bytes);
             self.there.add(record.bytes);
         }
     }
@@ -140,7 +170,7 @@ impl<F: Feed> Source for Replicate<F> {
         if self.closed {
             return Ok(());
         }
-        let Self { feed, lanes, point, counts, begun, moved, there, .. } = self;
+        let Self { feed, lanes, point, counts, begun, moved, at_mark, marks, there, .. } = self;
         let read_at_ms = now_ms();
         let mut carried = point.encode();
         let result = feed.read(wait, &mut |step| match step {
@@ -157,13 +187,32 @@ impl<F: Feed> Source for Replicate<F> {
                     false => ControlFlow::Continue(()),
                 }
             }
+            Step::Mark(number) => {
+                // What comes a second time may stand in the log before the mark.
+                if there.is_empty() {
+                    marks.push_back((number, counts.clone()));
+                    batch.mark(number);
+                }
+                ControlFlow::Continue(())
+            }
+            Step::PointAt(number, bytes) => {
+                marks.drain(..marks.partition_point(|(earlier, _)| *earlier < number));
+                if let Some((_, counts)) = marks.front().filter(|(at, _)| *at == number) {
+                    point.advance(counts, bytes);
+                    carried = point.encode();
+                    (*moved, *at_mark) = (true, Some(number));
+                }
+                ControlFlow::Continue(())
+            }
+            Step::Repeated => {
+                there.clear();
+                ControlFlow::Continue(())
+            }
             Step::Point(bytes) => {
-                point.number += 1;
-                point.counts.clone_from(counts);
-                point.bytes.clear();
-                point.bytes.extend_from_slice(bytes);
+                point.advance(counts, bytes);
                 carried = point.encode();
-                *moved = true;
+                (*moved, *at_mark) = (true, None);
+                marks.clear();
                 there.expire();
                 // Where everything begins is stored before anything is sent.
                 match *begun {
@@ -192,6 +241,10 @@ impl<F: Feed> Source for Replicate<F> {
         }
     }
 
+    fn has_ended(&self) -> bool {
+        self.feed.has_ended()
+    }
+
     fn lag(&self) -> Vec<Lag> {
         self.feed.lag()
     }
@@ -200,57 +253,5 @@ impl<F: Feed> Source for Replicate<F> {
         // What was not given yet can be had again.
         self.closed = true;
         Ok(())
-    }
-}
-
-/// Rows that the log has beyond the point at which a start goes on, by their hashes: a second read
-/// of a table from there may give them again, in another order and with others between them.
-///
-/// Until the last of them has come, the lanes of rows stay where they are: the next start, after
-/// another crash, must find in the log what this one found.
-#[derive(Default)]
-struct There {
-    hashes: HashSet<u128>,
-    /// Records until the rest is given up: rows that are gone from the table since.
-    patience: usize,
-    /// When one was found last.
-    found: Option<Instant>,
-}
-
-/// What has not come for so long is given up, if no further rows come at all.
-const PATIENCE: Duration = Duration::from_secs(600);
-
-impl There {
-    fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
-    }
-
-    fn expire(&mut self) {
-        if self.found.is_some_and(|found| found.elapsed() > PATIENCE) {
-            self.hashes.clear();
-        }
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        self.found = Some(Instant::now());
-        self.hashes.insert(xxh3_128(bytes));
-        // The rows come again at once, among at most as many that the log does not have.
-        self.patience = self.hashes.len() * 2 + 1024;
-    }
-
-    /// True if the log has it; once for each.
-    fn take(&mut self, bytes: &[u8]) -> bool {
-        if self.hashes.is_empty() {
-            return false;
-        }
-        let there = self.hashes.remove(&xxh3_128(bytes));
-        if there {
-            self.found = Some(Instant::now());
-        }
-        self.patience -= 1;
-        if self.patience == 0 {
-            self.hashes.clear();
-        }
-        there
     }
 }

@@ -26,6 +26,15 @@ impl Point {
         Self { number: 0, counts: vec![0; kinds], bytes: Vec::new() }
     }
 
+    /// The next point.
+    pub fn advance(&mut self, counts: &[u64], bytes: &[u8]) {
+        self.number += 1;
+        self.counts.clear();
+        self.counts.extend_from_slice(counts);
+        self.bytes.clear();
+        self.bytes.extend_from_slice(bytes);
+    }
+
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(10 + 8 * self.counts.len() + self.bytes.len());
         out.push(VERSION);

@@ -3,6 +3,7 @@
 
 #[path = "../listen_support/mod.rs"]
 mod listen_support;
+mod poll;
 mod replicate;
 mod support;
 
