@@ -113,7 +113,7 @@ fn field(text: &str, range: (u64, u64), names: &[&str], base: u64) -> Result<u64
 }
 
 /// A zone by its name, or by its offset from UTC; empty is UTC.
-pub fn zone_named(name: &str) -> Option<TimeZone> {
+fn zone_named(name: &str) -> Option<TimeZone> {
     if name.is_empty() {
         return Some(TimeZone::UTC);
     }
@@ -123,6 +123,15 @@ pub fn zone_named(name: &str) -> Option<TimeZone> {
     let (offset_s, length) = tahoe_schemas::time::parse_offset(name.as_bytes())?;
     let offset = Offset::from_seconds(offset_s).ok()?;
     (length == name.len()).then(|| TimeZone::fixed(offset))
+}
+
+/// How far a zone is ahead of UTC now, as databases take it: `+01:00`. An empty zone is UTC.
+pub fn offset_now(zone: &str) -> String {
+    let zone = zone_named(zone).unwrap_or(TimeZone::UTC);
+    let minutes = Timestamp::now().to_zoned(zone).offset().seconds() / 60;
+    let sign = if minutes < 0 { '-' } else { '+' };
+    let minutes = minutes.abs();
+    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 #[cfg(test)]
@@ -173,5 +182,6 @@ mod tests {
             assert!(error.contains(named), "{error}");
         }
         assert!(Cron::parse("* * * * *", "Mars/Base").is_err());
+        assert_eq!([offset_now(""), offset_now("-03:30")], ["+00:00", "-03:30"]);
     }
 }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tahoe_seams::{Lag, SourceError};
 
 use crate::replicate::{Feed, Take};
-pub use cron::{Cron, zone_named};
+pub use cron::{Cron, offset_now};
 use cursor::Point;
 pub use cursor::{Cursor, Part};
 use pass::Reading;

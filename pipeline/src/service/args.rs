@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::poll::Trigger;
 use crate::tail::{TailArgs, TailSettings};
 
 /// Where a producer runs and what its records are marked with.
@@ -51,6 +52,10 @@ pub struct Place {
     pub topic: Option<String>,
     /// How files are read.
     pub tail: TailSettings,
+    /// Polled tables are read once, and nothing else is.
+    pub once: bool,
+    /// Asks for polled tables to be read now.
+    pub trigger: Trigger,
 }
 
 impl SourceArgs {
@@ -90,6 +95,8 @@ impl SourceArgs {
             tags: self.tags.clone(),
             topic: self.topic.clone().filter(|topic| !topic.is_empty()),
             tail: TailSettings::from(&self.tail),
+            once: false,
+            trigger: Trigger::default(),
         })
     }
 }

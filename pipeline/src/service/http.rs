@@ -1,5 +1,5 @@
 //! `/metrics` in Prometheus' text format, `/healthz` while the process lives, `/readyz` while what it
-//! depends on answers.
+//! depends on answers, and `POST /poll`, which has polled tables read now.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 /// What a service shows of itself.
 pub trait Health: Send + Sync + 'static {
@@ -17,6 +17,10 @@ pub trait Health: Send + Sync + 'static {
     fn metrics(&self, out: &mut String);
     /// Why it is not ready, if it is not. May block while it asks what it depends on.
     fn not_ready(&self) -> Option<String>;
+    /// Asks for polled tables to be read now; false if there are none.
+    fn poll(&self) -> bool {
+        false
+    }
 }
 
 /// Serves on `address` until the runtime ends. Must be called on a runtime.
@@ -28,7 +32,7 @@ pub fn serve(address: SocketAddr, health: Arc<dyn Health>) -> Result<(), String>
     let listener = TcpListener::bind(address).map_err(refused)?;
     listener.set_nonblocking(true).map_err(refused)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(refused)?;
-    let (metrics, ready) = (Arc::clone(&health), health);
+    let (metrics, ready, polled) = (Arc::clone(&health), Arc::clone(&health), health);
     let app = Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
         .route(
@@ -37,6 +41,18 @@ pub fn serve(address: SocketAddr, health: Arc<dyn Health>) -> Result<(), String>
                 let mut out = String::new();
                 metrics.metrics(&mut out);
                 async move { ([("content-type", "text/plain; version=0.0.4")], out) }
+            }),
+        )
+        .route(
+            "/poll",
+            post(move || {
+                let asked = polled.poll();
+                async move {
+                    match asked {
+                        true => (StatusCode::ACCEPTED, "asked for\n"),
+                        false => (StatusCode::NOT_FOUND, "nothing is polled here\n"),
+                    }
+                }
             }),
         )
         .route(

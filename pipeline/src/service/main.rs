@@ -6,10 +6,11 @@ use std::sync::Arc;
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
 use super::{
-    Check, Metered, Planned, Process, ProcessArgs, Producer, Readiness, SourceArgs, log_notes,
-    probe, run_checks, serve, start, topics_of, without_empty_variables,
+    Check, Metered, Place, Planned, Process, ProcessArgs, Producer, Readiness, SourceArgs,
+    log_notes, probe, run_checks, serve, start, topics_of, without_empty_variables,
 };
 use crate::log::kafka::{KafkaArgs, KafkaLog};
+use crate::poll::Trigger;
 use crate::produce::ProduceSettings;
 use crate::seams::Log;
 
@@ -120,6 +121,9 @@ struct ProducerArgs {
     /// Take away again what --setup made, and exit
     #[arg(long, help_heading = "Process", conflicts_with = "setup")]
     teardown: bool,
+    /// Read polled tables until all that they hold now is in Kafka, and exit
+    #[arg(long, help_heading = "Process", conflicts_with_all = ["setup", "teardown"])]
+    once: bool,
     #[command(flatten)]
     sources: SourceArgs,
     #[command(flatten)]
@@ -145,7 +149,7 @@ impl Service for ProducerService {
 
     fn checks(&self, matches: &ArgMatches) -> Result<Vec<Check>, String> {
         let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
-        let planned = self.plan(&args, matches)?;
+        let planned = self.plan(&self.place(&args)?, matches)?;
         let topics = topics_of(&planned);
         let log = connect_kafka(&args.kafka, self.0.name())?;
         let kafka = move || log.check(&topics).map_err(|error| error.to_string());
@@ -164,8 +168,8 @@ impl Service for ProducerService {
 
     fn run(&self, matches: &ArgMatches, process: &Process) -> Result<(), String> {
         let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
-        let place = args.sources.place()?;
-        let planned = self.plan(&args, matches)?;
+        let place = self.place(&args)?;
+        let planned = self.plan(&place, matches)?;
         log_notes(&planned);
         let topics = topics_of(&planned);
         let log = connect_kafka(&args.kafka, self.0.name())?;
@@ -180,7 +184,8 @@ impl Service for ProducerService {
             let ready = Readiness::new(move || {
                 check.check(&topics).map(drop).map_err(|error| error.to_string())
             });
-            let health = ProducerHealth { sources: running.metered.clone(), ready };
+            let trigger = self.0.reads_once().then(|| place.trigger.clone());
+            let health = ProducerHealth { sources: running.metered.clone(), ready, trigger };
             process.runtime.block_on(async { serve(address, Arc::new(health)) })?;
         }
         running.join()
@@ -188,8 +193,15 @@ impl Service for ProducerService {
 }
 
 impl ProducerService {
-    fn plan(&self, args: &ProducerArgs, matches: &ArgMatches) -> Result<Vec<Planned>, String> {
-        let planned = self.0.plan(matches, &args.sources.place()?)?;
+    fn place(&self, args: &ProducerArgs) -> Result<Place, String> {
+        if args.once && !self.0.reads_once() {
+            return Err("--once: this producer polls no tables, and has no end".to_owned());
+        }
+        Ok(Place { once: args.once, ..args.sources.place()? })
+    }
+
+    fn plan(&self, place: &Place, matches: &ArgMatches) -> Result<Vec<Planned>, String> {
+        let planned = self.0.plan(matches, place)?;
         match planned.is_empty() {
             true => Err(format!("nothing to read; for example: {}", self.0.example())),
             false => Ok(planned),
@@ -212,6 +224,7 @@ pub fn connect_kafka(kafka: &KafkaArgs, client_id: &str) -> Result<Arc<dyn Log>,
 struct ProducerHealth {
     sources: Vec<Metered>,
     ready: Readiness,
+    trigger: Option<Trigger>,
 }
 
 impl super::Health for ProducerHealth {
@@ -221,5 +234,9 @@ impl super::Health for ProducerHealth {
 
     fn not_ready(&self) -> Option<String> {
         super::not_running(&self.sources).or_else(|| self.ready.failure())
+    }
+
+    fn poll(&self) -> bool {
+        self.trigger.as_ref().map(Trigger::pull).is_some()
     }
 }

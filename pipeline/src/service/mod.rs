@@ -38,6 +38,10 @@ pub trait Producer: Sync {
     fn example(&self) -> &'static str;
     /// Adds its settings to a command: its own binary's, or `tahoe up`.
     fn arguments(&self, command: Command) -> Command;
+    /// It polls tables, and so knows [`Place::once`].
+    fn reads_once(&self) -> bool {
+        false
+    }
     /// What the settings ask for; nothing, if they ask for nothing.
     ///
     /// # Errors

@@ -38,6 +38,7 @@ mod geometry;
 mod gtid;
 mod inspect;
 mod point;
+mod polled;
 mod read;
 mod record;
 mod rows;
@@ -60,9 +61,11 @@ use tahoe_pipeline::replicate::{RecordKind, Replicate};
 use tahoe_pipeline::seams::{Origin, SourceId};
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
 use tahoe_pipeline::service::{Inspect, Open, Place, Planned, Producer, path_set, plan_files};
+use tahoe_schemas::datasets;
 use tahoe_schemas::table::Table;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use crate::failure::Failure;
 use crate::feed::{MysqlFeed, OnLostPosition, Settings};
 use crate::selection::Selection;
 use crate::server::Server;
@@ -101,7 +104,7 @@ struct MysqlArgs {
     /// Its port
     #[arg(long, env = "MYSQL_PORT", default_value_t = 3306, value_name = "PORT")]
     mysql_port: u16,
-    /// User that may replicate
+    /// User that may read, and replicate where changes are read
     #[arg(long, env = "MYSQL_USER", default_value = "tahoe", value_name = "USER")]
     mysql_user: String,
     /// Its password; MYSQL_PASSWORD_FILE names a file that holds it
@@ -116,9 +119,12 @@ struct MysqlArgs {
     /// Tables that are read, as patterns (shop.*, *.orders); may be repeated [default: all]
     #[arg(long, env = "MYSQL_TABLES", value_name = "PATTERN", value_delimiter = ',')]
     mysql_table: Vec<String>,
-    /// Read rows and changes; off for logs alone
-    #[arg(long, env = "MYSQL_CHANGES", default_value = "on", value_name = "SWITCH")]
-    mysql_changes: Switch,
+    /// Read rows and changes as a replica does [default: on, unless tables are polled]
+    #[arg(long, env = "MYSQL_CHANGES", value_name = "SWITCH")]
+    mysql_changes: Option<Switch>,
+    /// Tables without their changes.
+    #[command(flatten)]
+    poll: polled::MysqlPollArgs,
     /// Rows that are there before the first change is read
     #[arg(long, env = "MYSQL_SNAPSHOT", default_value = "initial", value_name = "WHICH")]
     mysql_snapshot: Snapshot,
@@ -172,11 +178,26 @@ impl Producer for Mysql {
 
     fn plan(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Planned>, String> {
         let args = MysqlArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let polls = args.poll.is_set();
         let mut planned = Vec::new();
-        planned.extend(logs(&args, place)?);
+        if !place.once {
+            planned.extend(logs(&args, place)?);
+        } else if !polls || args.mysql_changes == Some(Switch::On) {
+            let text = "--once reads polled tables and nothing that has no end: name some with \
+                        --mysql-poll or --mysql-log-table, and leave --mysql-changes out";
+            return Err(text.to_owned());
+        }
         let host = args.mysql_host.as_deref().filter(|host| !host.is_empty());
-        if let Some(host) = host.filter(|_| args.mysql_changes == Switch::On) {
+        let Some(host) = host else {
+            return if polls { Err("MYSQL_HOST is not set".to_owned()) } else { Ok(planned) };
+        };
+        let usual = if polls { Switch::Off } else { Switch::On };
+        if args.mysql_changes.unwrap_or(usual) == Switch::On {
             planned.push(changes(&args, host, place)?);
+        }
+        if polls {
+            let server = Arc::new(server(&args, host, place)?);
+            planned.extend(polled::plan(&args.poll, &server, &args.mysql_database, place)?);
         }
         Ok(planned)
     }
@@ -184,8 +205,13 @@ impl Producer for Mysql {
     fn tables(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Table>, String> {
         let args = MysqlArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
         let host = args.mysql_host.as_deref().filter(|host| !host.is_empty());
-        let host = host.filter(|_| args.mysql_changes == Switch::On);
+        let reads = args.poll.is_set() || args.mysql_changes.unwrap_or(Switch::On) == Switch::On;
+        let host = host.filter(|_| reads);
         host.map_or(Ok(Vec::new()), |host| shape::tables(&settings(&args, host, place)?))
+    }
+
+    fn reads_once(&self) -> bool {
+        true
     }
 }
 
@@ -207,13 +233,13 @@ fn logs(args: &MysqlArgs, place: &Place) -> Result<Option<Planned>, String> {
     if sets.is_empty() { Ok(None) } else { plan_files("mysql-logs", sets, place).map(Some) }
 }
 
-fn settings(args: &MysqlArgs, host: &str, place: &Place) -> Result<Settings, String> {
+fn server(args: &MysqlArgs, host: &str, place: &Place) -> Result<Server, String> {
     let file = args.mysql_password_file.as_deref().filter(|path| !path.as_os_str().is_empty());
     let password = from_value_or_file("MYSQL_PASSWORD", args.mysql_password.as_ref(), file)?;
     let ours = format!("{} tahoe-mysql {}", place.host, args.mysql_database);
     // The upper half, where people do not give ids by hand.
     let derived = xxh3_64(ours.as_bytes()) as u32 | 1 << 31;
-    let server = Server {
+    Ok(Server {
         host: host.to_owned(),
         port: args.mysql_port,
         user: args.mysql_user.clone(),
@@ -221,7 +247,11 @@ fn settings(args: &MysqlArgs, host: &str, place: &Place) -> Result<Settings, Str
         tls: args.mysql_tls == Switch::On,
         ca: args.mysql_ca.clone().filter(|path| !path.as_os_str().is_empty()),
         server_id: args.mysql_server_id.unwrap_or(derived),
-    };
+    })
+}
+
+fn settings(args: &MysqlArgs, host: &str, place: &Place) -> Result<Settings, String> {
+    let server = server(args, host, place)?;
     let tables: Vec<_> =
         args.mysql_table.iter().filter(|table| !table.is_empty()).cloned().collect();
     Ok(Settings {
@@ -251,34 +281,48 @@ fn changes(args: &MysqlArgs, host: &str, place: &Place) -> Result<Planned, Strin
         waits_for_others: false,
         topics,
         open,
-        inspect: Some(inspection(server)),
+        inspect: Some(inspection(server, |server| async move { inspect::inspect(&server).await })),
     })
 }
 
-fn inspection(server: Arc<Server>) -> Inspect {
+fn inspection<F>(
+    server: Arc<Server>,
+    look: impl FnOnce(Arc<Server>) -> F + Send + 'static,
+) -> Inspect
+where
+    F: Future<Output = Result<String, Failure>>,
+{
     Box::new(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| error.to_string())?;
+        let name = server.name();
         // A timer belongs to a runtime, so it is made inside.
-        let looking =
-            async { tokio::time::timeout(CHECK_TIMEOUT, inspect::inspect(&server)).await };
+        let looking = async { tokio::time::timeout(CHECK_TIMEOUT, look(server)).await };
         match runtime.block_on(looking) {
             Ok(found) => found
                 .map_err(|failure| tahoe_pipeline::seams::SourceError::from(failure).to_string()),
-            Err(_) => Err(format!(
-                "MySQL at {} does not answer: correct MYSQL_HOST and MYSQL_PORT",
-                server.name()
-            )),
+            Err(_) => {
+                Err(format!("MySQL at {name} does not answer: correct MYSQL_HOST and MYSQL_PORT"))
+            }
         }
     })
 }
 
 /// Changes and rows, in the order of [`binlog::CHANGE`] and [`binlog::ROW`].
 fn kinds(path: &str, place: &Place) -> Vec<RecordKind> {
-    let source = SourceId(xxh3_128(format!("{} {path}", place.host).as_bytes()).to_le_bytes());
-    let kind = |dataset: &str, topic: &str, may_change| RecordKind {
+    let name = format!("{} {path}", place.host);
+    vec![
+        kind("mysql.change", &name, path, false, place),
+        kind("mysql.row", &name, path, true, place),
+    ]
+}
+
+/// Records of a dataset; the source's name is that of their identity.
+fn kind(dataset: &str, name: &str, path: &str, may_change: bool, place: &Place) -> RecordKind {
+    let declared = datasets::find(dataset).expect("the dataset is in the list").declared();
+    RecordKind {
         origin: Origin {
-            source,
+            source: SourceId(xxh3_128(name.as_bytes()).to_le_bytes()),
             dataset: dataset.to_owned(),
             namespace: place.namespace.clone(),
             host: place.host.clone(),
@@ -288,8 +332,7 @@ fn kinds(path: &str, place: &Place) -> Vec<RecordKind> {
             tags: place.tags.clone(),
             ..Origin::default()
         },
-        topic: place.topic.clone().unwrap_or_else(|| topic.to_owned()),
+        topic: place.topic.clone().unwrap_or_else(|| declared.topic.to_owned()),
         may_change,
-    };
-    vec![kind("mysql.change", "mysql_changes", false), kind("mysql.row", "mysql_rows", true)]
+    }
 }

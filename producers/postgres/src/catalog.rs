@@ -45,6 +45,11 @@ impl Catalog {
         Self { server, connection: None, kinds: HashMap::new() }
     }
 
+    /// Ends the conversation; the next question begins another.
+    pub fn disconnect(&mut self) {
+        self.connection = None;
+    }
+
     /// Rows of a statement.
     ///
     /// # Errors
@@ -132,7 +137,11 @@ impl Catalog {
         Ok(Table { schema: relation.schema.clone(), name: relation.name.clone(), columns })
     }
 
-    fn key(&mut self, oid: u32) -> Result<Vec<String>, Failure> {
+    /// Columns of a table's key, as its index orders them; none if it has none.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn key(&mut self, oid: u32) -> Result<Vec<String>, Failure> {
         let sql = format!("{KEY_OF} AND i.indrelid = {oid} ORDER BY k.place");
         Ok(self.query(&sql)?.into_iter().filter_map(|row| row.into_iter().next()?).collect())
     }

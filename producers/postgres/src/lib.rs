@@ -1,4 +1,5 @@
-//! PostgreSQL: changes and rows by logical replication, and the server's log files.
+//! PostgreSQL: changes and rows by logical replication, tables that are polled, and the server's log
+//! files.
 
 mod catalog;
 mod connection;
@@ -10,6 +11,7 @@ mod login;
 mod lsn;
 mod pgoutput;
 mod point;
+mod polled;
 mod record;
 mod rows;
 mod settings;
@@ -59,10 +61,17 @@ impl Producer for Postgres {
     }
 
     fn plan(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Planned>, String> {
-        let args = PostgresArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let mut args =
+            PostgresArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        if place.once {
+            args.leave_polled_tables()?;
+        }
         let mut planned = Vec::new();
         if let Some(settings) = args.settings()? {
             planned.push(changes(settings, place));
+        }
+        if let Some(server) = args.server()? {
+            planned.extend(polled::plan(&args.poll, &server, args.record_bytes_max(), place)?);
         }
         let logs: Vec<_> = args.postgres_log.into_iter().filter(|path| !path.is_empty()).collect();
         if !logs.is_empty() {
@@ -74,6 +83,10 @@ impl Producer for Postgres {
             planned.push(plan_files("postgres-log", vec![set], place)?);
         }
         Ok(planned)
+    }
+
+    fn reads_once(&self) -> bool {
+        true
     }
 
     fn prepare(&self, matches: &ArgMatches) -> Result<Vec<Check>, String> {
@@ -101,7 +114,11 @@ fn step(
 
 fn changes(settings: Settings, place: &Place) -> Planned {
     let name = format!("postgres-{}", settings.slot);
-    let kinds: Vec<_> = DATASETS.iter().map(|dataset| kind(dataset, &settings, place)).collect();
+    let source =
+        format!("{}\0postgresql\0{}\0{}", place.host, settings.server.database, settings.slot);
+    let path = settings.server.place();
+    let kind = |dataset: &&str| kind(dataset, &source, &path, place);
+    let kinds: Vec<_> = DATASETS.iter().map(kind).collect();
     let topics = kinds.iter().map(|kind| kind.topic.clone()).collect();
     let rows = match settings.snapshot {
         Snapshot::Initial => "; at the first start its rows too",
@@ -123,16 +140,15 @@ fn changes(settings: Settings, place: &Place) -> Planned {
     }
 }
 
-fn kind(dataset: &str, settings: &Settings, place: &Place) -> RecordKind {
-    let (database, slot) = (&settings.server.database, &settings.slot);
-    let name = format!("{}\0postgresql\0{database}\0{slot}", place.host);
+/// Records of a dataset; the source's name is that of their identity.
+fn kind(dataset: &str, source: &str, path: &str, place: &Place) -> RecordKind {
     let declared = datasets::find(dataset).expect("the dataset is in the list").declared();
     let origin = Origin {
-        source: SourceId(xxh3_128(name.as_bytes()).to_le_bytes()),
+        source: SourceId(xxh3_128(source.as_bytes()).to_le_bytes()),
         dataset: dataset.to_owned(),
         namespace: place.namespace.clone(),
         host: place.host.clone(),
-        path: settings.server.place(),
+        path: path.to_owned(),
         time_zone: place.time_zone.clone(),
         labels: place.labels.clone(),
         tags: place.tags.clone(),

@@ -99,9 +99,9 @@ impl Writer {
         });
     }
 
-    /// A row that was read, at least as new as `at`, where its chunk was decided on: a second read
-    /// of the chunk says the same.
-    pub fn row(&self, table: &Table, row: &[Cell<'_>], at: Lsn, to: &mut Written) {
+    /// A row that was read. One of a chunk is at least as new as `at`, where the chunk was decided
+    /// on, so that a second read of the chunk says the same; a polled one is told by its values alone.
+    pub fn row(&self, table: &Table, row: &[Cell<'_>], at: Option<Lsn>, to: &mut Written) {
         self.key(table, Some(row), None, to);
         self.within_limit(to, text_bytes(Some(row)), |bytes, limit| {
             let mut record = self.begin(table, "read", None, bytes);
@@ -109,7 +109,9 @@ impl Writer {
             record.json("key", |out| key.write(out));
             let after = Fields { table, limit, only_key: false, row, behind: None };
             record.json("after", |out| after.write(out));
-            record.text("position", &at.to_string());
+            if let Some(at) = at {
+                record.text("position", &at.to_string());
+            }
             record.end();
         });
     }

@@ -287,7 +287,7 @@ fn read(
         }
         let row: Vec<_> = values.iter().map(|value| value.map_or(Cell::Null, Cell::Text)).collect();
         let mut written = Written::default();
-        writer.row(&found.table, &row, chunk.at, &mut written);
+        writer.row(&found.table, &row, Some(chunk.at), &mut written);
         bytes += written.key.len() * 2 + written.bytes.len();
         places.insert(written.key.clone(), rows.len());
         rows.push_back(Some(written));

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
 
 use crate::connection::Server;
+use crate::polled::PostgresPollArgs;
 use crate::tls::TlsMode;
 
 /// Flags and variables, by the names that psql knows.
@@ -13,13 +14,13 @@ use crate::tls::TlsMode;
 #[command(next_help_heading = "PostgreSQL")]
 pub struct PostgresArgs {
     /// Server: a name, an address, or the folder of a Unix socket. This or a database turns
-    /// reading of changes on
+    /// reading on
     #[arg(long, env = "PGHOST", value_name = "HOST")]
     pg_host: Option<String>,
     /// Its port
     #[arg(long, env = "PGPORT", default_value_t = 5432, value_name = "PORT")]
     pg_port: u16,
-    /// Role to log in with; it needs REPLICATION, and SELECT on the tables
+    /// Role to log in with; it needs SELECT on the tables, and REPLICATION for changes
     #[arg(long, env = "PGUSER", default_value = "postgres", value_name = "ROLE")]
     pg_user: String,
     /// Its password
@@ -37,6 +38,12 @@ pub struct PostgresArgs {
     /// Authorities that may have signed it, in PEM [default: the system's]
     #[arg(long, env = "PGSSLROOTCERT", value_name = "PATH")]
     pg_sslrootcert: Option<PathBuf>,
+    /// Read changes by logical replication [default: on, unless tables are polled]
+    #[arg(long, env = "TAHOE_PG_CHANGES", value_name = "SWITCH")]
+    pg_changes: Option<Switch>,
+    /// Tables without their changes.
+    #[command(flatten)]
+    pub(crate) poll: PostgresPollArgs,
     /// Publication whose tables are read; --setup creates it
     #[arg(long, env = "TAHOE_PG_PUBLICATION", default_value = "tahoe", value_name = "NAME")]
     pg_publication: String,
@@ -65,6 +72,15 @@ pub struct PostgresArgs {
     /// The server's log_line_prefix, where it is none of the usual ones: '%d|%u|%p|%m|'
     #[arg(long, env = "TAHOE_PG_LOG_LINE_PREFIX", value_name = "PREFIX")]
     pub(crate) pg_log_line_prefix: Option<String>,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// Yes
+    On,
+    /// No
+    Off,
 }
 
 /// Whether the rows that are there are read.
@@ -113,8 +129,7 @@ impl PostgresArgs {
     ///
     /// # Errors
     /// Names the setting that cannot be.
-    pub fn settings(&self) -> Result<Option<Settings>, String> {
-        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    pub fn server(&self) -> Result<Option<Server>, String> {
         let (host, database) = (given(&self.pg_host), given(&self.pg_database));
         if host.is_none() && database.is_none() {
             return Ok(None);
@@ -122,21 +137,53 @@ impl PostgresArgs {
         let value = self.pg_password.as_ref().filter(|secret| !secret.reveal().is_empty());
         let file = self.pg_password_file.as_deref();
         let password = from_value_or_file("PGPASSWORD", value, file)?;
-        let database = database.unwrap_or_else(|| "postgres".to_owned());
-        let slot = given(&self.pg_slot).unwrap_or_else(|| slot_of(&database));
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if slot.len() > 63 || !slot.chars().all(allowed) {
-            return Err(format!("--pg-slot {slot}: at most 63 of a-z, 0-9 and _ make a slot"));
-        }
-        let server = Server {
+        Ok(Some(Server {
             host: host.unwrap_or_else(|| "127.0.0.1".to_owned()),
             port: self.pg_port,
             user: self.pg_user.clone(),
             password,
-            database,
+            database: database.unwrap_or_else(|| "postgres".to_owned()),
             tls: self.pg_sslmode,
             root: self.pg_sslrootcert.clone(),
-        };
+        }))
+    }
+
+    /// Leaves nothing but polled tables.
+    ///
+    /// # Errors
+    /// There are none, or what has no end was asked for beside them.
+    pub fn leave_polled_tables(&mut self) -> Result<(), String> {
+        if !self.poll.is_set() {
+            return Err("--once reads polled tables: name them with --pg-poll".to_owned());
+        }
+        if self.pg_changes == Some(Switch::On) {
+            return Err("--once: changes have no end; leave --pg-changes out".to_owned());
+        }
+        self.pg_changes = Some(Switch::Off);
+        self.postgres_log.clear();
+        Ok(())
+    }
+
+    /// Bytes of a record's JSON.
+    pub fn record_bytes_max(&self) -> usize {
+        self.pg_record_bytes_max
+    }
+
+    /// None, if no changes are to be read.
+    ///
+    /// # Errors
+    /// Names the setting that cannot be.
+    pub fn settings(&self) -> Result<Option<Settings>, String> {
+        let usual = if self.poll.is_set() { Switch::Off } else { Switch::On };
+        if self.pg_changes.unwrap_or(usual) == Switch::Off {
+            return Ok(None);
+        }
+        let Some(server) = self.server()? else { return Ok(None) };
+        let slot = given(&self.pg_slot).unwrap_or_else(|| slot_of(&server.database));
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if slot.len() > 63 || !slot.chars().all(allowed) {
+            return Err(format!("--pg-slot {slot}: at most 63 of a-z, 0-9 and _ make a slot"));
+        }
         Ok(Some(Settings {
             server,
             publication: self.pg_publication.clone(),
@@ -148,6 +195,10 @@ impl PostgresArgs {
             record_bytes_max: self.pg_record_bytes_max,
         }))
     }
+}
+
+fn given(text: &Option<String>) -> Option<String> {
+    text.clone().filter(|text| !text.is_empty())
 }
 
 /// Slots are the whole server's, so each database has its own.

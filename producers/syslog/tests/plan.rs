@@ -1,6 +1,7 @@
 //! Which sources the settings ask for.
 
 use clap::Command;
+use tahoe_pipeline::poll::Trigger;
 use tahoe_pipeline::service::{Place, Producer as _};
 use tahoe_pipeline::tail::TailSettings;
 use tahoe_syslog::Syslog;
@@ -16,6 +17,8 @@ fn planned(flags: &[&str]) -> Vec<(String, String)> {
         tail: TailSettings::default(),
         labels: Vec::new(),
         tags: Vec::new(),
+        once: false,
+        trigger: Trigger::default(),
     };
     let planned = Syslog.plan(&matches, &place).expect("the settings are valid");
     planned.into_iter().map(|plan| (plan.name, plan.notes.concat())).collect()
