@@ -33,6 +33,26 @@ pub(crate) fn set_host<'a>(host: &'a str, event: &mut Event<'a>) {
     }
 }
 
+/// `privileged[user] @ host [address]`, and what follows it.
+pub(crate) struct UserHost<'a> {
+    pub privileged: &'a str,
+    pub user: &'a str,
+    pub host: &'a str,
+    pub address: &'a str,
+    pub rest: &'a str,
+}
+
+impl<'a> UserHost<'a> {
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let (names, place) = text.split_once("] @ ")?;
+        let (privileged, user) = names.split_once('[').unwrap_or((names, ""));
+        let (host, rest) = place.split_once('[').unwrap_or((place, ""));
+        let (address, rest) = rest.split_once(']').unwrap_or((rest, ""));
+        let [privileged, user, host] = [privileged, user, host].map(str::trim);
+        Some(Self { privileged, user, host, address, rest: rest.trim() })
+    }
+}
+
 /// Sets what `Access denied for user 'user'@'host' …` says. Says whether the message is that.
 pub(crate) fn denied<'a>(message: &'a str, event: &mut Event<'a>) -> bool {
     let rest = message.split_once("Access denied for user ").map(|(_, rest)| rest);

@@ -1,6 +1,8 @@
 //! The stamps of every version: `YYMMDD hh:mm:ss` up to MySQL 5.6 and MariaDB 10.0, where the hour
 //! may be padded with a space; `YYYY-MM-DD hh:mm:ss`, so padded by MariaDB; and ISO 8601.
 
+use memchr::memmem;
+
 use crate::time::{self, Stamp};
 
 /// Two-digit years from this one on are of the last century.
@@ -35,6 +37,17 @@ fn of_two_digit_year(text: &[u8]) -> Option<(Stamp, usize)> {
     let local_s = time::seconds_of(year, month, day, hour, two(head, 10)?, two(head, 13)?)?;
     let stamp = Stamp { local_s, nanos: 0, digits: 0, offset_s: None, year_assumed: false };
     Some((stamp, 15))
+}
+
+/// The text of the time in a row of a log's table, `{"…":…}`, that has both columns.
+pub(crate) fn in_row<'a>(line: &'a [u8], time: &[u8], other: &[u8]) -> Option<&'a [u8]> {
+    if !line.starts_with(b"{\"") {
+        return None;
+    }
+    let text = &line[memmem::find(line, time)? + time.len()..];
+    memmem::find(line, other)?;
+    let (_, length) = parse(text)?;
+    Some(&text[..length])
 }
 
 /// Seconds of the day that `hh:mm:ss` at the start of `text` says.

@@ -4,6 +4,7 @@
 use tahoe_seams::{Cut, Framer};
 
 use super::head::Head;
+use super::row;
 use crate::datasets::mysql::{banner, lines};
 
 pub(super) struct GeneralFramer;
@@ -21,13 +22,17 @@ impl Framer for GeneralFramer {
 }
 
 fn begins(before: &[u8], line: &[u8]) -> bool {
-    let begins = banner::begins(line) || Head::parse(line).is_some();
+    let begins =
+        banner::begins(line) || Head::parse(line).is_some() || row::time_text(line).is_some();
     begins && !banner::is_of(lines::last(before))
 }
 
 /// The text of the record's own time.
 fn stamp_of(record: &[u8]) -> Option<&[u8]> {
     let mut rest = record;
+    if let Some(text) = row::time_text(record) {
+        return Some(text);
+    }
     loop {
         let line = lines::first(rest);
         if banner::is_of(line) {

@@ -52,6 +52,11 @@ const COMMANDS: [(&str, &str); 40] = [
     ("Error", "error"),
 ];
 
+/// A command's name for `event.action`, if it is known.
+pub(super) fn action_of(command: &str) -> Option<&'static str> {
+    COMMANDS.iter().find(|(name, _)| *name == command).map(|(_, action)| *action)
+}
+
 /// The parts of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {

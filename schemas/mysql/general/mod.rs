@@ -1,4 +1,5 @@
-//! The general query log of MySQL 5.0 to 9 and MariaDB, as a file.
+//! The general query log of MySQL 5.0 to 9 and MariaDB, as a file, or as rows of the table
+//! `mysql.general_log`, each one JSON object with its columns.
 //!
 //! <https://dev.mysql.com/doc/refman/8.4/en/query-log.html>,
 //! <https://mariadb.com/kb/en/general-query-log/>. `Time Id Command Argument`, between them tabs
@@ -11,6 +12,7 @@
 mod framer;
 mod head;
 mod parser;
+mod row;
 
 use crate::{Dataset, Parse};
 

@@ -3,6 +3,7 @@
 use tahoe_seams::{Record, Rejection};
 
 use super::head::Head;
+use super::row;
 use crate::datasets::mysql::{account, banner, lines, stamp};
 use crate::time::Stamp;
 use crate::{Event, Parser, fields};
@@ -14,6 +15,9 @@ impl Parser for GeneralRecord {
         event.set(fields::event::CATEGORY, "database");
         event.set(fields::event::TYPE, "info");
         let text = event.text(record.bytes);
+        if let Some(row) = row::entries(text, event) {
+            return row::set(&row, event);
+        }
         let before = self.stamp(record.context, record.read_at_ms);
         let (block, rest) = banner::split(text);
         if rest.trim().is_empty() {
@@ -45,11 +49,20 @@ fn command<'a>(text: &'a str, head: Head, event: &mut Event<'a>) {
     let name = &text[from..until];
     let argument = text[until..].trim();
     event.set(fields::MESSAGE, text[from..].trim_end());
+    set_command(name, head.action, argument, event);
+}
+
+pub(super) fn set_command<'a>(
+    name: &'a str,
+    action: Option<&'a str>,
+    argument: &'a str,
+    event: &mut Event<'a>,
+) {
     event.set(fields::mysql::general::COMMAND, name);
     if !argument.is_empty() {
         event.set(fields::mysql::general::ARGUMENT, argument);
     }
-    let action = head.action.unwrap_or_else(|| event.lower_case(name));
+    let action = action.unwrap_or_else(|| event.lower_case(name));
     event.set(fields::event::ACTION, action);
     if matches!(action, "connect" | "init-db" | "change-user")
         && argument.starts_with("Access denied")

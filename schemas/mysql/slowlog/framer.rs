@@ -4,6 +4,7 @@
 use memchr::memmem;
 use tahoe_seams::{Cut, Framer};
 
+use super::row;
 use crate::datasets::mysql::{banner, lines, stamp};
 
 /// Bytes of a record in which its time is looked for: its head, and a statement's beginning.
@@ -40,6 +41,9 @@ fn kind(line: &[u8]) -> Line {
 
 fn begins(before: &[u8], line: &[u8]) -> bool {
     let opens = banner::begins(line);
+    if row::time_text(line).is_some() {
+        return true;
+    }
     if kind(line) == Line::Other && !opens {
         return false;
     }
@@ -50,6 +54,9 @@ fn begins(before: &[u8], line: &[u8]) -> bool {
 
 /// The text of the record's own time.
 fn stamp_of(record: &[u8]) -> Option<&[u8]> {
+    if let Some(text) = row::time_text(record) {
+        return Some(text);
+    }
     let head = &record[..record.len().min(HEAD_BYTES_MAX)];
     if let Some(at) = memmem::find(head, b"# Time: ")
         && (at == 0 || head[at - 1] == b'\n')

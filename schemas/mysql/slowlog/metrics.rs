@@ -124,7 +124,7 @@ fn time(value: &str) -> Option<Stamp> {
 }
 
 /// Seconds with a fraction or none; `None` for more than fit.
-fn nanoseconds(text: &str) -> Option<u64> {
+pub(super) fn nanoseconds(text: &str) -> Option<u64> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     let mut nanos = seconds.parse::<u64>().ok()?.checked_mul(NANOS_PER_SECOND)?;
     let mut unit = NANOS_PER_SECOND;

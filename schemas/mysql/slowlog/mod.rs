@@ -15,12 +15,15 @@
 //! point, a microsecond short at times; and what the server writes when it opens the log is to it
 //! part of the statement before. `message` repeats the statement, for who reads and searches by it.
 //!
+//! A row of the table `mysql.slow_log`, as one JSON object with its columns, is recognised too.
+//!
 //! `samples/mariadb_*` and `mysql_5_5.log` are recorded (tests/record/mysql); those of other
 //! versions are composed by their documentation.
 
 mod framer;
 mod metrics;
 mod parser;
+mod row;
 
 use crate::{Dataset, Parse};
 

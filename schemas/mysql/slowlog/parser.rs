@@ -3,6 +3,7 @@
 use tahoe_seams::{Record, Rejection};
 
 use super::metrics::{self, Others};
+use super::row;
 use crate::datasets::mysql::{account, banner, lines, stamp};
 use crate::time::Stamp;
 use crate::{Event, Parser, fields};
@@ -14,6 +15,9 @@ impl Parser for SlowRecord {
         event.set(fields::event::CATEGORY, "database");
         event.set(fields::event::TYPE, "info");
         let text = event.text(record.bytes);
+        if let Some(row) = row::entries(text, event) {
+            return row::set(&row, event);
+        }
         let before = self.stamp(record.context, record.read_at_ms);
         let (block, rest) = banner::split(text);
         let rest = rest.trim_end();
@@ -100,10 +104,9 @@ fn is_known_comment(inside: &str) -> bool {
 }
 
 /// `privileged[user] @ host [address]  Id: 7234`
-fn set_account<'a>(text: &'a str, others: &mut Others<'a>, event: &mut Event<'a>) {
-    let Some((names, place)) = text.split_once("] @ ") else { return };
-    let (privileged, user) = names.split_once('[').unwrap_or((names, ""));
-    let (privileged, user) = (privileged.trim(), user.trim());
+pub(super) fn set_account<'a>(text: &'a str, others: &mut Others<'a>, event: &mut Event<'a>) {
+    let Some(found) = account::UserHost::parse(text) else { return };
+    let (privileged, user) = (found.privileged, found.user);
     event.set_clean(fields::user::NAME, privileged);
     if !user.is_empty() {
         event.set(fields::mysql::slowlog::CURRENT_USER, user);
@@ -114,11 +117,9 @@ fn set_account<'a>(text: &'a str, others: &mut Others<'a>, event: &mut Event<'a>
     if !related.is_empty() {
         event.set(fields::related::USER, related.into_bump_slice());
     }
-    let (host, rest) = place.split_once('[').unwrap_or((place, ""));
-    let (address, rest) = rest.split_once(']').unwrap_or((rest, ""));
-    account::set_host(host.trim(), event);
-    account::set_host(address, event);
-    metrics::set(rest.trim(), others, event);
+    account::set_host(found.host, event);
+    account::set_host(found.address, event);
+    metrics::set(found.rest, others, event);
 }
 
 /// `[use db;][SET …timestamp=…;]statement`. Gives the time at which it began.

@@ -71,7 +71,7 @@ impl Asked {
         let (table, by) = text.split_once(':').unwrap_or((text, ""));
         let (database, table) = qualified(setting, table, database)?;
         let (dataset, time) = match table.contains("slow") {
-            true => ("mysql.slowlog", "start_time"),
+            true => ("mysql.slowlog", shape::END_TIME),
             false => ("mysql.general", "event_time"),
         };
         let by = if by.is_empty() { time } else { by };
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_log_table_is_read_by_its_time_unless_it_has_a_key() {
         let log = |text| Asked::log(text, "shop").map(|asked| (asked.by.concat(), asked.dataset));
-        assert_eq!(log("mysql.slow_log"), Ok(("start_time".to_owned(), "mysql.slowlog")));
+        assert_eq!(log("mysql.slow_log"), Ok(("end_time".to_owned(), "mysql.slowlog")));
         assert_eq!(log("mysql.general_log"), Ok(("event_time".to_owned(), "mysql.general")));
         assert_eq!(log("mysql_general_log:id"), Ok(("id".to_owned(), "mysql.general")));
     }

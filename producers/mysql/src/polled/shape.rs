@@ -11,6 +11,11 @@ use crate::point::Chunk;
 use crate::read::{quoted, table_of};
 use crate::server::Server;
 
+/// What a slow log's rows are read by: they are written when their statement ends, and only say
+/// when it began and how long it took.
+pub(super) const END_TIME: &str = "end_time";
+const END_TIME_SQL: &str = "ADDTIME(`start_time`, `query_time`)";
+
 const NUMBERS: [&str; 5] = ["tinyint", "smallint", "mediumint", "int", "bigint"];
 const TIMES: [&str; 2] = ["datetime", "timestamp"];
 const TEXTS: [&str; 5] = ["char", "varchar", "tinytext", "text", "mediumtext"];
@@ -42,7 +47,7 @@ impl Shape {
         let failed = server.failure("read the columns of a table");
         let (database, table) = (asked.database.as_str(), asked.table.as_str());
         let (setting, name) = (asked.setting, format!("{database}.{table}"));
-        let described = server.describe(conn, database, table).await?;
+        let mut described = server.describe(conn, database, table).await?;
         if described.is_empty() {
             let text = format!(
                 "{setting}: no table {name} that this user may read: correct the name, or \
@@ -51,6 +56,10 @@ impl Shape {
                 quoted(table)
             );
             return Err(Failure::Stop(text));
+        }
+        let has = |name: &str| described.iter().any(|column| column.name == name);
+        if asked.is_log() && !has(END_TIME) && has("start_time") && has("query_time") {
+            described.push(end_time());
         }
         let by = ordered(asked, &name, &described)?;
         let engine: Option<Option<String>> = conn
@@ -103,6 +112,14 @@ impl Shape {
         format!("{}.{}", quoted(&self.table.database), quoted(&self.table.name))
     }
 
+    /// A column, or what stands for it.
+    pub fn sql_of(&self, at: usize) -> String {
+        match &self.described[at] {
+            column if column.full_type == END_TIME_SQL => END_TIME_SQL.to_owned(),
+            column => quoted(&column.name),
+        }
+    }
+
     fn first(&self) -> &Described {
         &self.described[self.by[0]]
     }
@@ -110,9 +127,8 @@ impl Shape {
     /// Expressions of the columns that order as [`Part`] does.
     fn expressions(&self) -> Vec<String> {
         let expression = |at: &usize| {
-            let column = &self.described[*at];
-            let name = quoted(&column.name);
-            match TEXTS.contains(&column.data_type.as_str()) {
+            let name = self.sql_of(*at);
+            match TEXTS.contains(&self.described[*at].data_type.as_str()) {
                 true => format!("CONVERT({name} USING utf8mb4) COLLATE utf8mb4_bin"),
                 false => name,
             }
@@ -130,11 +146,11 @@ impl Shape {
     /// are wrong shall not carry the reader past everything that follows.
     pub fn condition(&self, zone: &str) -> String {
         let known = self.by.iter().map(|at| {
-            let name = quoted(&self.described[*at].name);
+            let name = self.sql_of(*at);
             format!("{name} IS NOT NULL")
         });
         let mut condition = known.collect::<Vec<_>>().join(" AND ");
-        let first = quoted(&self.first().name);
+        let first = self.sql_of(self.by[0]);
         match self.first().data_type.as_str() {
             // The session is in UTC.
             "timestamp" => condition += &format!(" AND {first} <= UTC_TIMESTAMP()"),
@@ -164,6 +180,17 @@ impl Shape {
             1 => format!(" AND {out}"),
             _ => format!(" AND {} {strict}= {} AND {out}", columns[0], values[0]),
         }
+    }
+}
+
+/// In the session's zone, which is UTC.
+fn end_time() -> Described {
+    Described {
+        name: END_TIME.to_owned(),
+        data_type: "timestamp".to_owned(),
+        full_type: END_TIME_SQL.to_owned(),
+        charset: String::new(),
+        in_key: None,
     }
 }
 

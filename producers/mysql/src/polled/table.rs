@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::Asked;
 use super::shape::Shape;
 use crate::failure::Failure;
-use crate::read::{ReadRow, quoted};
+use crate::read::ReadRow;
 use crate::record::{Image, Origin, write_kafka_key};
 use crate::server::Server;
 
@@ -111,7 +111,7 @@ impl Polled {
             // A table may get another shape while it is polled.
             state.shape = Shape::look_up(server, conn, asked).await?;
             let shape = &state.shape;
-            let names = shape.by.iter().map(|at| quoted(&shape.described[*at].name));
+            let names = shape.by.iter().map(|at| shape.sql_of(*at));
             let sql = format!(
                 "SELECT {} FROM {} WHERE {}{} LIMIT 1",
                 names.collect::<Vec<_>>().join(", "),
@@ -143,7 +143,7 @@ impl Polled {
         let Self { asked, server, zone, runtime, state, conn } = self;
         let (Some(state), Some(conn)) = (state, conn) else { return Ok(Rows::default()) };
         let shape = &state.shape;
-        let names: Vec<_> = shape.described.iter().map(|column| quoted(&column.name)).collect();
+        let names: Vec<_> = (0..shape.described.len()).map(|at| shape.sql_of(at)).collect();
         let sql = format!(
             "SELECT {} FROM {} WHERE {}{}{}{} LIMIT {}",
             names.join(", "),
