@@ -2,9 +2,9 @@
 //! version of a row that is seen once.
 //!
 //! Rows that come late, because their transaction was open while rows behind them were read, are
-//! found by reading the end of the table again: back to where the oldest open transaction may have
-//! written ([`window`]). What was given of that is known by its bytes ([`given`]). A point is the
-//! place up to which nothing more will come, so behind it stands what a start gives once more; it is
+//! found by reading the end of the table again, back to where the oldest open transaction may have
+//! written (`window`). What was given of that is known by its bytes (`given`). A point is the place
+//! up to which nothing more will come, so behind it stands what a start gives once more; it is
 //! therefore the point of the mark before the first of those rows, and the log itself then says
 //! which of them it has.
 
@@ -127,7 +127,7 @@ const OVERLAP: Duration = Duration::from_secs(10);
 /// The same where it does not: most transactions are over by then.
 const OVERLAP_ALONE: Duration = Duration::from_secs(60);
 
-/// When a table that is read once is given up to a transaction that does not end.
+/// How long a table that is read once waits for a transaction that does not end, beside the overlap.
 const ONCE_MAX: Duration = Duration::from_secs(60);
 
 /// The feed of one table.
@@ -141,11 +141,13 @@ pub struct Poll<T> {
     /// When everything was read last.
     caught_up: Instant,
     once: Once,
+    once_max: Duration,
 }
 
 /// How far a table is that is read once.
 struct Once {
-    began: Instant,
+    /// When all was read for the first time.
+    read: Option<Instant>,
     /// All up to here is to be given for good.
     until: Option<Option<Cursor>>,
     ended: bool,
@@ -155,15 +157,16 @@ impl<T: Table> Poll<T> {
     /// Connects when it is opened.
     pub fn new(table: T, settings: PollSettings) -> Self {
         let clock = Clock::new(settings.schedule.clone(), settings.trigger.clone(), false);
-        let began = Instant::now();
+        let caught_up = Instant::now();
         Self {
             table,
             settings,
             reading: None,
             clock,
             recovered: None,
-            caught_up: began,
-            once: Once { began, until: None, ended: false },
+            caught_up,
+            once: Once { read: None, until: None, ended: false },
+            once_max: ONCE_MAX,
         }
     }
 
@@ -211,7 +214,10 @@ impl<T: Table> Poll<T> {
         if self.clock.is_once() {
             let until = self.once.until.as_ref().and_then(Option::as_ref);
             let given = until.is_none() || until <= reading.after();
-            let late = self.once.began.elapsed() > ONCE_MAX && !reading.is_held_back();
+            if !reading.is_held_back() {
+                self.once.read.get_or_insert_with(Instant::now);
+            }
+            let late = self.once.read.is_some_and(|read| read.elapsed() > self.once_max);
             if late && !given {
                 let (table, open) = (self.table.name(), reading.waits_for());
                 tracing::warn!(
@@ -237,6 +243,7 @@ impl<T: Table> Feed for Poll<T> {
         let opened = self.table.open()?;
         let usual = if opened.sees_open { OVERLAP } else { OVERLAP_ALONE };
         let overlap = self.settings.overlap.unwrap_or(usual);
+        self.once_max = ONCE_MAX + overlap;
         let table = self.table.name();
         let (by, overlap_s) = (self.table.by().join(","), overlap.as_secs());
         match opened.sees_open {
