@@ -65,7 +65,9 @@ impl Elasticsearch {
         let mut emptied = HashMap::new();
         for _ in 0..ROUNDS_MAX {
             let mut held = self.read_rows(&wanted(changes, &open)).await?;
-            emptied.extend(versions_of_emptied(&held));
+            for (index, version) in versions_of_emptied(&held) {
+                emptied.entry(index).or_insert(version);
+            }
             let (changed, writes) = fold_all(changes, &open, &mut held, outcomes);
             let written = self.write_rows(&writes).await?;
             open.clear();
@@ -78,6 +80,8 @@ impl Elasticsearch {
             }
             open.sort_unstable();
         }
+        // Somebody else was faster in every round: what was made of them is not written.
+        open.into_iter().for_each(|at| outcomes[at] = Outcome::Busy);
         // Whoever emptied a table while this was written has not seen it.
         for (index, seen) in emptied {
             self.sweep_if_emptied_since(index, seen.as_deref()).await?;
@@ -163,15 +167,15 @@ impl Held {
         moved: Option<&Row>,
     ) -> serde_json::Result<bool> {
         if let Some(emptied) = emptied.filter(|emptied| emptied.server == change.server) {
-            if change.version <= emptied.version {
-                return Ok(false);
+            // It went with its table: the sweep has not come to it yet, or came before it.
+            let went = self.row.as_ref().is_some_and(|row| {
+                !row.deleted && row.server == emptied.server && row.version < emptied.version
+            });
+            if went {
+                self.row = Some(emptied.clone());
             }
-            // It went with its table; the sweep has not come to it yet.
-            let is_older =
-                |row: &Row| row.server == emptied.server && row.version < emptied.version;
-            if self.row.as_ref().is_some_and(is_older) {
-                self.row =
-                    Some(Row { deleted: true, columns: fold::Columns::new(), ..emptied.clone() });
+            if change.version <= emptied.version {
+                return Ok(went);
             }
         }
         let next = Row::with(self.row.as_ref(), change, moved)?;
@@ -260,5 +264,22 @@ mod tests {
         let (_, writes) = fold_all(&changes, &[0, 1], &mut held, &mut outcomes);
         assert_eq!(outcomes, [Outcome::AlreadyThere, Outcome::Stored]);
         assert_eq!((writes.len(), writes[0].place.1.as_str()), (1, "2"));
+    }
+
+    #[test]
+    fn a_row_that_was_written_behind_the_sweep_goes_with_its_next_change_however_old() {
+        let changes = [put("1", "2")];
+        let mut held = all_absent(&changes, &[0]);
+        let row = |version: &str, deleted| {
+            let (server, version) = ("s".to_owned(), version.to_owned());
+            Held { row: Some(Row { server, version, deleted, ..Row::default() }), seen: None }
+        };
+        let place = |id: &str| (changes[0].index.clone(), id.to_owned());
+        held.insert(place(EMPTIED), row("5", true));
+        held.insert(place("1"), row("2", false));
+        let mut outcomes = vec![Outcome::Busy];
+        let (_, writes) = fold_all(&changes, &[0], &mut held, &mut outcomes);
+        let text = String::from_utf8_lossy(&writes[0].document);
+        assert!(text.contains(r#""version":"5","server":"s","deleted":true"#), "{text}");
     }
 }
