@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tahoe_schemas::rules::{AppFields, Companies, EventRules, Keys, Privacy};
 use tahoe_schemas::{datasets, frame_all};
-use tahoe_seams::{Conditions, Events, Origin, Record, RecordId};
+use tahoe_seams::{Conditions, Events, Origin, Record, RecordId, RowNow, TablePatterns};
 
 const SECRET: &str = "a secret of some length";
 
@@ -150,4 +150,42 @@ fn every_sample_is_still_a_document_under_a_policy() {
             });
         }
     }
+}
+
+#[test]
+fn what_is_private_in_a_table_is_so_in_its_typed_columns_and_in_its_rows_too() {
+    let text = r#"{"v":1,"op":"insert","db":"shop","schema":"public","table":"orders",
+        "key":{"id":7},"after":{"id":7,"iban":"ES9121000418450200051332"},
+        "position":"0/16B3748","n":1}"#;
+    let text = text.replace('\n', "");
+    let all = || TablePatterns::new(["*".to_owned()]);
+    let given = Conditions {
+        table_streams: all(),
+        latest_state: all(),
+        rules: private("* db.after.iban mask\n").given(),
+        ..Conditions::default()
+    };
+    let record = Record {
+        bytes: text.as_bytes(),
+        id: RecordId::default(),
+        origin: &Origin::default(),
+        start: 0,
+        read_at_ms: 1_795_262_400_000,
+        context: b"",
+        part: None,
+    };
+    let mut events = Events::default();
+    let dataset = datasets::find("postgresql.change").expect("it is in the list");
+    dataset.normalizer.normalize(&record, &given, &mut events).expect("an event");
+    let rows = events.take_row_changes();
+    let batch = events.take();
+    let event: Value = serde_json::from_slice(batch.document(&batch.events[0])).expect("JSON");
+    assert_eq!(event["row"], json!({"id": 7, "iban": "***"}));
+    let row = |row: &RowNow| match row {
+        RowNow::Whole(row) => String::from_utf8_lossy(row).into_owned(),
+        other => panic!("{other:?}"),
+    };
+    let [kept] = &rows[..] else { panic!("{rows:?}") };
+    let texts = [event.to_string(), row(&kept.row), String::from_utf8_lossy(&kept.about).into()];
+    assert!(texts.iter().all(|text| !text.contains("ES91")), "{texts:?}");
 }
