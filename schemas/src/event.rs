@@ -493,12 +493,6 @@ impl Page<'_, '_> {
     }
 }
 
-/// The `@timestamp` of a document that [`Event::write`] wrote: no other field precedes it.
-pub fn time_of(document: &[u8]) -> Option<Time> {
-    let (stamp, _) = crate::time::parse_iso(document.strip_prefix(b"{\"@timestamp\":\"")?)?;
-    Some(stamp.at_offset(0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -561,8 +555,8 @@ mod tests {
             event.set(fields::MESSAGE, "x");
             event.set(fields::TIMESTAMP, time);
         });
-        assert_eq!(time_of(text.as_bytes()), Some(time));
-        assert_eq!(time_of(b"{\"message\":\"x\"}"), None);
+        assert_eq!(crate::time::time_of(text.as_bytes()), Some(time));
+        assert_eq!(crate::time::time_of(b"{\"message\":\"x\"}"), None);
     }
 
     proptest! {

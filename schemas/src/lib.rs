@@ -33,7 +33,7 @@ mod zone;
 
 pub use datasets::Dataset;
 pub use declaration::{Declaration, OwnField, TimeZoneRule, shared_fields};
-pub use event::{Event, time_of};
+pub use event::Event;
 pub use field::{ECS_VERSION, Field, multi_fields};
 pub use foreign::Foreign;
 pub use framing::{Frame, Frames, LineFramer, PART_BYTES_MAX, frame_all};

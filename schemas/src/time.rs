@@ -321,6 +321,12 @@ fn digits2(text: &[u8], at: usize) -> Option<u32> {
     (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
 }
 
+/// The `@timestamp` of a document that [`crate::Event::write`] wrote: no other field precedes it.
+pub fn time_of(document: &[u8]) -> Option<Time> {
+    let (stamp, _) = parse_iso(document.strip_prefix(b"{\"@timestamp\":\"")?)?;
+    Some(stamp.at_offset(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

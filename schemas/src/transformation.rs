@@ -67,11 +67,11 @@ vocabulary! {
         "The event belongs to a namespace that its topic may not write (--allow-namespace), and \
          went to the default one.";
     NullRemoved "null_removed" "the field" "null_removed:client.port"
-        "The value stood for nothing (null, empty, -, NULL, N/A, [unknown] and the like) and the \
+        "The value stood for nothing (null, empty, -, NULL, N/A and the like) and the \
          field was left out.";
     PercentDecoded "percent_decoded" "" "percent_decoded"
         "Path or query of a URL were decoded from %HH; url.original has them as written.";
-    Stringified "stringified" "the field" "stringified:mongodb.log.attr"
+    Stringified "stringified" "the field" "stringified:app.fields"
         "The object was too deep or too wide for the store and was kept as one text.";
     TimeAssumed "time_assumed" "previous_record or read" "time_assumed:previous_record"
         "The record has no time; @timestamp is that of the record before it in its source, or else \

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tahoe_pipeline::header::{Content, Decoder};
 use tahoe_pipeline::produce::each_record;
 use tahoe_schemas::rules::EventRules;
-use tahoe_schemas::time::Time;
-use tahoe_schemas::{Foreign, datasets, time_of};
+use tahoe_schemas::time::{Time, time_of};
+use tahoe_schemas::{Foreign, datasets};
 use tahoe_seams::{
     Conditions, Events, LogRecord, Normalizer, Origin, Part, Record, RecordId, Rejection, Rules,
     SourceId,

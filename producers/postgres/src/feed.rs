@@ -360,15 +360,23 @@ impl Open {
         if !new.is_none_or(fits) || !before.is_none_or(fits) {
             return Err(self.unreadable("a row with other columns than its table"));
         }
+        let is_whole = matches!(old, Some(Old::Full(_)))
+            || !new.is_some_and(|row| row.contains(&Cell::Unchanged));
         if self.rows.wait() && before.is_some() {
             self.writer.key(&table, before, None, &mut self.written);
-            self.rows.changed(transaction.xid, &self.written.key);
+            let row = self.rows.changed(transaction.xid, &self.written.key);
+            self.waiting.extend(row.filter(|_| !is_whole).map(|row| (ROW, row)));
         }
         let change = Change { operation, old, new };
         self.writer.change(&table, &transaction, &change, &mut self.written);
-        self.rows.changed(transaction.xid, &self.written.key);
+        let row = self.rows.changed(transaction.xid, &self.written.key);
+        self.waiting.extend(row.filter(|_| !is_whole).map(|row| (ROW, row)));
         self.count();
-        Ok(give(CHANGE, &self.written, take))
+        if self.waiting.is_empty() {
+            return Ok(give(CHANGE, &self.written, take));
+        }
+        self.waiting.push_back((CHANGE, std::mem::take(&mut self.written)));
+        Ok(ControlFlow::Continue(()))
     }
 
     fn count(&mut self) {

@@ -2,9 +2,10 @@
 //!
 //! A chunk is read by one statement that says which transactions it saw. Until the stream has
 //! passed the place where the log ended after that, every change of a transaction that the statement
-//! did not see takes its row out of the chunk: it was given with the change, or never was there. What
-//! is left is given then, so that no row is older than a change that was given before it, and each
-//! row is there once.
+//! did not see takes its row out of the chunk: it was given with the change, or never was there. A
+//! change that leaves a large value out does not give it; then the row is given first, as it was
+//! before. What is left is given in the end, so that no row is older than a change that was given
+//! before it, and each row is there once.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -225,13 +226,12 @@ impl Rows {
         Ok(Some(Chunk { schema, table, lower, upper, is_last, at }))
     }
 
-    /// A transaction changed the row of that key.
-    pub fn changed(&mut self, xid: u32, key: &[u8]) {
-        let Some(read) = self.read.as_mut().filter(|read| !read.saw.saw(xid)) else { return };
+    /// A transaction changed the row of that key: takes the row out, as it was before that.
+    pub fn changed(&mut self, xid: u32, key: &[u8]) -> Option<Written> {
+        let read = self.read.as_mut().filter(|read| !read.saw.saw(xid))?;
         debug_assert_eq!(read.given, 0, "changes are read between chunks");
-        if let Some(place) = read.places.remove(key) {
-            read.rows[place] = None;
-        }
+        let place = read.places.remove(key)?;
+        read.rows[place].take()
     }
 
     /// A transaction emptied a table.
