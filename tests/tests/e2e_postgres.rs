@@ -54,9 +54,12 @@ INSERT INTO emptied SELECT n FROM generate_series(1, 100) n;
 ANALYZE;
 "#;
 
+/// Orders that rounds change; those behind them stay as they were read.
+const CHANGED: u64 = 2000;
+
 /// Statements of one round, made of its number: each line is a transaction.
 fn transactions(round: u64) -> String {
-    let id = round * 7919 % 3000 + 1;
+    let id = round * 7919 % CHANGED + 1;
     let new = 10_000 + round;
     let mut sql = format!(
         "UPDATE orders SET paid = NOT paid WHERE id BETWEEN {id} AND {id} + 5;
@@ -233,7 +236,7 @@ fn assert_no_row_is_stale(records: &[Value], held: &State) {
         assert!(held.contains_key(&place), "not in the table: {row}");
         count += 1;
     }
-    assert!(count > 1000, "{count} rows");
+    assert!(count > 900, "{count} rows");
 }
 
 fn held(database: &Database) -> State {

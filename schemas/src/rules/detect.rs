@@ -36,17 +36,17 @@ pub(super) fn redacted(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// The same for a JSON text: strings are looked at each for itself, and a number that is a card's
-/// becomes a string.
+/// The same for a JSON text: strings are looked at each for itself, without their escapes, and a
+/// number that is a card's becomes a string.
 pub(super) fn redacted_json(json: &str) -> Option<String> {
     let (mut out, mut at, mut changed) = (String::with_capacity(json.len()), 0, false);
     let bytes = json.as_bytes();
     while at < bytes.len() {
-        let (end, is_string) = match bytes[at] {
-            b'"' => (string_end(bytes, at), true),
-            b'0'..=b'9' => (at + digits(&bytes[at..]), false),
+        let end = match bytes[at] {
+            b'"' => string_end(bytes, at),
+            b'-' | b'0'..=b'9' => number_end(bytes, at),
             _ => {
-                let plain = |byte: &u8| *byte == b'"' || byte.is_ascii_digit();
+                let plain = |byte: &u8| matches!(byte, b'"' | b'-' | b'0'..=b'9');
                 let length = bytes[at..].iter().position(plain).unwrap_or(bytes.len() - at);
                 out.push_str(&json[at..at + length]);
                 at += length;
@@ -54,15 +54,25 @@ pub(super) fn redacted_json(json: &str) -> Option<String> {
             }
         };
         let token = &json[at..end];
-        match redacted(token) {
-            Some(text) if is_string => out.push_str(&text),
-            Some(text) => out.push_str(&format!("\"{text}\"")),
-            None => out.push_str(token),
-        }
-        changed |= redacted(token).is_some();
+        let redacted = redacted_token(token);
+        changed |= redacted.is_some();
+        out.push_str(redacted.as_deref().unwrap_or(token));
         at = end;
     }
     changed.then_some(out)
+}
+
+/// A string or a number of a JSON text.
+fn redacted_token(token: &str) -> Option<String> {
+    let Some(inside) = token.strip_prefix('"') else {
+        let is_whole = token.bytes().all(|byte| byte.is_ascii_digit());
+        return redacted(token).filter(|_| is_whole).map(|text| format!("\"{text}\""));
+    };
+    if token.contains('\\') {
+        let text: String = serde_json::from_str(token).ok()?;
+        return serde_json::to_string(&redacted(&text)?).ok();
+    }
+    redacted(inside.strip_suffix('"')?).map(|text| format!("\"{text}\""))
 }
 
 /// One past the string that begins at `at`.
@@ -76,6 +86,12 @@ fn string_end(json: &[u8], at: usize) -> usize {
         }
     }
     json.len()
+}
+
+/// One past the number that begins at `at`.
+fn number_end(json: &[u8], at: usize) -> usize {
+    let part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+    at + json[at..].iter().take_while(part).count()
 }
 
 /// What is private, in order; of what overlaps the first, and of that the longest.
@@ -281,20 +297,33 @@ fn assigned(text: &str, at: usize) -> Option<Range<usize>> {
     let rest = text[at..].trim_start_matches(['"', '\'', '`', '\\', ' ']);
     let rest = rest.strip_prefix(['=', ':'])?.trim_start_matches([' ', '>', '\\']);
     let from = text.len() - rest.len();
-    if let Some(range) = quoted(text, from) {
-        return Some(range);
+    if rest.starts_with(['"', '\'']) {
+        return quoted(text, from);
     }
     let end = rest.find([' ', ',', ';', '&', '"', '\'', ')', '}', ']', '\n', '\t', '\\']);
     let length = end.unwrap_or(rest.len());
     (length > 0).then_some(from..from + length)
 }
 
-/// The inside of the quotation marks at `at`; to the end, if they are not closed.
+/// The inside of the quotation marks at `at`; to the end, if they are not closed. Escaped marks
+/// inside belong to it, unless the first is escaped itself.
 fn quoted(text: &str, at: usize) -> Option<Range<usize>> {
-    let mark = text[at..].chars().next().filter(|mark| matches!(mark, '"' | '\''))?;
-    let inside = &text[at + 1..];
-    let length = inside.find([mark, '\\']).unwrap_or(inside.len());
-    (length > 0).then_some(at + 1..at + 1 + length)
+    let mark = text.as_bytes().get(at).copied().filter(|mark| matches!(mark, b'"' | b'\''))?;
+    let is_escaped = text[..at].ends_with('\\');
+    let (from, mut escaped) = (at + 1, false);
+    let ends = |byte: &u8| match *byte {
+        b'\\' if !is_escaped => {
+            escaped = !escaped;
+            false
+        }
+        byte if byte == mark => !std::mem::take(&mut escaped),
+        byte => {
+            escaped = false;
+            is_escaped && byte == b'\\'
+        }
+    };
+    let length = text.as_bytes()[from..].iter().position(ends).unwrap_or(text.len() - from);
+    (length > 0).then_some(from..from + length)
 }
 
 #[cfg(test)]
@@ -318,6 +347,9 @@ mod tests {
             ("{\"password\": \"hun ter2\"}", "{\"password\": \"[password]\"}"),
             ("CREATE USER a IDENTIFIED BY 'hunter2'", "CREATE USER a IDENTIFIED BY '[password]'"),
             ("SET x = PASSWORD('hunter2')", "SET x = PASSWORD('[password]')"),
+            (r#"{"password": "hun\"ter2", "x": 1}"#, r#"{"password": "[password]", "x": 1}"#),
+            (r#"{\"password\": \"hunter2\", \"x\": 1}"#, r#"{\"password\": \"[password]\", \"x\": 1}"#),
+            ("password='never closed, hunter2", "password='[password]"),
         ] {
             assert_eq!(redacted(text).as_deref(), Some(expected), "{text}");
         }
@@ -346,15 +378,28 @@ mod tests {
         let expected = r#"{"a":"[email]","n":"[card]","b":[1,"Bearer [token]\"i"]}"#;
         assert_eq!(redacted_json(json).as_deref(), Some(expected));
         assert_eq!(redacted_json(r#"{"a":1}"#), None);
+        for (json, expected) in [
+            (r#"["password='hunter2"]"#, r#"["password='[password]"]"#),
+            (r#"["to\nx@shop.example"]"#, r#"["to\n[email]"]"#),
+            (r#"["\nES9121000418450200051332"]"#, r#"["\n[iban]"]"#),
+            (r#"["password=\"hun\\\"ter2\""]"#, r#"["password=\"[password]\""]"#),
+        ] {
+            assert_eq!(redacted_json(json).as_deref(), Some(expected), "{json}");
+        }
+        for json in ["[-4111111111111111]", "[4111111111111111.5]", "[1e4111111111111111]"] {
+            assert_eq!(redacted_json(json), None);
+        }
     }
 
     proptest! {
         #[test]
         fn any_text_can_be_looked_through(
-            text in "([a-zA-Z0-9@:=/'\" .é-]|password|Bearer |://|eyJ){0,60}",
+            text in "([a-zA-Z0-9@:=/'\"\\\\\n\t .é-]|password|Bearer |://|eyJ){0,60}",
+            number in any::<f64>(),
         ) {
             let _ = redacted(&text);
-            let json = serde_json::json!({"k": text, "n": 4111111111111111u64}).to_string();
+            let numbers = serde_json::json!([4111111111111111u64, number]);
+            let json = serde_json::json!({"k": text, "n": numbers}).to_string();
             if let Some(json) = redacted_json(&json) {
                 prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{}", json);
             }
