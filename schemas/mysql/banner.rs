@@ -2,8 +2,6 @@
 //! and the heads of columns that the slow log does not have. No time is in it, so it goes with the
 //! record that follows; where none follows soon, it is a record of its own.
 
-use tahoe_seams::Rejection;
-
 use super::lines;
 use crate::time::Stamp;
 use crate::{Event, fields};
@@ -50,15 +48,7 @@ pub(crate) fn set<'a>(block: &'a str, kept: Option<crate::Field>, event: &mut Ev
 }
 
 /// The event of a record that has nothing else in it.
-pub(crate) fn alone<'a>(
-    block: &'a str,
-    before: Option<Stamp>,
-    event: &mut Event<'a>,
-) -> Result<(), Rejection> {
-    if block.trim().is_empty() {
-        return Err(Rejection::at("empty_record", "nothing but white space", 0));
-    }
+pub(crate) fn alone<'a>(block: &'a str, before: Option<Stamp>, event: &mut Event<'a>) {
     set(block, None, event);
     event.time_assumed(before);
-    Ok(())
 }

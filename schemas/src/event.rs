@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
-use tahoe_seams::{Conditions, Events, Record, Rejection};
+use tahoe_seams::{Conditions, Record, Rejection};
 
 use crate::field::{Field, LEAVES};
 use crate::letterhead::{Letterhead, Letterheads};
@@ -97,7 +97,7 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// An event with the fields that are the same for every record of its origin.
+    /// An event with the common fields.
     pub(crate) fn new(
         scratch: &'a mut Scratch,
         dataset: &'static Dataset,
@@ -108,7 +108,7 @@ impl<'a> Event<'a> {
         let arena: &'a Bump = arena;
         let letterhead = letterheads.of(record.origin, dataset, record.read_at_ms, given);
         index.clear();
-        Self {
+        let mut event = Self {
             arena,
             index,
             zones,
@@ -120,7 +120,9 @@ impl<'a> Event<'a> {
             time_zone: &record.origin.time_zone,
             read_at_ms: record.read_at_ms,
             rules: given.rules.get(),
-        }
+        };
+        event.begin(record, given);
+        event
     }
 
     /// What the operator's own files say.
@@ -380,20 +382,6 @@ impl<'a> Event<'a> {
     /// The namespace that it goes to.
     pub fn namespace(&self) -> &'a str {
         self.namespace
-    }
-
-    /// The operator's rules have the last word.
-    pub(crate) fn obey_rules(&mut self) {
-        if let Some(rules) = self.rules {
-            rules.apply(self);
-        }
-    }
-
-    /// Ends the event: it obeys the rules, and goes where it belongs.
-    pub(crate) fn finish(mut self, record: &Record<'_>, events: &mut Events) {
-        self.obey_rules();
-        let (dataset, namespace) = (self.dataset.name, self.namespace);
-        events.push(dataset, namespace, record.id, |out| self.write(out));
     }
 
     /// An event without a time can never be stored: `no_timestamp`.

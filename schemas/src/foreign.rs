@@ -45,7 +45,6 @@ impl Foreign {
         events: &mut Events,
     ) -> bool {
         let mut event = Event::new(scratch, self.dataset, record, given);
-        event.begin(record, given);
         let text = event.text(record.bytes).trim();
         let Some(mut keys) = entries(text.as_bytes(), &event).filter(|keys| has_shape(keys)) else {
             return false;

@@ -10,7 +10,8 @@ use crate::{Dataset, fields};
 
 /// A dataset's own part of normalising, when a record is one event.
 pub trait Parser: Send + Sync {
-    /// Sets what the record's bytes say. The common fields are set already.
+    /// Sets what the record's bytes say, which are more than white space. The common fields are set
+    /// already.
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection>;
 
     /// The last time of the source, from the context that the dataset's framer carried. Parts and
@@ -28,8 +29,7 @@ pub trait Parser: Send + Sync {
         _given: &Conditions,
         events: &mut Events,
     ) {
-        let (dataset, namespace) = (event.dataset().name, event.namespace());
-        events.push(dataset, namespace, record.id, |out| event.write(out));
+        event.store(record, events);
     }
 }
 
@@ -55,6 +55,15 @@ pub(crate) fn in_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     })
 }
 
+/// White space of any script; text is seldom looked at beyond its first byte.
+fn is_blank(bytes: &[u8]) -> bool {
+    match bytes.trim_ascii_start().first() {
+        None => true,
+        Some(byte) if byte.is_ascii_graphic() => false,
+        Some(_) => std::str::from_utf8(bytes).is_ok_and(|text| text.trim().is_empty()),
+    }
+}
+
 impl<P: Parser> Normalizer for Parse<P> {
     fn normalize(
         &self,
@@ -74,9 +83,12 @@ impl<P: Parser> Parse<P> {
         given: &'a Conditions,
         events: &mut Events,
     ) -> Result<(), Rejection> {
+        let is_continued = record.part.is_some_and(|part| part.index > 0);
+        if !is_continued && is_blank(record.bytes) {
+            return Err(Rejection::at("empty_record", "nothing but white space", 0));
+        }
         let mut event = Event::new(scratch, self.dataset, record, given);
-        event.begin(record, given);
-        if record.part.is_some_and(|part| part.index > 0) {
+        if is_continued {
             event.set(fields::MESSAGE, record.bytes);
             event.time_assumed(self.parser.stamp(record.context, record.read_at_ms));
         } else {
@@ -102,5 +114,24 @@ impl<'a> Event<'a> {
             self.set(fields::tahoe::part::INDEX, part.index);
             self.set(fields::tahoe::part::LAST, part.last);
         }
+    }
+
+    /// The operator's rules have the last word.
+    pub(crate) fn obey_rules(&mut self) {
+        if let Some(rules) = self.rules() {
+            rules.apply(self);
+        }
+    }
+
+    /// Ends the event: it obeys the rules, and goes where it belongs.
+    pub(crate) fn finish(mut self, record: &Record<'_>, events: &mut Events) {
+        self.obey_rules();
+        self.store(record, events);
+    }
+
+    /// Goes to its dataset's data stream.
+    pub(crate) fn store(&mut self, record: &Record<'_>, events: &mut Events) {
+        let (dataset, namespace) = (self.dataset().name, self.namespace());
+        events.push(dataset, namespace, record.id, |out| self.write(out));
     }
 }

@@ -14,9 +14,6 @@ impl Parser for AccessLine {
         event.set(fields::event::CATEGORY, "web");
         event.set(fields::event::TYPE, "access");
         let text = event.text(record.bytes).trim_end();
-        if text.trim_start().is_empty() {
-            return Err(Rejection::at("empty_record", "nothing but white space", 0));
-        }
         if let Ok(line) = Line::parse(text) {
             line.set(event);
             set_request(line.request, event);

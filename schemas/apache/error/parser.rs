@@ -14,9 +14,6 @@ impl Parser for ErrorRecord {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
         event.set(fields::event::CATEGORY, "web");
         let text = event.text(record.bytes).trim_end();
-        if text.trim_start().is_empty() {
-            return Err(Rejection::at("empty_record", "nothing but white space", 0));
-        }
         let mut rest = text;
         match framer::stamp(text.as_bytes()) {
             Some((stamp, length)) => {

@@ -11,9 +11,6 @@ pub(super) struct ObjectLine;
 impl Parser for ObjectLine {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
         let text = event.text(record.bytes).trim_end();
-        if text.trim_start().is_empty() {
-            return Err(Rejection::at("empty", "the record is blank", 0));
-        }
         if !object::set(text.trim_start(), fields::app::FIELDS, event) {
             event.set(fields::MESSAGE, text);
             if let Some((stamp, _)) = head_stamp(text.as_bytes()) {

@@ -49,7 +49,6 @@ fn normalize_one<'a>(
     events: &mut Events,
 ) {
     let mut event = Event::new(scratch, &DATASET, record, given);
-    event.begin(record, given);
     if given.keep_original && log_event.len() < record.bytes.len() {
         event.set(fields::event::ORIGINAL, log_event);
     }
@@ -137,9 +136,6 @@ struct Line;
 impl Parser for Line {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
         let text = event.text(record.bytes).trim_end();
-        if text.trim_start().is_empty() {
-            return Err(Rejection::at("empty", "the record is blank", 0));
-        }
         event.set(fields::cloud::PROVIDER, "aws");
         let carried = Carried::parse(record.context);
         let (header, line) = match text.split_once('\n') {

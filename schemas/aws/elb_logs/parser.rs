@@ -19,9 +19,6 @@ pub(super) struct Entry;
 impl Parser for Entry {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
         let line = event.text(record.bytes).trim();
-        if line.is_empty() {
-            return Err(Rejection::at("empty", "the record is blank", 0));
-        }
         event.set(fields::cloud::PROVIDER, "aws");
         let mut columns = Columns::new(line);
         let whole = parse(line, &mut columns, event).is_some() && columns.all_read();

@@ -65,7 +65,6 @@ fn normalize_lines<'a>(
     events: &mut Events,
 ) {
     let mut event = Event::new(scratch, &DATASET, record, given);
-    event.begin(record, given);
     if given.keep_original && is_one_of_several {
         let mut original = event.list::<u8>();
         for line in lines {
@@ -136,9 +135,6 @@ struct Unplaced;
 impl Parser for Unplaced {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
         let text = event.text(record.bytes).trim_end();
-        if text.trim_start().is_empty() {
-            return Err(Rejection::at("empty", "the record is blank", 0));
-        }
         event.set(fields::MESSAGE, text);
         path::set(&record.origin.path, event);
         match time::parse_iso(text.as_bytes()) {

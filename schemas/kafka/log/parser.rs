@@ -11,9 +11,6 @@ pub(super) struct LogRecord;
 impl Parser for LogRecord {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
         let text = event.text(record.bytes).trim_end();
-        if text.trim_start().is_empty() {
-            return Err(Rejection::at("empty_record", "nothing but white space", 0));
-        }
         let Some((stamp, length)) = framer::stamp(text.as_bytes()) else {
             event.time_assumed(self.stamp(record.context, record.read_at_ms));
             event.set(fields::event::TYPE, "info");

@@ -19,9 +19,6 @@ impl Parser for LogRecord {
             return line(text, header, event);
         }
         let text = text.trim_end();
-        if text.trim_start().is_empty() {
-            return Err(Rejection::at("empty", "the record is blank", 0));
-        }
         if text.starts_with("{\"") && text.ends_with('}') {
             return json(text, event);
         }

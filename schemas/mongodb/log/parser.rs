@@ -16,9 +16,6 @@ pub(super) struct LogRecord;
 impl Parser for LogRecord {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
         let text = event.text(record.bytes).trim_end();
-        if text.trim_start().is_empty() {
-            return Err(Rejection::at("empty", "the record is blank", 0));
-        }
         event.set(fields::event::CATEGORY, "database");
         event.set(fields::event::TYPE, "info");
         if let Some((stamp, used)) = head::stamp(text.as_bytes(), record.read_at_ms) {

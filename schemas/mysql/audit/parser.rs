@@ -14,9 +14,6 @@ pub(super) struct AuditRecord;
 impl Parser for AuditRecord {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
         let text = event.text(record.bytes).trim();
-        if text.is_empty() {
-            return Err(Rejection::at("empty_record", "nothing but white space", 0));
-        }
         let mut outside = None;
         let mut inside = text;
         if is_syslog(text.as_bytes()) {

@@ -19,11 +19,7 @@ impl Parser for ErrorRecord {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
         event.set(fields::event::CATEGORY, "database");
         event.set(fields::event::TYPE, "info");
-        let text = event.text(record.bytes).trim_end();
-        if text.trim_start().is_empty() {
-            return Err(Rejection::at("empty_record", "nothing but white space", 0));
-        }
-        let mut text = text;
+        let mut text = event.text(record.bytes).trim_end();
         if is_syslog(text.as_bytes()) {
             text = open_envelope(text, event)?;
         }

@@ -21,7 +21,8 @@ impl Parser for GeneralRecord {
         let before = self.stamp(record.context, record.read_at_ms);
         let (block, rest) = banner::split(text);
         if rest.trim().is_empty() {
-            return banner::alone(block, before, event);
+            banner::alone(block, before, event);
+            return Ok(());
         }
         banner::set(block, Some(fields::mysql::BANNER), event);
         let Some(head) = Head::parse(lines::first(rest.as_bytes())) else {

@@ -22,7 +22,8 @@ impl Parser for SlowRecord {
         let (block, rest) = banner::split(text);
         let rest = rest.trim_end();
         if rest.is_empty() {
-            return banner::alone(block, before, event);
+            banner::alone(block, before, event);
+            return Ok(());
         }
         banner::set(block, Some(fields::mysql::BANNER), event);
         let (head, rest) = Head::read(rest, event);

@@ -18,9 +18,6 @@ impl Parser for ErrorRecord {
         event.set(fields::event::CATEGORY, "web");
         event.set(fields::event::TYPE, "error");
         let text = event.text(record.bytes).trim_end();
-        if text.trim_start().is_empty() {
-            return Err(Rejection::at("empty_record", "nothing but white space", 0));
-        }
         let stamp = time::parse_iso(text.as_bytes());
         let Some((stamp, length)) = stamp.filter(|_| framer::is_stamped(text.as_bytes())) else {
             event.time_assumed(self.stamp(record.context, record.read_at_ms));

@@ -17,9 +17,6 @@ pub(super) struct LogRecord;
 impl Parser for LogRecord {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
         let text = event.text(record.bytes);
-        if text.trim().is_empty() {
-            return Err(Rejection::at("empty", "the record is blank", 0));
-        }
         event.set(fields::event::KIND, "event");
         context::with_prefix(record.context, |prefix| self.forms(record, text, prefix, event))
     }

@@ -14,9 +14,6 @@ impl Parser for LogRecord {
         event.set(fields::event::CATEGORY, "database");
         event.set(fields::event::TYPE, "info");
         let text = event.text(record.bytes).trim_end();
-        if text.trim_start().is_empty() {
-            return Err(Rejection::at("empty_record", "nothing but white space", 0));
-        }
         let is_report = framer::is_report(text.as_bytes());
         let message = match Head::parse(text.as_bytes(), record.read_at_ms) {
             Some(head) => columns(text, head, event),

@@ -348,7 +348,10 @@ mod tests {
             ("CREATE USER a IDENTIFIED BY 'hunter2'", "CREATE USER a IDENTIFIED BY '[password]'"),
             ("SET x = PASSWORD('hunter2')", "SET x = PASSWORD('[password]')"),
             (r#"{"password": "hun\"ter2", "x": 1}"#, r#"{"password": "[password]", "x": 1}"#),
-            (r#"{\"password\": \"hunter2\", \"x\": 1}"#, r#"{\"password\": \"[password]\", \"x\": 1}"#),
+            (
+                r#"{\"password\": \"hunter2\", \"x\": 1}"#,
+                r#"{\"password\": \"[password]\", \"x\": 1}"#,
+            ),
             ("password='never closed, hunter2", "password='[password]"),
         ] {
             assert_eq!(redacted(text).as_deref(), Some(expected), "{text}");

@@ -181,12 +181,8 @@ fn word_end(bytes: &[u8], at: usize) -> usize {
 }
 
 impl<'a> Envelope<'a> {
-    /// Splits a record. Rejected are one without anything in it (`empty_record`) and one that ends
-    /// with its priority or time (`empty_message`).
+    /// Splits a record. One that ends with its priority or time is rejected (`empty_message`).
     pub fn parse(text: &'a str, read_at_ms: i64, event: &mut Event<'a>) -> Result<Self, Rejection> {
-        if text.trim_ascii().is_empty() {
-            return Err(Rejection::at("empty_record", "nothing but white space", 0));
-        }
         let head = head(text.as_bytes(), read_at_ms);
         if head.priority_wrong {
             event.null_removed(crate::fields::log::syslog::PRIORITY);
