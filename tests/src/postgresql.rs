@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 
 use serde_json::Value;
 
@@ -167,5 +170,39 @@ impl Replay {
             ((table, row.to_string()), count)
         };
         self.rows.into_iter().map(place).collect()
+    }
+}
+
+/// Writes rounds until it is told to stop.
+pub struct Writing {
+    stop: Arc<AtomicBool>,
+    rounds: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
+}
+
+impl Writing {
+    /// Begins; a round's statements are made of its number.
+    pub fn start(database: &Arc<Database>, statements: fn(u64) -> String) -> Self {
+        let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (asked, count, database) =
+            (Arc::clone(&stop), Arc::clone(&rounds), Arc::clone(database));
+        let thread = std::thread::spawn(move || {
+            while !asked.load(Ordering::Relaxed) {
+                let round = count.fetch_add(1, Ordering::Relaxed) + 1;
+                // The server may be restarting; what was not written then is not missed.
+                let _ = database.try_run(&statements(round));
+            }
+        });
+        Self { stop, rounds, thread }
+    }
+
+    /// Ends; how many rounds there were.
+    ///
+    /// # Panics
+    /// When writing panicked.
+    pub fn finish(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("it writes");
+        self.rounds.load(Ordering::Relaxed)
     }
 }

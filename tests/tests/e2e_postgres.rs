@@ -4,13 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 
 use serde_json::Value;
 use tahoe_tests::documents::Documents as _;
 use tahoe_tests::pipeline::{InKafka, Pipeline};
-use tahoe_tests::postgresql::{Database, Replay, State};
+use tahoe_tests::postgresql::{Database, Replay, State, Writing};
 use tahoe_tests::program::Program;
 use tahoe_tests::servers::services;
 use tahoe_tests::wait::until;
@@ -85,35 +83,6 @@ fn transactions(round: u64) -> String {
         );
     }
     sql + &format!("INSERT INTO wide (id, a) VALUES ({new}, {round});\n")
-}
-
-/// Writes rounds until it is told to stop.
-struct Writing {
-    stop: Arc<AtomicBool>,
-    rounds: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
-}
-
-impl Writing {
-    fn start(database: &Arc<Database>) -> Self {
-        let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (asked, count, database) =
-            (Arc::clone(&stop), Arc::clone(&rounds), Arc::clone(database));
-        let thread = std::thread::spawn(move || {
-            while !asked.load(Ordering::Relaxed) {
-                let round = count.fetch_add(1, Ordering::Relaxed) + 1;
-                // The server may be restarting; what was not written then is not missed.
-                let _ = database.try_run(&transactions(round));
-            }
-        });
-        Self { stop, rounds, thread }
-    }
-
-    fn finish(self) -> u64 {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("it writes");
-        self.rounds.load(Ordering::Relaxed)
-    }
 }
 
 fn start(pipeline: &Pipeline, database: &Database, arguments: &[&str]) -> Program {
@@ -275,7 +244,7 @@ fn kill_while_it_changes(test: &str, meanwhile: impl Fn(usize)) {
     database.run(SCHEMA);
     set_up(&pipeline, &database);
     let transformer = pipeline.transformer();
-    let writing = Writing::start(&database);
+    let writing = Writing::start(&database, transactions);
     for kill in 0..KILLS {
         let producer = start(&pipeline, &database, &SMALL_CHUNKS);
         let stored = pipeline.documents.count("*");
@@ -499,5 +468,7 @@ fn a_slot_that_was_made_anew_stops_the_producer_until_a_policy_says_how_to_go_on
         if records.iter().any(second) { Ok(()) } else { Err(format!("{} records", records.len())) }
     });
     producer.stop();
+    let records = pipeline.in_kafka();
+    assert_eq!(records.iter().filter(|record| record.text.contains("\"gap: ")).count(), 1);
     tear_down(&pipeline, &database);
 }

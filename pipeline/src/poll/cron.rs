@@ -1,29 +1,14 @@
-//! The times of a cron line: minute, hour, day of the month, month, day of the week, as crontab(5)
-//! has them: `*`, lists, ranges, steps, names of months and days; a day that either of the two day
-//! fields names, where both name some.
+//! The times of a cron line in a time zone: minute, hour, day of the month, month, day of the week,
+//! as crontab(5) has them; a day that either of the two day fields names, where both name some.
 
-use jiff::civil::Date;
+use croner::parser::{CronParser, Seconds, Year};
+use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
-use jiff::{Timestamp, ToSpan as _};
-
-/// A line that names no day in so many has none: the 30th of February.
-const DAYS_MAX: i32 = 366 * 8;
-
-const MONTHS: [&str; 12] =
-    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 /// A cron line in a time zone.
 #[derive(Clone, Debug)]
 pub struct Cron {
-    /// Bits by number.
-    minutes: u64,
-    hours: u64,
-    days: u64,
-    months: u64,
-    weekdays: u64,
-    /// Both day fields name some.
-    either_day: bool,
+    line: croner::Cron,
     zone: TimeZone,
 }
 
@@ -31,85 +16,20 @@ impl Cron {
     /// Reads a line; an empty zone is UTC.
     ///
     /// # Errors
-    /// Says which field is wrong.
+    /// Says what is wrong with it.
     pub fn parse(line: &str, zone: &str) -> Result<Self, String> {
-        let fields: Vec<_> = line.split_ascii_whitespace().collect();
-        let [minutes, hours, days, months, weekdays] = fields[..] else {
-            return Err(format!("{line:?} has {} fields, a cron line five", fields.len()));
-        };
-        let weekday = field(weekdays, (0, 7), &WEEKDAYS, 0)?;
-        Ok(Self {
-            minutes: field(minutes, (0, 59), &[], 0)?,
-            hours: field(hours, (0, 23), &[], 0)?,
-            days: field(days, (1, 31), &[], 0)?,
-            months: field(months, (1, 12), &MONTHS, 1)?,
-            // Sunday has two numbers.
-            weekdays: (weekday | weekday >> 7) & 0x7f,
-            either_day: !days.starts_with('*') && !weekdays.starts_with('*'),
-            zone: zone_named(zone).ok_or_else(|| format!("no time zone {zone}"))?,
-        })
+        let parser =
+            CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+        let parsed = parser.parse(line).map_err(|error| format!("{line:?}: {error}"))?;
+        let zone = zone_named(zone).ok_or_else(|| format!("no time zone {zone}"))?;
+        Ok(Self { line: parsed, zone })
     }
 
-    /// The first time after that one; none, if there is none in years.
+    /// The first time after that one; none, if the line names no day that there is.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
-        let first = after.to_zoned(self.zone.clone()).date();
-        let days = (0..DAYS_MAX).map_while(|day| first.checked_add(day.days()).ok());
-        days.filter(|day| self.has_day(*day)).find_map(|day| self.next_on(day, after))
+        let after = after.to_zoned(self.zone.clone());
+        self.line.find_next_occurrence(&after, false).ok().map(|next| next.timestamp())
     }
-
-    fn has_day(&self, day: Date) -> bool {
-        let month = has(self.months, day.month());
-        let of_month = has(self.days, day.day());
-        let of_week = has(self.weekdays, day.weekday().to_sunday_zero_offset());
-        month && if self.either_day { of_month || of_week } else { of_month && of_week }
-    }
-
-    fn next_on(&self, day: Date, after: Timestamp) -> Option<Timestamp> {
-        for hour in (0..24).filter(|hour| has(self.hours, *hour)) {
-            for minute in (0..60).filter(|minute| has(self.minutes, *minute)) {
-                // What a clock that is put forward leaves out comes after it.
-                let time = day.at(hour, minute, 0, 0).to_zoned(self.zone.clone()).ok()?;
-                if time.timestamp() > after {
-                    return Some(time.timestamp());
-                }
-            }
-        }
-        None
-    }
-}
-
-fn has(bits: u64, number: i8) -> bool {
-    bits & (1 << number) != 0
-}
-
-/// `*`, or parts with commas between, each `a`, `a-b`, with or without `/step`.
-fn field(text: &str, range: (u64, u64), names: &[&str], base: u64) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is none of {}-{}", range.0, range.1);
-    let number = |word: &str| {
-        let lower = word.to_ascii_lowercase();
-        let named = names.iter().position(|name| *name == lower);
-        let number = named.map_or_else(|| word.parse().ok(), |at| Some(at as u64 + base));
-        number.filter(|number| (range.0..=range.1).contains(number)).ok_or_else(wrong)
-    };
-    let mut bits = 0;
-    for part in text.split(',') {
-        let (span, step) = match part.split_once('/') {
-            Some((span, step)) => (span, step.parse().ok().filter(|step| *step > 0)),
-            None => (part, Some(1)),
-        };
-        let step: usize = step.ok_or_else(wrong)?;
-        let (first, last) = match span.split_once('-') {
-            _ if span == "*" => range,
-            Some((first, last)) => (number(first)?, number(last)?),
-            None if part.contains('/') => (number(span)?, range.1),
-            None => (number(span)?, number(span)?),
-        };
-        if first > last {
-            return Err(wrong());
-        }
-        bits |= (first..=last).step_by(step).fold(0, |bits, number| bits | 1 << number);
-    }
-    Ok(bits)
 }
 
 /// A zone by its name, or by its offset from UTC; empty is UTC.
@@ -169,17 +89,12 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_field_is_named() {
-        for (line, named) in [
-            ("60 * * * *", "60"),
-            ("* * 0 * *", "0"),
-            ("* * * foo *", "foo"),
-            ("5-1 * * * *", "5-1"),
-            ("*/0 * * * *", "*/0"),
-            ("* * *", "3 fields"),
-        ] {
+    fn a_wrong_line_is_refused_and_named() {
+        for line in
+            ["60 * * * *", "* * 0 * *", "* * * foo *", "5-1 * * * *", "*/0 * * * *", "* * *"]
+        {
             let error = Cron::parse(line, "").expect_err(line);
-            assert!(error.contains(named), "{error}");
+            assert!(error.contains(line), "{error}");
         }
         assert!(Cron::parse("* * * * *", "Mars/Base").is_err());
         assert_eq!([offset_now(""), offset_now("-03:30")], ["+00:00", "-03:30"]);

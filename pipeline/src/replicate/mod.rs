@@ -8,7 +8,9 @@
 //! leaves out what it has behind it.
 
 mod lanes;
+mod lost;
 mod point;
+mod stand_in;
 mod there;
 
 use std::collections::VecDeque;
@@ -20,7 +22,9 @@ use tahoe_seams::{Batch, BatchEnd, Known, Lag, Record, Source, SourceError, Sour
 use crate::clock::now_ms;
 pub use lanes::{LANES, RecordKind};
 use lanes::{Lanes, Place};
+pub use lost::{OnLostPosition, gap_statement};
 use point::Point;
+pub use stand_in::write_stand_in;
 use there::There;
 
 /// What a database gives, in its own order. Called from one thread.

@@ -1,8 +1,12 @@
 //! Settings that every producer shares: whose records they are, and how they are sent.
 
 use clap::Args;
+use tahoe_schemas::Dataset;
+use tahoe_seams::{Origin, SourceId};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::poll::Trigger;
+use crate::replicate::RecordKind;
 use crate::tail::{TailArgs, TailSettings};
 
 /// Where a producer runs and what its records are marked with.
@@ -98,6 +102,26 @@ impl SourceArgs {
             once: false,
             trigger: Trigger::default(),
         })
+    }
+}
+
+impl Place {
+    /// A database's records of that dataset. Its name tells their source from all others and is its
+    /// identity for good; the path is for people.
+    pub fn kind(&self, dataset: &Dataset, name: &str, path: &str, may_change: bool) -> RecordKind {
+        let origin = Origin {
+            source: SourceId(xxh3_128(name.as_bytes()).to_le_bytes()),
+            dataset: dataset.name.to_owned(),
+            namespace: self.namespace.clone(),
+            host: self.host.clone(),
+            path: path.to_owned(),
+            time_zone: self.time_zone.clone(),
+            labels: self.labels.clone(),
+            tags: self.tags.clone(),
+            ..Origin::default()
+        };
+        let topic = self.topic.clone().unwrap_or_else(|| dataset.declared().topic.to_owned());
+        RecordKind { origin, topic, may_change }
     }
 }
 

@@ -20,6 +20,7 @@
 //! time, or the cluster's time before MongoDB 6.
 
 use mongodb::bson::{RawBsonRef, RawDocument};
+use tahoe_pipeline::replicate::gap_statement;
 use tahoe_schemas::change::ChangeWriter;
 use tahoe_schemas::time::Time;
 
@@ -127,7 +128,7 @@ impl Recorder {
         let mut record = ChangeWriter::begin(&mut self.bytes, "ddl");
         record.text("system", "mongodb").text("server", &self.server).text("db", place.db);
         record.text("table", place.collection).text("position", position);
-        record.text("statement", &format!("gap: the changes from {lost} to {position} are lost"));
+        record.text("statement", &gap_statement(lost, position));
         record.end();
     }
 

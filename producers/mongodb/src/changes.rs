@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use mongodb::Database;
 use mongodb::error::Error;
-use tahoe_pipeline::replicate::{Feed, Take};
+use tahoe_pipeline::replicate::{Feed, OnLostPosition, Take};
 use tahoe_pipeline::seams::{Lag, SourceError};
 use tokio::runtime::{Builder, Runtime};
 
@@ -17,7 +17,7 @@ use crate::change::Recorder;
 use crate::point::Point;
 use crate::reader::{Reader, SNAPSHOT_WAIT, WAIT};
 use crate::server::{Identity, connect, decide, identify, is_lost};
-use crate::settings::{MongoArgs, OnLostPosition, Snapshot as SnapshotMode, Target};
+use crate::settings::{MongoArgs, Snapshot as SnapshotMode, Target};
 use crate::snapshot::{self, Snapshot};
 use crate::stream::{ChangeStream, Watch};
 

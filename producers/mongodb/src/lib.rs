@@ -20,10 +20,8 @@ mod value;
 
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use tahoe_pipeline::replicate::{RecordKind, Replicate};
-use tahoe_pipeline::seams::{Origin, SourceId};
 use tahoe_pipeline::service::{Place, Planned, Producer, path_set, plan_files};
 use tahoe_schemas::datasets;
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::changes::Changes;
 use crate::documents::Documents;
@@ -149,17 +147,6 @@ fn record_kind(
     let Some(found) = datasets::find(dataset) else {
         return Err(format!("--mongo-logs: no dataset {dataset}; `tahoe --help` says how to list"));
     };
-    let origin = Origin {
-        source: SourceId(xxh3_128(format!("mongodb {path}").as_bytes()).to_le_bytes()),
-        dataset: dataset.to_owned(),
-        namespace: place.namespace.clone(),
-        host: place.host.clone(),
-        path: format!("mongodb://{path}"),
-        time_zone: place.time_zone.clone(),
-        labels: place.labels.clone(),
-        tags: place.tags.clone(),
-        ..Origin::default()
-    };
-    let topic = place.topic.clone().unwrap_or_else(|| found.declared().topic.to_owned());
-    Ok(RecordKind { origin, topic, may_change })
+    let name = format!("mongodb {path}");
+    Ok(place.kind(found, &name, &format!("mongodb://{path}"), may_change))
 }

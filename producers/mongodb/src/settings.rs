@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use mongodb::options::{ClientOptions, Credential, ServerAddress, Tls, TlsOptions};
+use tahoe_pipeline::replicate::OnLostPosition;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
 
 /// A server that is there answers sooner, and `--check` is to answer within 10 s.
@@ -118,17 +119,6 @@ pub(crate) enum Before {
     WhenAvailable,
     /// Always; without it, stop.
     Required,
-}
-
-/// What to do when changes are lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OnLostPosition {
-    /// A person decides.
-    Stop,
-    /// Read everything again, then go on with the changes.
-    Snapshot,
-    /// Go on with the changes from now on.
-    Latest,
 }
 
 impl FullDocument {

@@ -26,7 +26,7 @@ use base64::engine::general_purpose::STANDARD;
 use mongodb::bson::raw::RawDbPointerRef;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{RawArray, RawBinaryRef, RawBsonRef, RawDocument};
-use sha2::{Digest as _, Sha256};
+use tahoe_pipeline::replicate::write_stand_in;
 use tahoe_schemas::json::{write_f64, write_str};
 use tahoe_schemas::time::Time;
 
@@ -73,11 +73,8 @@ pub(crate) fn write_fields(
 
 /// Replaces what `out` has from there on by its length and hash.
 pub(crate) fn digest(from: usize, out: &mut Vec<u8>) {
-    let hash = Sha256::digest(&out[from..]);
-    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    let text = format!("{{\"bytes\":{},\"sha256\":\"{hash}\"}}", out.len() - from);
-    out.truncate(from);
-    out.extend_from_slice(text.as_bytes());
+    let value = out.split_off(from);
+    write_stand_in(&value, out);
 }
 
 /// Appends one value.

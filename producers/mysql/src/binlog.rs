@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mysql_async::binlog::events::{Event, GtidEvent};
+use tahoe_pipeline::replicate::gap_statement;
 use tahoe_schemas::time::Time;
 
 use crate::bytes::{Bytes, little};
@@ -352,7 +353,7 @@ impl Binlog {
 
     /// A record that says which changes were lost.
     pub fn tell_gap(&mut self, from: &Offset, steps: &mut Steps) {
-        let sql = format!("-- changes from {} to {} were lost", from.text(), self.offset.text());
+        let sql = gap_statement(&from.text(), &self.offset.text());
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now = now.unwrap_or_default().as_secs().cast_signed();
         self.tell("ddl", ("", ""), &sql, Time::new(now, 0, 3), steps);

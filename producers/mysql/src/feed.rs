@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::StreamExt as _;
 use mysql_async::binlog::events::Event;
 use mysql_async::{BinlogStream, Conn};
-use tahoe_pipeline::replicate::{Feed, Take};
+use tahoe_pipeline::replicate::{Feed, OnLostPosition, Take};
 use tahoe_pipeline::seams::{Lag, SourceError};
 use tokio::runtime::Runtime;
 
@@ -25,17 +25,6 @@ use crate::selection::Selection;
 use crate::server::{Descriptions, Server, Variables};
 use crate::snapshot::{self, Place, Rows};
 use crate::steps::Steps;
-
-/// What to do when the server no longer has what was to be read next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum OnLostPosition {
-    /// Say so and stop
-    Stop,
-    /// Read the tables anew, then go on with what comes
-    Snapshot,
-    /// Go on with what comes
-    Latest,
-}
 
 /// What is read, and how it begins.
 #[derive(Clone, Debug)]

@@ -57,16 +57,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
-use tahoe_pipeline::replicate::{RecordKind, Replicate};
-use tahoe_pipeline::seams::{Origin, SourceId};
+use tahoe_pipeline::replicate::{OnLostPosition, RecordKind, Replicate};
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
 use tahoe_pipeline::service::{Inspect, Open, Place, Planned, Producer, path_set, plan_files};
 use tahoe_schemas::datasets;
 use tahoe_schemas::table::Table;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::failure::Failure;
-use crate::feed::{MysqlFeed, OnLostPosition, Settings};
+use crate::feed::{MysqlFeed, Settings};
 use crate::selection::Selection;
 use crate::server::Server;
 
@@ -311,28 +310,9 @@ where
 /// Changes and rows, in the order of [`binlog::CHANGE`] and [`binlog::ROW`].
 fn kinds(path: &str, place: &Place) -> Vec<RecordKind> {
     let name = format!("{} {path}", place.host);
-    vec![
-        kind("mysql.change", &name, path, false, place),
-        kind("mysql.row", &name, path, true, place),
-    ]
-}
-
-/// Records of a dataset; the source's name is that of their identity.
-fn kind(dataset: &str, name: &str, path: &str, may_change: bool, place: &Place) -> RecordKind {
-    let declared = datasets::find(dataset).expect("the dataset is in the list").declared();
-    RecordKind {
-        origin: Origin {
-            source: SourceId(xxh3_128(name.as_bytes()).to_le_bytes()),
-            dataset: dataset.to_owned(),
-            namespace: place.namespace.clone(),
-            host: place.host.clone(),
-            path: path.to_owned(),
-            time_zone: place.time_zone.clone(),
-            labels: place.labels.clone(),
-            tags: place.tags.clone(),
-            ..Origin::default()
-        },
-        topic: place.topic.clone().unwrap_or_else(|| declared.topic.to_owned()),
-        may_change,
-    }
+    let kind = |(dataset, may_change)| {
+        let dataset = datasets::find(dataset).expect("the dataset is in the list");
+        place.kind(dataset, &name, path, may_change)
+    };
+    [("mysql.change", false), ("mysql.row", true)].map(kind).to_vec()
 }

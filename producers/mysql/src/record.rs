@@ -1,7 +1,7 @@
 //! One row's change, or one row, as a record and its Kafka key. The same row is written with the
 //! same bytes whether the binlog or a query gave it.
 
-use sha2::{Digest as _, Sha256};
+use tahoe_pipeline::replicate::write_stand_in;
 use tahoe_schemas::change::ChangeWriter;
 use tahoe_schemas::json;
 use tahoe_schemas::time::Time;
@@ -168,9 +168,7 @@ fn write_field(image: &dyn Image, at: usize, large: usize, out: &mut Vec<u8>) ->
     if bytes.len() <= large {
         return image.write(at, out);
     }
-    let hash = Sha256::digest(bytes);
-    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    out.extend_from_slice(format!(r#"{{"bytes":{},"sha256":"{hash}"}}"#, bytes.len()).as_bytes());
+    write_stand_in(bytes, out);
     Some(())
 }
 

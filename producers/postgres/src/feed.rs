@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tahoe_pipeline::replicate::{Feed, Step, Take};
+use tahoe_pipeline::replicate::{Feed, OnLostPosition, Step, Take};
 use tahoe_pipeline::seams::{Lag, SourceError};
 
 use crate::catalog::Catalog;
@@ -19,7 +19,7 @@ use crate::pgoutput::{Cell, Message, Old, decode};
 use crate::point::{Point, Progress};
 use crate::record::{Change, Transaction, Writer, Written};
 use crate::rows::{LOG_END, Rows};
-use crate::settings::{OnLostPosition, Settings, Snapshot};
+use crate::settings::{Settings, Snapshot};
 use crate::stream::{Sent, Stream};
 use crate::table::Table;
 
@@ -64,7 +64,7 @@ struct Open {
     /// Up to here the server need not keep anything.
     stored: Lsn,
     looked: Instant,
-    /// A message may be several records.
+    /// A message may be several records, and one stands for a gap.
     waiting: VecDeque<(usize, Written)>,
     written: Written,
 }
@@ -76,8 +76,13 @@ impl Changes {
         Self { settings, catalog, open: None, behind_bytes: 0, caught_up: Instant::now() }
     }
 
-    /// Where to go on: the point, unless the server has lost it.
-    fn begin_at(&self, stream: &mut Stream, at: Option<&[u8]>) -> Result<Point, SourceError> {
+    /// Where to go on: the point, unless the server has lost it; then what the policy says, and
+    /// from where changes are missing.
+    fn begin_at(
+        &self,
+        stream: &mut Stream,
+        at: Option<&[u8]>,
+    ) -> Result<(Point, Option<Lsn>), SourceError> {
         let (slot_name, place) = (&self.settings.slot, self.settings.server.place());
         let stop = |text: String| SourceError::Stop(text, None);
         let slot = stream.slot(slot_name).map_err(SourceError::from)?;
@@ -103,8 +108,9 @@ impl Changes {
                  --teardown drops an old one; then --pg-on-lost-position says how to go on"
             ))
         })?;
+        let gap_from = point.as_ref().map(|point| point.lsn);
         let progress = match (point, lost) {
-            (Some(point), None) => return Ok(point),
+            (Some(point), None) => return Ok((point, None)),
             (Some(_), Some(reason)) => match self.settings.on_lost_position {
                 OnLostPosition::Stop => {
                     return Err(stop(format!(
@@ -125,7 +131,7 @@ impl Changes {
             (None, _) => Progress::Done,
         };
         let (system, timeline) = (stream.system, stream.timeline);
-        Ok(Point { system, timeline, lsn: slot.confirmed, progress })
+        Ok((Point { system, timeline, lsn: slot.confirmed, progress }, gap_from))
     }
 }
 
@@ -148,7 +154,7 @@ impl Feed for Changes {
     fn open(&mut self, at: Option<&[u8]>) -> Result<(), SourceError> {
         let settings = Arc::clone(&self.settings);
         let mut stream = Stream::open(&settings.server)?;
-        let point = self.begin_at(&mut stream, at)?;
+        let (point, gap_from) = self.begin_at(&mut stream, at)?;
         // A point that was given before is stored already.
         let goes_on = at.is_some_and(|at| Point::decode(at).as_ref() == Some(&point));
         stream.begin(&settings.slot, &settings.publication, point.lsn)?;
@@ -157,6 +163,7 @@ impl Feed for Changes {
             database: settings.server.database.clone(),
             bytes_max: settings.record_bytes_max,
         };
+        let gap = gap_from.map(|from| (CHANGE, writer.gap(from, point.lsn)));
         let now = Instant::now();
         self.caught_up = now;
         self.open = Some(Open {
@@ -169,7 +176,7 @@ impl Feed for Changes {
             pointed: goes_on.then_some((point.lsn, now)),
             stored: point.lsn,
             looked: now,
-            waiting: VecDeque::new(),
+            waiting: gap.into_iter().collect(),
             written: Written::default(),
         });
         Ok(())
@@ -183,14 +190,15 @@ impl Feed for Changes {
             gave.set(true);
             take(step)
         };
-        if open.pointed.is_none() && open.point(take).is_break() {
-            return Ok(());
-        }
         loop {
             while let Some((kind, written)) = open.waiting.pop_front() {
                 if give(kind, &written, take).is_break() {
                     return Ok(());
                 }
+            }
+            // Where it begins; behind the record of a gap, which a crash must not lose.
+            if open.pointed.is_none() && open.point(take).is_break() {
+                return Ok(());
             }
             if open.transaction.is_none() && open.read_rows(&mut self.catalog, take)?.is_break() {
                 return Ok(());
@@ -364,19 +372,24 @@ impl Open {
             || !new.is_some_and(|row| row.contains(&Cell::Unchanged));
         if self.rows.wait() && before.is_some() {
             self.writer.key(&table, before, None, &mut self.written);
-            let row = self.rows.changed(transaction.xid, &self.written.key);
-            self.waiting.extend(row.filter(|_| !is_whole).map(|row| (ROW, row)));
+            self.take_row(transaction.xid, is_whole);
         }
         let change = Change { operation, old, new };
         self.writer.change(&table, &transaction, &change, &mut self.written);
-        let row = self.rows.changed(transaction.xid, &self.written.key);
-        self.waiting.extend(row.filter(|_| !is_whole).map(|row| (ROW, row)));
+        self.take_row(transaction.xid, is_whole);
         self.count();
         if self.waiting.is_empty() {
             return Ok(give(CHANGE, &self.written, take));
         }
         self.waiting.push_back((CHANGE, std::mem::take(&mut self.written)));
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// The row of the key just written leaves its chunk; a change that does not give all of it gives
+    /// way to it.
+    fn take_row(&mut self, xid: u32, is_whole: bool) {
+        let row = self.rows.changed(xid, &self.written.key);
+        self.waiting.extend(row.filter(|_| !is_whole).map(|row| (ROW, row)));
     }
 
     fn count(&mut self) {

@@ -28,11 +28,9 @@ use std::sync::Arc;
 
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use tahoe_pipeline::replicate::{RecordKind, Replicate};
-use tahoe_pipeline::seams::{Origin, SourceId};
 use tahoe_pipeline::service::{Check, Place, Planned, Producer, path_set, plan_files};
 use tahoe_schemas::datasets::{self, postgresql_log, with_line_prefix};
 use tahoe_schemas::table::Table;
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::feed::Changes;
 use crate::settings::{PostgresArgs, Settings, Snapshot};
@@ -142,18 +140,6 @@ fn changes(settings: Settings, place: &Place) -> Planned {
 
 /// Records of a dataset; the source's name is that of their identity.
 fn kind(dataset: &str, source: &str, path: &str, place: &Place) -> RecordKind {
-    let declared = datasets::find(dataset).expect("the dataset is in the list").declared();
-    let origin = Origin {
-        source: SourceId(xxh3_128(source.as_bytes()).to_le_bytes()),
-        dataset: dataset.to_owned(),
-        namespace: place.namespace.clone(),
-        host: place.host.clone(),
-        path: path.to_owned(),
-        time_zone: place.time_zone.clone(),
-        labels: place.labels.clone(),
-        tags: place.tags.clone(),
-        ..Origin::default()
-    };
-    let topic = place.topic.clone().unwrap_or_else(|| declared.topic.to_owned());
-    RecordKind { origin, topic, may_change: dataset == DATASETS[feed::ROW] }
+    let found = datasets::find(dataset).expect("the dataset is in the list");
+    place.kind(found, source, path, dataset == DATASETS[feed::ROW])
 }

@@ -1,7 +1,7 @@
 //! Rows and changes as records: [`tahoe_schemas::change`] has their format, [`crate::value`] that
 //! of their values.
 
-use sha2::{Digest as _, Sha256};
+use tahoe_pipeline::replicate::{gap_statement, write_stand_in};
 use tahoe_schemas::change::ChangeWriter;
 use tahoe_schemas::json::write_str;
 use tahoe_schemas::time::Time;
@@ -114,6 +114,20 @@ impl Writer {
             }
             record.end();
         });
+    }
+
+    /// What is missing where the server has lost our position.
+    pub fn gap(&self, from: Lsn, to: Lsn) -> Written {
+        let mut written = Written::default();
+        written.key.extend_from_slice(format!("{}:", self.database).as_bytes());
+        ChangeWriter::begin(&mut written.bytes, "ddl")
+            .text("system", "postgresql")
+            .text("server", &self.system)
+            .text("db", &self.database)
+            .text("statement", &gap_statement(&from.to_string(), &to.to_string()))
+            .text("position", &to.to_string())
+            .end();
+        written
     }
 
     /// `shop.public.orders:{"id":7}`: the key, or the whole row of a table that has none.
@@ -248,7 +262,7 @@ impl Fields<'_, '_> {
             out.push(b':');
             match cell {
                 Cell::Text(text) if self.limit.is_some_and(|limit| text.len() > limit) => {
-                    write_digest(text, out);
+                    write_stand_in(text, out);
                 }
                 Cell::Text(text) => value::write(&column.kind, text, out),
                 Cell::Null | Cell::Unchanged => out.extend_from_slice(b"null"),
@@ -256,12 +270,6 @@ impl Fields<'_, '_> {
         }
         out.push(b'}');
     }
-}
-
-/// `{"bytes":N,"sha256":"…"}` of the text as the server wrote it.
-fn write_digest(text: &[u8], out: &mut Vec<u8>) {
-    let hash: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-    out.extend_from_slice(format!("{{\"bytes\":{},\"sha256\":\"{hash}\"}}", text.len()).as_bytes());
 }
 
 #[cfg(test)]

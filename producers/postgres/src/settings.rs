@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use tahoe_pipeline::replicate::OnLostPosition;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
 
 use crate::connection::Server;
@@ -90,17 +91,6 @@ pub enum Snapshot {
     Initial,
     /// They are left
     Never,
-}
-
-/// What is done about a gap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OnLostPosition {
-    /// Nothing: a person decides
-    Stop,
-    /// All rows are read again
-    Snapshot,
-    /// Go on with what the slot has
-    Latest,
 }
 
 /// What reading of changes needs.

@@ -12,6 +12,7 @@ use clap::Args;
 use tahoe_pipeline::poll::{Poll, PollSettings, Schedule};
 use tahoe_pipeline::replicate::Replicate;
 use tahoe_pipeline::service::{Place, Planned};
+use tahoe_schemas::datasets;
 
 use crate::polled::table::Polled;
 use crate::server::Server;
@@ -147,7 +148,8 @@ fn plan_table(
     let name = format!("{}.{}", asked.database, asked.table);
     let path = format!("mysql://{}/{name}", server.name());
     let source = format!("{} poll {path}", place.host);
-    let kind = crate::kind(asked.dataset, &source, &path, true, place);
+    let dataset = datasets::find(asked.dataset).expect("the dataset is in the list");
+    let kind = place.kind(dataset, &source, &path, true);
     let note = format!("polling {path} by {} as {}", asked.by.join(","), asked.dataset);
     let (inspected, zone) = (asked.clone(), place.time_zone.clone());
     let (server, settings) = (Arc::clone(server), settings.clone());
