@@ -73,19 +73,19 @@ const OBJECTS: [&str; 34] = [
 ];
 
 /// One index template per dataset: name and body.
-pub fn index_templates() -> Vec<(String, Value)> {
+pub fn index_templates() -> impl Iterator<Item = (String, Value)> {
     let template_of = |dataset: &&'static Dataset| {
         let patterns = vec![format!("logs-{}-*", dataset.name)];
         let meta = json!({"managed_by": "tahoe", "dataset": dataset.name});
         let body = template(patterns, PRIORITY, meta, FIELDS_MAX, mappings(dataset));
         (format!("logs-{}", dataset.name), body)
     };
-    datasets::ALL.iter().map(template_of).collect()
+    datasets::ALL.iter().map(template_of)
 }
 
 /// One index template for the tables of each package of datasets: what a table's data stream is
 /// made of when nobody saw its columns. Name and body.
-pub fn table_templates() -> Vec<(String, Value)> {
+pub fn table_templates() -> impl Iterator<Item = (String, Value)> {
     let template_of = |package| {
         let patterns = ["row", "change"].map(|what| format!("logs-{package}.{what}.*-*"));
         let meta = json!({"managed_by": "tahoe", "package": package});
@@ -102,8 +102,11 @@ pub fn table_templates() -> Vec<(String, Value)> {
     };
     let mut packages: Vec<_> = datasets::ALL.iter().map(|dataset| dataset.module).collect();
     packages.dedup();
-    let all = packages.iter().filter_map(|package| template_of(package));
-    all.chain(packages.iter().filter_map(|package| rows_of(package))).collect()
+    packages
+        .clone()
+        .into_iter()
+        .filter_map(template_of)
+        .chain(packages.into_iter().filter_map(rows_of))
 }
 
 /// The index template of one table's data streams, each column with its type: name and body. `None`
@@ -279,7 +282,7 @@ mod tests {
 
     #[test]
     fn every_dataset_has_a_closed_template_with_typed_fields() {
-        let templates = index_templates();
+        let templates: Vec<_> = index_templates().collect();
         assert_eq!(templates.len(), datasets::ALL.len());
         for (name, body) in templates {
             let mappings = &body["template"]["mappings"];
@@ -320,7 +323,7 @@ mod tests {
         assert_eq!(row["total"], json!({"type": "scaled_float", "scaling_factor": 100}));
         assert_eq!((&row["rate"]["type"], &row["at"]["type"]), (&json!("double"), &json!("date")));
         assert_eq!(row.as_object().map(Map::len), Some(4), "a name with a dot is no field's");
-        let generic = table_templates();
+        let generic: Vec<_> = table_templates().collect();
         assert_eq!(generic.len(), 6);
         for (_, other) in &generic {
             let row = &other["template"]["mappings"]["properties"]["row"];

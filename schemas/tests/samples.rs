@@ -192,7 +192,7 @@ fn check_mapped(properties: &Value, at: &str, value: &Value, missing: &mut BTree
 
 #[test]
 fn every_field_of_every_sample_can_be_searched() {
-    let templates: BTreeMap<String, Value> = templates::index_templates().into_iter().collect();
+    let templates: BTreeMap<String, Value> = templates::index_templates().collect();
     let mut missing = BTreeSet::new();
     for dataset in datasets::ALL {
         for sample in samples(dataset, false) {

@@ -95,7 +95,7 @@ fn templates(version: u64) -> Vec<Template> {
         "composed_of": ["tahoe-contract"],
         "template": {"mappings": {"dynamic": false}},
     });
-    let named = |kind, name: &str, body| Template { kind, name: name.to_owned(), body };
+    let named = |kind, name: &str, body| Template::new(kind, name, &body);
     vec![
         named(Kind::Index, "logs-contract", index),
         named(Kind::Component, "tahoe-contract", component),
@@ -211,10 +211,11 @@ async fn setup_is_idempotent_rolls_over_to_a_new_version_and_never_goes_back() {
     let Some(Server { url, .. }) = open().await else { return };
     let versioned = |version, name: &str| {
         let mut templates = templates(version);
-        templates[0].name = format!("logs-{name}");
-        templates[0].body["index_patterns"] = json!([format!("logs-contract.log-{name}*")]);
-        templates[0].body["priority"] = 501.into();
-        templates[0].body["composed_of"] = json!([format!("part-{name}")]);
+        let mut body = templates[0].body();
+        body["index_patterns"] = json!([format!("logs-contract.log-{name}*")]);
+        body["priority"] = 501.into();
+        body["composed_of"] = json!([format!("part-{name}")]);
+        templates[0] = Template::new(Kind::Index, format!("logs-{name}"), &body);
         templates[1].name = format!("part-{name}");
         client_with(&["--elasticsearch", &url], templates)
     };

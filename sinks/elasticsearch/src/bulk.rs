@@ -115,9 +115,14 @@ impl Elasticsearch {
 
 fn alone(bytes: usize, unreadable: Option<String>) -> Rejection {
     match unreadable {
-        None => Rejection::whole("too_large", format!("{bytes} bytes are too many for the server")),
+        None => too_large(bytes),
         Some(reason) => Rejection::whole("store", reason),
     }
+}
+
+/// What the server does not take even alone.
+pub(crate) fn too_large(bytes: usize) -> Rejection {
+    Rejection::whole("too_large", format!("{bytes} bytes are too many for the server"))
 }
 
 /// Cuts the batch into requests of at most `bytes_max`, and at least one event each.

@@ -193,7 +193,7 @@ impl Elasticsearch {
 fn shadows(other: &Value, ours: &Template) -> bool {
     let priority = |body: &Value| body["priority"].as_u64().unwrap_or(0);
     ours.kind == Kind::Index
-        && priority(other) > priority(&ours.body)
+        && priority(other) > priority(&ours.body())
         && ours.patterns().any(|mine| {
             let name = mine.replace('*', "any");
             patterns(other).any(|theirs| matches(theirs, &name))
@@ -208,11 +208,8 @@ mod tests {
     fn only_a_higher_priority_for_the_same_names_shadows_a_template() {
         let body =
             |priority: u64, name: &str| json!({"priority": priority, "index_patterns": [name]});
-        let mut ours = Template {
-            kind: Kind::Index,
-            name: "logs-laravel.log".to_owned(),
-            body: body(500, "logs-laravel.log-*"),
-        };
+        let mine = body(500, "logs-laravel.log-*");
+        let mut ours = Template::new(Kind::Index, "logs-laravel.log", &mine);
         assert!(shadows(&body(501, "logs-*-*"), &ours));
         assert!(!shadows(&body(100, "logs-*-*"), &ours), "ours wins over the built-in one");
         assert!(!shadows(&body(501, "metrics-*-*"), &ours));

@@ -29,8 +29,8 @@ pub use template::{Kind, Template};
 
 /// The index templates that the datasets declare, and those of tables whose columns nobody saw.
 pub fn dataset_templates() -> Vec<Template> {
-    let all = index_templates().into_iter().chain(table_templates());
-    all.map(|(name, body)| Template { kind: Kind::Index, name, body }).collect()
+    let all = index_templates().chain(table_templates());
+    all.map(|(name, body)| Template::new(Kind::Index, name, &body)).collect()
 }
 
 /// The index templates of tables that were seen: those with data streams of their own, and those
@@ -38,7 +38,7 @@ pub fn dataset_templates() -> Vec<Template> {
 pub fn templates_of(streams: &[&Table], rows: &[&Table]) -> Vec<Template> {
     let streams = streams.iter().filter_map(|table| table_template(table));
     let all = streams.chain(rows.iter().filter_map(|table| rows_template(table)));
-    all.map(|(name, body)| Template { kind: Kind::Index, name, body }).collect()
+    all.map(|(name, body)| Template::new(Kind::Index, name, &body)).collect()
 }
 
 /// A client of one cluster. Cheap to share; every method may be called from several tasks at once.

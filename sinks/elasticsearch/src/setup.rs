@@ -33,10 +33,11 @@ impl Elasticsearch {
                 return Err(SinkError::Refused(text, None));
             }
             self.put_template(template, there).await?;
-            if template.kind == Kind::Index && is_changed(found.as_ref(), template) {
-                match template.body.get("data_stream") {
+            let body = template.body();
+            if template.kind == Kind::Index && is_changed(found.as_ref(), &body) {
+                match body.get("data_stream") {
                     Some(_) => self.roll_over(template).await?,
-                    None => self.add_fields(template).await?,
+                    None => self.add_fields(template, &body).await?,
                 }
             }
         }
@@ -90,7 +91,7 @@ impl Elasticsearch {
 
     /// The same version is written again, since what the server lacked it may have now.
     async fn put_template(&self, template: &Template, there: Option<u64>) -> Result<(), SinkError> {
-        let mut body = template.body.clone();
+        let mut body = template.body();
         let mut weakened = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
             let bytes = Bytes::from(body.to_string());
@@ -127,10 +128,10 @@ impl Elasticsearch {
 
     /// An index that is there already gets the fields that it lacks; those that it has keep their
     /// types.
-    async fn add_fields(&self, template: &Template) -> Result<(), SinkError> {
+    async fn add_fields(&self, template: &Template, body: &Value) -> Result<(), SinkError> {
         let patterns: Vec<_> = template.patterns().collect();
         let path = format!("{}/_mapping?allow_no_indices=true", patterns.join(","));
-        let fields = json!({"properties": template.body["template"]["mappings"]["properties"]});
+        let fields = json!({"properties": body["template"]["mappings"]["properties"]});
         let body = Some(Bytes::from(fields.to_string()));
         let answer = self.connection.send(Method::Put, &path, body).await?;
         match answer.status {
@@ -178,12 +179,10 @@ fn version(body: &Value) -> u64 {
 
 /// Data streams were made of something else than this template: of an older version; of a table
 /// with other columns; or of a table that nobody had seen, and so of no template of its own.
-fn is_changed(found: Option<&Value>, template: &Template) -> bool {
+fn is_changed(found: Option<&Value>, ours: &Value) -> bool {
     let columns = |body: &Value| body["_meta"]["columns"].as_str().map(str::to_owned);
     match found {
-        Some(found) => {
-            version(found) < template.version() || columns(found) != columns(&template.body)
-        }
-        None => columns(&template.body).is_some(),
+        Some(found) => version(found) < version(ours) || columns(found) != columns(ours),
+        None => columns(ours).is_some(),
     }
 }

@@ -15,26 +15,44 @@ pub enum Kind {
     Index,
 }
 
-/// A template as `setup` stores it.
+/// A template as `setup` stores it. Its body is kept as text: all of them as trees would take more
+/// memory than everything else in a transformer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
     /// Which kind.
     pub kind: Kind,
     /// Its name on the server.
     pub name: String,
-    /// The body of the request that creates it, with a number in `version`.
-    pub body: Value,
+    text: Box<str>,
+    version: u64,
+    patterns: Vec<String>,
 }
 
 impl Template {
+    /// A template from the body of the request that creates it, with a number in `version`.
+    pub fn new(kind: Kind, name: impl Into<String>, body: &Value) -> Self {
+        Self {
+            kind,
+            name: name.into(),
+            text: body.to_string().into_boxed_str(),
+            version: body["version"].as_u64().unwrap_or(0),
+            patterns: patterns(body).map(str::to_owned).collect(),
+        }
+    }
+
+    /// The body of the request that creates it.
+    pub fn body(&self) -> Value {
+        serde_json::from_str(&self.text).expect("it was written from a value")
+    }
+
     /// Version of its content; a template without one is the oldest.
     pub fn version(&self) -> u64 {
-        self.body["version"].as_u64().unwrap_or(0)
+        self.version
     }
 
     /// Names of data streams that it is for; none for a component.
     pub fn patterns(&self) -> impl Iterator<Item = &str> {
-        patterns(&self.body)
+        self.patterns.iter().map(String::as_str)
     }
 
     pub(crate) fn path(&self) -> String {

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use elasticsearch::http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tahoe_seams::{Outcome, Rejection, SinkError};
+use tahoe_seams::{Outcome, SinkError};
 use tracing::info;
 
 use super::document::{STATE, Source};
 use super::fold::Row;
+use crate::bulk::too_large;
 use crate::{Elasticsearch, outcome};
 
 /// Documents asked for by one request: with what is read of them, below a MiB.
@@ -128,11 +129,7 @@ impl Elasticsearch {
                 200 => outcome::read(&answer.body, &mut outcomes[range])?,
                 429 => break,
                 413 if range.len() > 1 => waiting.extend(halves),
-                413 => {
-                    let reason = format!("{bytes} bytes are too many for the server");
-                    outcomes[range.start] =
-                        Outcome::Rejected(Rejection::whole("too_large", reason));
-                }
+                413 => outcomes[range.start] = Outcome::Rejected(too_large(bytes)),
                 _ => return Err(self.connection.refusal("writing rows", &answer)),
             }
         }
