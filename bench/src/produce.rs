@@ -13,7 +13,6 @@ use tahoe_pipeline::stop::Stop;
 use tahoe_pipeline::tail::{PathSet, StartAt, Tail, TailSettings};
 use tahoe_pipeline::telemetry::ProducerCounts;
 use tahoe_schemas::datasets;
-use tahoe_seams::{Batch, BatchEnd, Known, Record, Source, SourceError};
 
 use crate::generate::Kind;
 use crate::measure::Meter;
@@ -52,8 +51,7 @@ pub fn run(args: ProduceArgs) -> anyhow::Result<()> {
         tags: Vec::new(),
     };
     let how = TailSettings { start_at: StartAt::Beginning, once: true, ..TailSettings::default() };
-    let stop = Stop::default();
-    let mut source = Once { tail: Tail::new("bench", vec![set], how)?, stop: stop.clone() };
+    let mut source = Tail::new("bench", vec![set], how)?;
     let settings = ProduceSettings {
         owner: format!("bench/{}/{}", args.topic, std::process::id()),
         grace: Duration::from_secs(60),
@@ -61,37 +59,9 @@ pub fn run(args: ProduceArgs) -> anyhow::Result<()> {
     };
     let counts = Arc::new(ProducerCounts::default());
     meter.begin();
-    produce(&log, &mut source, &settings, &stop, &counts)?;
+    produce(&log, &mut source, &settings, &Stop::default(), &counts)?;
     let (read, appended) = (counts.read.get(), counts.appended.get());
     anyhow::ensure!(read > 0, "{} holds no record: generate it first", args.file.display());
     anyhow::ensure!(read == appended, "{read} records were read and {appended} are in Kafka");
     meter.finish("produce", appended, json!({"kind": args.kind.name(), "pack": args.pack_bytes}))
-}
-
-/// A tail that asks for a stop at the end of its file.
-struct Once {
-    tail: Tail,
-    stop: Stop,
-}
-
-impl Source for Once {
-    fn resume(&mut self, known: Vec<Known>) -> Result<(), SourceError> {
-        self.tail.resume(known)
-    }
-
-    fn recover(&mut self, record: &Record<'_>, context: &mut Vec<u8>) {
-        self.tail.recover(record, context);
-    }
-
-    fn read(&mut self, batch: &mut Batch, wait: Duration) -> Result<(), SourceError> {
-        self.tail.read(batch, wait)?;
-        if self.tail.is_drained() && !self.stop.is_asked() {
-            self.stop.ask();
-        }
-        Ok(())
-    }
-
-    fn release(&mut self, through: BatchEnd) -> Result<(), SourceError> {
-        self.tail.release(through)
-    }
 }

@@ -52,9 +52,7 @@ pub fn run(args: SourceArgs) -> anyhow::Result<()> {
         topics::set_up(&log, &args.kafka, &topic)?;
     }
     let mut planned = planned.remove(0);
-    let stop = Stop::default();
-    let inner = (planned.open)()?;
-    let mut source = Until { inner, left: args.records, stop: stop.clone() };
+    let mut source = Until { inner: (planned.open)()?, left: args.records };
     let settings = ProduceSettings {
         owner: format!("bench/{}", planned.name),
         grace: Duration::from_secs(60),
@@ -62,17 +60,16 @@ pub fn run(args: SourceArgs) -> anyhow::Result<()> {
     };
     let counts = Arc::new(ProducerCounts::default());
     meter.begin();
-    produce(&log, &mut source, &settings, &stop, &counts)?;
+    produce(&log, &mut source, &settings, &Stop::default(), &counts)?;
     let (read, appended) = (counts.read.get(), counts.appended.get());
     ensure!(read == appended, "{read} records were read and {appended} are in Kafka");
     meter.finish("source", appended, json!({"producer": args.producer, "kind": args.kind}))
 }
 
-/// A source that asks for a stop when it has given enough.
+/// A source that ends when it has given enough.
 struct Until {
     inner: Box<dyn Source>,
     left: u64,
-    stop: Stop,
 }
 
 impl Source for Until {
@@ -92,9 +89,6 @@ impl Source for Until {
         let before = batch.records().len();
         let result = self.inner.read(batch, wait);
         self.left = self.left.saturating_sub((batch.records().len() - before) as u64);
-        if self.left == 0 && !self.stop.is_asked() {
-            self.stop.ask();
-        }
         result
     }
 
@@ -108,6 +102,10 @@ impl Source for Until {
 
     fn stored(&mut self, through: BatchEnd) -> Result<(), SourceError> {
         self.inner.stored(through)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.left == 0 || self.inner.has_ended()
     }
 
     fn close(&mut self) -> Result<(), SourceError> {

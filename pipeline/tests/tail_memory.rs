@@ -39,7 +39,7 @@ fn read(dataset: &str, path: &str) -> (u64, u32) {
     tail.resume(Vec::new()).expect("nothing to resume");
     let mut batch = Batch::new(1 << 20);
     let (mut bytes, mut last, mut next) = (0, 0, 0);
-    while !tail.is_drained() {
+    while !tail.has_ended() {
         tail.read(&mut batch, Duration::ZERO).expect("read");
         for raw in batch.records() {
             let part = raw.part.expect("the line is too long for one record");

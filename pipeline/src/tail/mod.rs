@@ -160,17 +160,6 @@ impl Tail {
         lines
     }
 
-    /// Everything that was there has been read. With [`TailSettings::once`] the caller stops then.
-    pub fn is_drained(&self) -> bool {
-        self.scanned_at.is_some()
-            && self.undecided.is_empty()
-            && self.files.iter().all(|file| match file.place {
-                Place::Gone(_) | Place::CopyOf(_) => true,
-                Place::Live | Place::Rotated => file.begun && file.at_end,
-                Place::Copied(_) | Place::Lost => false,
-            })
-    }
-
     fn stream(&self, source: SourceId, generation: u32, set: usize, path: &Path) -> Arc<Stream> {
         let paths = &self.sets[set].paths;
         let path = path.to_string_lossy().into_owned();
@@ -281,6 +270,17 @@ impl Source for Tail {
     /// Nothing to acknowledge: a file keeps its bytes.
     fn release(&mut self, _through: BatchEnd) -> Result<(), SourceError> {
         Ok(())
+    }
+
+    fn has_ended(&self) -> bool {
+        self.settings.once
+            && self.scanned_at.is_some()
+            && self.undecided.is_empty()
+            && self.files.iter().all(|file| match file.place {
+                Place::Gone(_) | Place::CopyOf(_) => true,
+                Place::Live | Place::Rotated => file.begun && file.at_end,
+                Place::Copied(_) | Place::Lost => false,
+            })
     }
 
     fn lag(&self) -> Vec<Lag> {

@@ -60,7 +60,7 @@ pub struct TailSettings {
     pub forget_after: Duration,
     /// Use inotify; without it, scans alone find what is new.
     pub inotify: bool,
-    /// Read what is there, then be drained: [`super::Tail::is_drained`].
+    /// Read what is there, and end.
     pub once: bool,
 }
 

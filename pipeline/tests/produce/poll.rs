@@ -314,12 +314,16 @@ fn read_all(kind: Kind, seed: u64, rounds: usize) -> (Arc<Mutex<Database>>, Vec<
         last.iter().all(|(_, text)| texts.binary_search(text).is_ok())
     };
     wait_until("some are missing", there);
-    // What is given twice is given by then: the window is read again and again meanwhile.
+    stop_later(running);
+    (database, texts(&log))
+}
+
+/// What is given twice is given by then: the window is read again and again meanwhile.
+fn stop_later(running: Loop) {
     let until = Instant::now() + 2 * OVERLAP;
     wait_until("time stands still", || Instant::now() > until);
     running.stop.ask();
     running.join().expect("it stops in order");
-    (database, texts(&log))
 }
 
 #[test]
@@ -371,10 +375,7 @@ fn equal_rows_of_a_table_without_a_key_are_in_the_log_as_often_as_in_the_table()
         database.lock().expect("no panic").end();
         let rows = database.lock().expect("no panic").rows();
         wait_until("some are missing", || count(&log) >= rows.len());
-        let until = Instant::now() + 2 * OVERLAP;
-        wait_until("time stands still", || Instant::now() > until);
-        running.stop.ask();
-        running.join().expect("it stops in order");
+        stop_later(running);
         let by = ["t".to_owned()];
         let text = |row: &Placed| String::from_utf8(record(&by, row).bytes).expect("JSON");
         let mut expected: Vec<_> = rows.iter().map(text).collect();

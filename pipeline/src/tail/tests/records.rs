@@ -52,14 +52,14 @@ fn a_very_long_line_is_split_and_its_parts_go_on_after_a_restart() {
 }
 
 #[test]
-fn drained_means_that_everything_was_read_the_open_end_too() {
+fn once_ends_when_everything_was_read_the_open_end_too() {
     let mut bench = Bench::new(&["x.log"], &Brackets);
     bench.settings.once = true;
     bench.append("x.log", "[1\n[2\n at a");
     bench.restart();
-    assert!(!bench.tail.is_drained());
+    assert!(!bench.tail.has_ended());
     assert_eq!(bench.read(), ["[1", "[2\n at a"]);
-    assert!(bench.tail.is_drained());
+    assert!(bench.tail.has_ended());
 }
 
 #[test]
