@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tahoe_seams::Lag;
+use tahoe_seams::{Lag, Origin};
 
 /// A counter that only grows.
 #[derive(Debug, Default)]
@@ -19,6 +19,30 @@ impl Count {
     /// The value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What records are read from, as a person knows it: their dataset, and the file, address or table.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceName {
+    /// The dataset that the source was configured with.
+    pub dataset: String,
+    /// The path of its records' origin.
+    pub path: String,
+}
+
+/// So many are told apart.
+const SOURCES_MAX: usize = 1000;
+
+impl SourceName {
+    /// The name by which a source is told apart from those that are known; beyond a thousand it is
+    /// one of the others.
+    pub fn among<T>(known: &BTreeMap<Self, T>, dataset: &str, path: &str) -> Self {
+        let mut name = Self { dataset: dataset.to_owned(), path: path.to_owned() };
+        if known.len() >= SOURCES_MAX && !known.contains_key(&name) {
+            "others".clone_into(&mut name.path);
+        }
+        name
     }
 }
 
@@ -37,8 +61,8 @@ pub struct ProducerCounts {
     pub dropped: Count,
     /// In flight when the loop ended early: found in the log or read again by the next one.
     pub undone: Count,
-    /// Read, by the dataset that the source was configured with.
-    by_dataset: Mutex<BTreeMap<String, u64>>,
+    /// Read, by dataset and path.
+    by_source: Mutex<BTreeMap<SourceName, u64>>,
     /// Per stream, as of a second ago.
     lag: Mutex<Vec<Lag>>,
     /// Reads, and is not recovering, waiting for the log, or ended.
@@ -47,20 +71,16 @@ pub struct ProducerCounts {
 
 impl ProducerCounts {
     /// Counts records that were read.
-    pub fn add_read(&self, dataset: &str, records: u64) {
+    pub fn add_read(&self, origin: &Origin, records: u64) {
         self.read.add(records);
-        let mut counts = lock(&self.by_dataset);
-        match counts.get_mut(dataset) {
-            Some(count) => *count += records,
-            None => {
-                counts.insert(dataset.to_owned(), records);
-            }
-        }
+        let mut counts = lock(&self.by_source);
+        let name = SourceName::among(&counts, &origin.dataset, &origin.path);
+        *counts.entry(name).or_default() += records;
     }
 
-    /// Records read, by dataset.
-    pub fn read_by_dataset(&self) -> BTreeMap<String, u64> {
-        lock(&self.by_dataset).clone()
+    /// Records read, by what they were read from.
+    pub fn read_by_source(&self) -> BTreeMap<SourceName, u64> {
+        lock(&self.by_source).clone()
     }
 
     /// How far behind each stream is.

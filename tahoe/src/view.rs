@@ -1,5 +1,5 @@
-//! What a person sees while the pipeline runs: a line per dataset and its sources, redrawn on a
-//! terminal, and plain lines elsewhere.
+//! What a person sees while the pipeline runs: a line per source (a file, an address, a table),
+//! redrawn on a terminal, and plain lines elsewhere.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
@@ -10,10 +10,17 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tahoe_pipeline::service::{
     Health, Metered, Readiness, log_through, not_running, source_metrics,
 };
-use tahoe_transformer::TransformerCounts;
+use tahoe_pipeline::telemetry::SourceName;
+use tahoe_transformer::{RecordCounts, TransformerCounts};
 
 /// Between two plain lines.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// Of a source's path so much is shown.
+const PATH_WIDTH: usize = 32;
+
+/// Lines that fit a terminal.
+const ROWS_MAX: usize = 20;
 
 /// The counters of a running pipeline.
 #[derive(Clone)]
@@ -23,10 +30,9 @@ pub struct Pipeline {
     ready: Arc<Readiness>,
 }
 
-/// What one dataset's records have come to, from all sources that read it.
+/// What a source's records have come to before they are stored.
 #[derive(Default)]
 struct Row {
-    sources: Vec<String>,
     read: u64,
     lag_seconds: f64,
 }
@@ -41,40 +47,43 @@ impl Pipeline {
         Self { sources, transformer, ready: Arc::new(ready) }
     }
 
-    /// A title, a line per dataset with the sources that read it, and a line per idle source.
+    /// A title, a line per source, and one for each producer that has read nothing.
     fn lines(&self) -> Vec<String> {
-        let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+        let mut rows: BTreeMap<SourceName, Row> = BTreeMap::new();
         let mut idle = Vec::new();
-        for source in &self.sources {
-            let by_dataset = source.counts.read_by_dataset();
-            let lag = source.counts.lag().iter().map(|lag| lag.seconds).fold(0.0, f64::max);
-            if by_dataset.is_empty() {
-                idle.push(format!("{:<16} {:<10}", "-", source.name));
+        for producer in &self.sources {
+            let read = producer.counts.read_by_source();
+            if read.is_empty() {
+                idle.push(format!("{:<16} {}", "-", producer.name));
             }
-            for (dataset, read) in by_dataset {
-                let row = rows.entry(dataset).or_default();
-                row.sources.push(source.name.clone());
+            let lag = producer.counts.lag();
+            let furthest = lag.iter().map(|lag| lag.seconds).fold(0.0, f64::max);
+            for (name, read) in read {
+                let own = lag.iter().find(|lag| lag.of == name.path);
+                let row = rows.entry(name).or_default();
                 row.read += read;
-                row.lag_seconds = row.lag_seconds.max(lag);
+                row.lag_seconds = row.lag_seconds.max(own.map_or(furthest, |own| own.seconds));
             }
         }
-        for dataset in self.transformer.datasets().into_keys() {
-            rows.entry(dataset).or_default();
+        let stored = self.transformer.sources();
+        for name in stored.keys() {
+            rows.entry(name.clone()).or_default();
         }
         let title = format!(
-            "{:<16} {:<16} {:>10} {:>10} {:>8} {:>8} {:>8} {:>8}",
+            "{:<16} {:<PATH_WIDTH$} {:>10} {:>10} {:>8} {:>8} {:>8} {:>8}",
             "dataset", "source", "read", "stored", "dead", "lag s", "p50 ms", "p99 ms"
         );
-        let line = |(dataset, row): (&String, &Row)| {
-            let counts = self.transformer.dataset(dataset);
+        let unknown = Arc::default();
+        let line = |(name, row): (&SourceName, &Row)| {
+            let counts: &Arc<RecordCounts> = stored.get(name).unwrap_or(&unknown);
             let ms = |quantile| match counts.latency.quantile_ms(quantile) {
                 Some(ms) => ms.to_string(),
                 None => "-".to_owned(),
             };
             format!(
-                "{:<16} {:<16} {:>10} {:>10} {:>8} {:>8.1} {:>8} {:>8}",
-                dataset,
-                row.sources.join(","),
+                "{:<16} {:<PATH_WIDTH$} {:>10} {:>10} {:>8} {:>8.1} {:>8} {:>8}",
+                name.dataset,
+                shortened(&name.path),
                 row.read,
                 counts.stored.get() + counts.already_there.get(),
                 counts.dead_lettered.get(),
@@ -83,9 +92,25 @@ impl Pipeline {
                 ms(0.99),
             )
         };
-        let rows: Vec<_> = rows.iter().map(line).collect();
-        std::iter::once(title).chain(rows).chain(idle).collect()
+        let more = rows.len().saturating_sub(ROWS_MAX);
+        let more = (more > 0).then(|| format!("and {more} more: --metrics has their datasets"));
+        // Who has the most to tell, in the order of names.
+        let mut busiest: Vec<_> = rows.iter().collect();
+        busiest.sort_by_key(|(_, row)| std::cmp::Reverse(row.read));
+        busiest.truncate(ROWS_MAX);
+        busiest.sort_by_key(|(name, _)| *name);
+        let rows = busiest.into_iter().map(line);
+        std::iter::once(title).chain(rows).chain(more).chain(idle).collect()
     }
+}
+
+/// The end of a path tells more than its beginning.
+fn shortened(path: &str) -> String {
+    let length = path.chars().count();
+    if length <= PATH_WIDTH {
+        return path.to_owned();
+    }
+    std::iter::once('…').chain(path.chars().skip(length + 1 - PATH_WIDTH)).collect()
 }
 
 impl Health for Pipeline {
@@ -147,5 +172,54 @@ impl View {
         if let Some((_, bars)) = &self.bars {
             bars.iter().for_each(ProgressBar::abandon);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tahoe_pipeline::seams::{Lag, Origin};
+    use tahoe_pipeline::telemetry::ProducerCounts;
+
+    use super::*;
+
+    fn origin(path: String) -> Origin {
+        Origin { dataset: "laravel.log".to_owned(), path, ..Origin::default() }
+    }
+
+    #[test]
+    fn a_line_tells_of_each_source_what_was_read_and_what_became_of_it() {
+        let counts = Arc::new(ProducerCounts::default());
+        let transformer = Arc::new(TransformerCounts::default());
+        for (path, read, lag) in [("/a.log", 7, 1.5), ("/b.log", 3, 0.0)] {
+            counts.add_read(&origin(path.to_owned()), read);
+            let mut lags = counts.lag();
+            lags.push(Lag { of: path.to_owned(), bytes: 0, seconds: lag });
+            counts.set_lag(lags);
+        }
+        let name = SourceName { dataset: "laravel.log".to_owned(), path: "/a.log".to_owned() };
+        let stored = transformer.source(&name);
+        stored.stored.add(5);
+        stored.already_there.add(1);
+        stored.dead_lettered.add(1);
+        stored.latency.add(64, 6);
+        let metered = |name: &str, counts: &Arc<ProducerCounts>| Metered {
+            name: name.to_owned(),
+            counts: Arc::clone(counts),
+            failure: Arc::default(),
+        };
+        let sources = vec![metered("laravel", &counts), metered("syslog", &Arc::default())];
+        let pipeline = Pipeline::new(sources, transformer, Readiness::new(|| Ok(())));
+        let words = |line: &String| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let lines: Vec<_> = pipeline.lines().iter().skip(1).map(words).collect();
+        assert_eq!(lines[0], ["laravel.log", "/a.log", "7", "6", "1", "1.5", "64", "64"]);
+        assert_eq!(lines[1], ["laravel.log", "/b.log", "3", "0", "0", "0.0", "-", "-"]);
+        assert_eq!(lines[2], ["-", "syslog"]);
+        for n in 0..ROWS_MAX as u64 {
+            counts.add_read(&origin(format!("/{}{n}", "folder/".repeat(9))), 100 + n);
+        }
+        let lines = pipeline.lines();
+        assert_eq!(lines.len(), 1 + ROWS_MAX + 1 + 1);
+        assert!(lines[1].contains("…") && !lines.concat().contains("/a.log"), "{lines:#?}");
+        assert!(lines[ROWS_MAX + 1].starts_with("and 2 more"), "{lines:#?}");
     }
 }

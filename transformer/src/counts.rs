@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tahoe_pipeline::service::metric;
-use tahoe_pipeline::telemetry::Count;
+use tahoe_pipeline::telemetry::{Count, SourceName};
 
 /// Counted over one run.
 #[derive(Debug, Default)]
@@ -24,14 +24,13 @@ pub struct TransformerCounts {
     pub dropped: Count,
     /// Given up because the group gave their partition to another member, which reads them again.
     pub abandoned: Count,
-    /// Read → stored, of all datasets.
-    pub latency: Latency,
-    datasets: Mutex<BTreeMap<String, Arc<DatasetCounts>>>,
+    datasets: Mutex<BTreeMap<String, Arc<RecordCounts>>>,
+    sources: Mutex<BTreeMap<SourceName, Arc<RecordCounts>>>,
 }
 
-/// What became of the records of one dataset, the one that they came with.
+/// What became of the records of one dataset, the one that they came with, or of one source.
 #[derive(Debug, Default)]
-pub struct DatasetCounts {
+pub struct RecordCounts {
     /// All events durable by this run.
     pub stored: Count,
     /// All events durable by an earlier write.
@@ -48,7 +47,7 @@ pub struct DatasetCounts {
 
 impl TransformerCounts {
     /// The counters of one dataset; they are there from the first call on.
-    pub fn dataset(&self, name: &str) -> Arc<DatasetCounts> {
+    pub fn dataset(&self, name: &str) -> Arc<RecordCounts> {
         let mut datasets = self.lock();
         match datasets.get(name) {
             Some(counts) => Arc::clone(counts),
@@ -57,13 +56,24 @@ impl TransformerCounts {
     }
 
     /// The counters of every dataset that was seen, by name.
-    pub fn datasets(&self) -> BTreeMap<String, Arc<DatasetCounts>> {
+    pub fn datasets(&self) -> BTreeMap<String, Arc<RecordCounts>> {
         self.lock().clone()
+    }
+
+    /// The counters of one source; they are there from the first call on.
+    pub fn source(&self, name: &SourceName) -> Arc<RecordCounts> {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(sources.entry(name.clone()).or_default())
+    }
+
+    /// The counters of every source that was seen.
+    pub fn sources(&self) -> BTreeMap<SourceName, Arc<RecordCounts>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Records in the store by dataset.
     pub fn by_dataset(&self) -> BTreeMap<String, u64> {
-        let there = |counts: &DatasetCounts| counts.stored.get() + counts.already_there.get();
+        let there = |counts: &RecordCounts| counts.stored.get() + counts.already_there.get();
         let all = self.datasets().into_iter().map(|(name, counts)| (name, there(&counts)));
         all.filter(|(_, records)| *records > 0).collect()
     }
@@ -77,7 +87,7 @@ impl TransformerCounts {
         let name = "tahoe_transformer_records_abandoned_total";
         metric(out, name, "counter", "Records that another member reads again.", &abandoned);
         let datasets = self.datasets();
-        let mut each = |name: &str, help: &str, count: fn(&DatasetCounts) -> &Count| {
+        let mut each = |name: &str, help: &str, count: fn(&RecordCounts) -> &Count| {
             let values = datasets
                 .iter()
                 .map(|(dataset, counts)| (format!("dataset=\"{dataset}\""), count(counts).get()));
@@ -89,7 +99,7 @@ impl TransformerCounts {
         each("already_there", help, |counts| &counts.already_there);
         each("dead_lettered", "Records in the dead-letter topic.", |counts| &counts.dead_lettered);
         each("dropped", "Records left out by a rule.", |counts| &counts.dropped);
-        let mut each = |name: &str, help: &str, latency: fn(&DatasetCounts) -> &Latency| {
+        let mut each = |name: &str, help: &str, latency: fn(&RecordCounts) -> &Latency| {
             let name = format!("tahoe_transformer_{name}_seconds");
             let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} histogram\n");
             for (dataset, counts) in &datasets {
@@ -109,7 +119,7 @@ impl TransformerCounts {
         self.read.get().saturating_sub(decided)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<DatasetCounts>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<RecordCounts>>> {
         self.datasets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,10 +1,11 @@
 //! From the log's records to events: decode the header, find the dataset, normalise.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tahoe_pipeline::header::{Content, Decoder};
 use tahoe_pipeline::produce::each_record;
+use tahoe_pipeline::telemetry::SourceName;
 use tahoe_schemas::rules::EventRules;
 use tahoe_schemas::time::{Time, time_of};
 use tahoe_schemas::{Foreign, datasets};
@@ -29,8 +30,8 @@ pub struct Place {
 pub struct Taken {
     /// Where it stands.
     pub place: Place,
-    /// Its dataset, by index into [`Intake::datasets`].
-    pub dataset: u32,
+    /// What it was read from, by index into [`Intake::sources`].
+    pub source: u32,
     /// When it was read.
     pub read_at_ms: i64,
     /// The time of its first event; none of a rejected record.
@@ -52,6 +53,13 @@ pub struct Reach {
     pub bytes: usize,
 }
 
+/// Of a record that does not say its dataset.
+const UNKNOWN: &str = "unknown";
+
+fn from(origin: &Origin) -> (&str, &str) {
+    (&origin.dataset, &origin.path)
+}
+
 /// The dataset that a topic's records are taken for when they do not say.
 fn datasets_by_topic() -> HashMap<String, Arc<Foreign>> {
     let mut by_topic = HashMap::new();
@@ -69,8 +77,12 @@ pub struct Intake {
     decoder: Decoder,
     /// Topics and partitions seen.
     pub partitions: Vec<(String, u32)>,
-    /// Datasets seen.
-    pub datasets: Vec<String>,
+    /// What records were read from.
+    pub sources: Vec<SourceName>,
+    /// Indices into them.
+    source_of: BTreeMap<SourceName, u32>,
+    /// That of the last record, of which the next one mostly is too.
+    last_source: u32,
     /// Events of the batch that is being filled.
     pub events: Events,
     /// Records of the batch that is being filled; [`tahoe_seams::EventMeta::record`] counts in it.
@@ -92,7 +104,9 @@ impl Intake {
         Self {
             decoder: Decoder::default(),
             partitions: Vec::new(),
-            datasets: Vec::new(),
+            sources: Vec::new(),
+            source_of: BTreeMap::new(),
+            last_source: 0,
             events: Events::default(),
             taken: Vec::new(),
             reached: Vec::new(),
@@ -167,7 +181,7 @@ impl Intake {
                 }
                 Err(error) => {
                     let rejection = Rejection::whole("header", error.to_string());
-                    self.reject(place, found.timestamp_ms, "unknown", rejection);
+                    self.reject(place, found.timestamp_ms, (UNKNOWN, found.topic), rejection);
                 }
             },
             None => self.take_foreign(place, found),
@@ -181,7 +195,7 @@ impl Intake {
             return self.reject(
                 place,
                 found.timestamp_ms,
-                "unknown",
+                (UNKNOWN, found.topic),
                 Rejection::whole("no_dataset", reason),
             );
         };
@@ -217,7 +231,7 @@ impl Intake {
         let Some(dataset) = datasets::find(&record.origin.dataset) else {
             let reason = format!("this version knows no dataset {}", record.origin.dataset);
             let rejection = Rejection::whole("no_dataset", reason);
-            return self.reject(place, record.read_at_ms, &record.origin.dataset, rejection);
+            return self.reject(place, record.read_at_ms, from(record.origin), rejection);
         };
         self.normalize_by(dataset.normalizer, place, record);
     }
@@ -227,23 +241,24 @@ impl Intake {
         let before = self.events.len();
         match normalizer.normalize(record, &self.given, &mut self.events) {
             Ok(()) => {
-                let dataset = self.dataset(&record.origin.dataset);
+                let source = self.source(&record.origin.dataset, &record.origin.path);
                 let read_at_ms = record.read_at_ms;
                 let first = self.events.document(before);
                 let event_ms = first.and_then(time_of).map(Time::ms);
-                self.taken.push(Taken { place, dataset, read_at_ms, event_ms, rejection: None });
+                self.taken.push(Taken { place, source, read_at_ms, event_ms, rejection: None });
             }
             Err(rejection) => {
                 self.events.undo_record();
-                self.reject(place, record.read_at_ms, &record.origin.dataset, rejection);
+                self.reject(place, record.read_at_ms, from(record.origin), rejection);
             }
         }
     }
 
-    fn reject(&mut self, place: Place, read_at_ms: i64, dataset: &str, rejection: Rejection) {
-        let dataset = self.dataset(dataset);
+    /// `from` is the dataset and the path of the record's origin.
+    fn reject(&mut self, place: Place, read_at_ms: i64, from: (&str, &str), rejection: Rejection) {
+        let source = self.source(from.0, from.1);
         let rejection = Some(rejection);
-        self.taken.push(Taken { place, dataset, read_at_ms, event_ms: None, rejection });
+        self.taken.push(Taken { place, source, read_at_ms, event_ms: None, rejection });
     }
 
     fn partition(&mut self, found: &LogRecord<'_>) -> u32 {
@@ -258,13 +273,19 @@ impl Intake {
         index as u32
     }
 
-    fn dataset(&mut self, name: &str) -> u32 {
-        let known = self.datasets.iter().position(|known| known == name);
-        let index = known.unwrap_or_else(|| {
-            self.datasets.push(name.to_owned());
-            self.datasets.len() - 1
-        });
-        index as u32
+    fn source(&mut self, dataset: &str, path: &str) -> u32 {
+        let last = self.sources.get(self.last_source as usize);
+        if last.is_some_and(|last| last.path == path && last.dataset == dataset) {
+            return self.last_source;
+        }
+        let name = SourceName::among(&self.source_of, dataset, path);
+        let next = self.sources.len() as u32;
+        let index = *self.source_of.entry(name.clone()).or_insert(next);
+        if index == next {
+            self.sources.push(name);
+        }
+        self.last_source = index;
+        index
     }
 }
 

@@ -15,7 +15,7 @@ mod transform;
 mod verdict;
 
 pub use args::{TableArgs, TransformArgs};
-pub use counts::{DatasetCounts, Latency, TransformerCounts};
+pub use counts::{Latency, RecordCounts, TransformerCounts};
 pub use dead_letter::topic as dead_letter_topic;
 pub use rules::{PrivacyKeyArgs, RuleArgs};
 pub use service::{Transformer, readiness, sink_check};

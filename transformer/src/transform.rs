@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::certainty::Certainty;
-use crate::counts::{DatasetCounts, TransformerCounts};
+use crate::counts::{RecordCounts, TransformerCounts};
 use crate::dead_letter;
 use crate::delivery::{keep_until_durable, write_until_durable};
 use crate::intake::{Intake, Place, Reach, Taken};
@@ -122,7 +122,7 @@ pub fn transform(
         certainty: Certainty::new(UNCERTAIN_BYTES),
         paused: false,
         rows_kept: None,
-        datasets: Vec::new(),
+        sources: Vec::new(),
     };
     transformer.run()
 }
@@ -193,8 +193,8 @@ struct Transformer<'a> {
     paused: bool,
     /// Ends when the rows of the last batch that had some are kept: those of the next come after.
     rows_kept: Option<oneshot::Receiver<()>>,
-    /// The counters of [`Intake::datasets`].
-    datasets: Vec<Arc<DatasetCounts>>,
+    /// The counters of [`Intake::sources`]: of the dataset, and of the source.
+    sources: Vec<[Arc<RecordCounts>; 2]>,
 }
 
 impl Transformer<'_> {
@@ -449,11 +449,11 @@ impl Transformer<'_> {
     }
 
     fn count(&mut self, flight: &Flight, verdicts: &[Verdict]) {
-        for name in &self.intake.datasets[self.datasets.len()..] {
-            self.datasets.push(self.counts.dataset(name));
+        for name in &self.intake.sources[self.sources.len()..] {
+            self.sources.push([self.counts.dataset(&name.dataset), self.counts.source(name)]);
         }
         let tallies = flight.taken.iter().zip(verdicts).map(|(taken, verdict)| Tally {
-            dataset: taken.dataset,
+            source: taken.source,
             fate: match verdict {
                 _ if flight.lost.contains(&taken.place.partition) => Fate::Abandoned,
                 Verdict { rejection: Some(_), .. } => Fate::DeadLettered,
@@ -471,22 +471,27 @@ impl Transformer<'_> {
     }
 
     fn count_alike(&self, tally: Tally, records: u64, now_ms: i64) {
-        let (all, dataset) = (self.counts, &self.datasets[tally.dataset as usize]);
-        let (total, of_dataset) = match tally.fate {
+        let all = self.counts;
+        match tally.fate {
             Fate::Abandoned => return all.abandoned.add(records),
-            Fate::DeadLettered => (&all.dead_lettered, &dataset.dead_lettered),
-            Fate::Stored => (&all.stored, &dataset.stored),
-            Fate::AlreadyThere => (&all.already_there, &dataset.already_there),
-        };
-        total.add(records);
-        of_dataset.add(records);
-        if tally.fate == Fate::DeadLettered {
-            return;
+            Fate::DeadLettered => all.dead_lettered.add(records),
+            Fate::Stored => all.stored.add(records),
+            Fate::AlreadyThere => all.already_there.add(records),
         }
-        all.latency.add(now_ms - tally.read_at_ms, records);
-        dataset.latency.add(now_ms - tally.read_at_ms, records);
-        if let Some(event_ms) = tally.event_ms {
-            dataset.age.add(tally.read_at_ms - event_ms, records);
+        for counts in &self.sources[tally.source as usize] {
+            match tally.fate {
+                Fate::Abandoned => continue,
+                Fate::DeadLettered => {
+                    counts.dead_lettered.add(records);
+                    continue;
+                }
+                Fate::Stored => counts.stored.add(records),
+                Fate::AlreadyThere => counts.already_there.add(records),
+            }
+            counts.latency.add(now_ms - tally.read_at_ms, records);
+            if let Some(event_ms) = tally.event_ms {
+                counts.age.add(tally.read_at_ms - event_ms, records);
+            }
         }
     }
 }

@@ -7,8 +7,8 @@ use crate::intake::Taken;
 /// What is counted of a record.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Tally {
-    /// By index into [`crate::intake::Intake::datasets`].
-    pub dataset: u32,
+    /// By index into [`crate::intake::Intake::sources`].
+    pub source: u32,
     pub fate: Fate,
     pub read_at_ms: i64,
     pub event_ms: Option<i64>,

@@ -275,8 +275,10 @@ impl Producer<'_> {
     fn count_read(&self, batch: &Batch) {
         self.counts.dropped.add(batch.dropped());
         self.counts.read.add(batch.dropped());
-        for (dataset, records) in records_by_dataset(batch) {
-            self.counts.add_read(dataset, records);
+        let mut of_stream = vec![0; batch.streams().len()];
+        batch.records().iter().for_each(|raw| of_stream[raw.stream as usize] += 1);
+        for (stream, records) in batch.streams().iter().zip(of_stream) {
+            self.counts.add_read(&stream.origin, records);
         }
     }
 
@@ -413,13 +415,6 @@ fn moved(batch: &Batch, addresses: &[Address]) -> Vec<Span> {
         }
     };
     batch.advances().map(span).collect()
-}
-
-fn records_by_dataset(batch: &Batch) -> Vec<(&str, u64)> {
-    let mut of_stream = vec![0; batch.streams().len()];
-    batch.records().iter().for_each(|raw| of_stream[raw.stream as usize] += 1);
-    let named = batch.streams().iter().map(|stream| stream.origin.dataset.as_str());
-    named.zip(of_stream).collect()
 }
 
 /// One span per stream of the batch, in which its records lie.
