@@ -85,7 +85,7 @@ impl Parser for ChangeRecord {
             dataset = event.format(format_args!("{dataset}.{}", table.part()));
             event.set(fields::data_stream::DATASET, dataset);
         }
-        events.push(dataset, event.namespace(), record.id, |out| event.write(out));
+        event.store_as(dataset, record, events);
         if let Some(images) = images {
             images.store(event, events);
         }

@@ -2,6 +2,7 @@
 //! long as the record is worked on; nothing is allocated per event once the buffers have grown.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
@@ -94,6 +95,7 @@ pub struct Event<'a> {
     time_zone: &'a str,
     read_at_ms: i64,
     rules: Option<&'a EventRules>,
+    left_out: Option<&'a Arc<str>>,
 }
 
 impl<'a> Event<'a> {
@@ -120,6 +122,7 @@ impl<'a> Event<'a> {
             time_zone: &record.origin.time_zone,
             read_at_ms: record.read_at_ms,
             rules: given.rules.get(),
+            left_out: None,
         };
         event.begin(record, given);
         event
@@ -382,6 +385,16 @@ impl<'a> Event<'a> {
     /// The namespace that it goes to.
     pub fn namespace(&self) -> &'a str {
         self.namespace
+    }
+
+    /// It is not stored; a rule of that name says so.
+    pub(crate) fn leave_out(&mut self, rule: &'a Arc<str>) {
+        self.left_out = Some(rule);
+    }
+
+    /// The rule by which it is not stored.
+    pub(crate) fn left_out(&self) -> Option<&'a Arc<str>> {
+        self.left_out
     }
 
     /// An event without a time can never be stored: `no_timestamp`.

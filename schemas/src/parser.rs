@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use tahoe_seams::{Conditions, Events, Normalizer, Record, Rejection};
+use tahoe_seams::{Conditions, Events, Normalizer, Record, RecordId, Rejection};
 
 use crate::event::{Event, Scratch};
 use crate::time::Stamp;
@@ -95,7 +95,7 @@ impl<P: Parser> Parse<P> {
             self.parser.parse(record, &mut event)?;
             event.check()?;
         }
-        event.obey_rules();
+        event.obey_rules(record.id);
         self.parser.store(&mut event, record, given, events);
         Ok(())
     }
@@ -117,21 +117,28 @@ impl<'a> Event<'a> {
     }
 
     /// The operator's rules have the last word.
-    pub(crate) fn obey_rules(&mut self) {
+    pub(crate) fn obey_rules(&mut self, id: RecordId) {
         if let Some(rules) = self.rules() {
-            rules.apply(self);
+            rules.apply(self, id);
         }
     }
 
     /// Ends the event: it obeys the rules, and goes where it belongs.
     pub(crate) fn finish(mut self, record: &Record<'_>, events: &mut Events) {
-        self.obey_rules();
+        self.obey_rules(record.id);
         self.store(record, events);
     }
 
     /// Goes to its dataset's data stream.
     pub(crate) fn store(&mut self, record: &Record<'_>, events: &mut Events) {
-        let (dataset, namespace) = (self.dataset().name, self.namespace());
-        events.push(dataset, namespace, record.id, |out| self.write(out));
+        self.store_as(self.dataset().name, record, events);
+    }
+
+    /// Goes to a data stream, unless a rule leaves it out.
+    pub(crate) fn store_as(&mut self, dataset: &str, record: &Record<'_>, events: &mut Events) {
+        match self.left_out() {
+            Some(rule) => events.leave_out(rule),
+            None => events.push(dataset, self.namespace(), record.id, |out| self.write(out)),
+        }
     }
 }

@@ -5,13 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tahoe_schemas::rules::{AppFields, Companies, EventRules, Keys, Privacy};
+use tahoe_schemas::rules::{AppFields, Companies, EventRules, Keys, Privacy, Sampling};
 use tahoe_schemas::{datasets, frame_all};
 use tahoe_seams::{Conditions, Events, Origin, Record, RecordId, RowNow, TablePatterns};
 
 const SECRET: &str = "a secret of some length";
 
 fn document(dataset: &str, line: &str, rules: EventRules) -> Value {
+    let given = Conditions { keep_original: true, rules: rules.given(), ..Conditions::default() };
+    let events = events(dataset, line, &given);
+    serde_json::from_slice(events.document(0).expect("one event")).expect("it is JSON")
+}
+
+fn events(dataset: &str, line: &str, given: &Conditions) -> Events {
     let origin = Origin::default();
     let record = Record {
         bytes: line.as_bytes(),
@@ -22,11 +28,11 @@ fn document(dataset: &str, line: &str, rules: EventRules) -> Value {
         context: b"",
         part: None,
     };
-    let given = Conditions { keep_original: true, rules: rules.given(), ..Conditions::default() };
     let dataset = datasets::find(dataset).expect("it is in the list");
     let mut events = Events::default();
-    dataset.normalizer.normalize(&record, &given, &mut events).expect("an event");
-    serde_json::from_slice(events.document(0).expect("one event")).expect("it is JSON")
+    events.begin_record(0);
+    dataset.normalizer.normalize(&record, given, &mut events).expect("an event");
+    events
 }
 
 fn private(table: &str) -> EventRules {
@@ -188,4 +194,38 @@ fn what_is_private_in_a_table_is_so_in_its_typed_columns_and_in_its_rows_too() {
     let [kept] = &rows[..] else { panic!("{rows:?}") };
     let texts = [event.to_string(), row(&kept.row), String::from_utf8_lossy(&kept.about).into()];
     assert!(texts.iter().all(|text| !text.contains("ES91")), "{texts:?}");
+}
+
+#[test]
+fn an_event_that_a_rule_leaves_out_is_counted_by_its_name_and_rows_follow_all_the_same() {
+    let table = "app.json message vip* all vip\n* log.level debug none debug\n\
+                 mysql.change db.collection.name orders none orders\n";
+    let sampling = Sampling::read("sampling", table).expect("it is a table");
+    let privacy = Privacy::read("privacy", "* log.level drop\n", None).expect("it is a table");
+    let rules = EventRules {
+        sampling: Arc::new(sampling),
+        privacy: Arc::new(privacy),
+        ..Default::default()
+    };
+    let mut given = Conditions { rules: rules.given(), ..Conditions::default() };
+    let found = |dataset: &str, line: &str, given: &Conditions| {
+        let mut events = events(dataset, line, given);
+        let rule = events.left_out().map(ToString::to_string);
+        (events.len(), rule, events.take_row_changes().len())
+    };
+    let line = |level: &str, message: &str| {
+        format!(r#"{{"time":"2026-03-04T09:27:05Z","level":"{level}","msg":"{message}"}}"#)
+    };
+    let debug = Some("debug".to_owned());
+    assert_eq!(found("app.json", &line("debug", "m"), &given), (0, debug, 0));
+    assert_eq!(found("app.json", &line("debug", "vip came"), &given), (1, None, 0));
+    assert_eq!(found("app.json", &line("info", "m"), &given), (1, None, 0));
+    let change = r#"{"v":1,"op":"insert","db":"shop","table":"orders","key":{"id":7},
+        "after":{"id":7},"position":"binlog.000001:4","n":0}"#;
+    let orders = Some("orders".to_owned());
+    let change = change.replace('\n', "");
+    assert_eq!(found("mysql.change", &change, &given), (0, orders, 0));
+    given.latest_state = TablePatterns::new(["*".to_owned()]);
+    let kept = found("mysql.change", &change, &given);
+    assert_eq!(kept, (0, None, 1), "the record is stored in its row");
 }

@@ -82,6 +82,9 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let planned = plan(&args, matches, &place)?;
     setup::prepare(setup::prepare_sources(matches)?)?;
     let topics = topics_of(&planned);
+    let drain = drain(&args, process.grace);
+    let transform = args.transform.settings(&topics, process.grace);
+    let transform = TransformSettings { drain, ..transform.map_err(|error| anyhow!(error))? };
     let log = args.backends.log()?;
     log.setup(&args.backends.topics(&topics))?;
     let sink = args.backends.sink()?;
@@ -97,9 +100,6 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let feed = args.sample.then(|| sample::start(&sample_folder(&args), stop)).transpose()?;
     let running = start(planned, &log, &place.host, &settings, stop);
     let counts = Arc::new(TransformerCounts::default());
-    let drain = drain(&args, process.grace);
-    let transform = args.transform.settings(&topics, process.grace);
-    let transform = TransformSettings { drain, ..transform.map_err(|error| anyhow!(error))? };
     let ready = readiness(&log, &sink, transform.topics.clone(), runtime.handle());
     let pipeline = Pipeline::new(running.metered.clone(), Arc::clone(&counts), ready);
     if let Some(address) = process.metrics {

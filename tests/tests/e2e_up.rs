@@ -378,3 +378,25 @@ fn two_companies_in_one_file_reach_two_data_streams() {
             .contains("namespace_refused:initech")
     }));
 }
+
+#[test]
+fn what_a_rule_leaves_out_is_dropped_in_the_law_and_no_start_stores_it() {
+    let place = Place::new();
+    let rules = place.path("sampling");
+    std::fs::write(&rules, "app.json log.level debug none debug\n").expect("it is written");
+    let log = place.path("app.jsonl");
+    let line = |n: usize| {
+        let level = if n.is_multiple_of(3) { "info" } else { "debug" };
+        format!("{{\"time\":\"2026-03-04T09:27:05Z\",\"level\":\"{level}\",\"msg\":\"m{n}\"}}\n")
+    };
+    std::fs::write(&log, (0..30).map(line).collect::<String>()).expect("it is written");
+    let file = format!("app.json={}", log.display());
+    let rules = rules.to_str().expect("a temporary folder is UTF-8");
+    let arguments = ["--file", &file, "--sampling", rules, "--json", "--for", "3s"];
+    let first = summary(&place.up(&arguments).wait());
+    assert_eq!([&first["read"], &first["stored"], &first["dropped"]], [30, 10, 20], "{first}");
+    let second = summary(&place.up(&arguments).wait());
+    assert_eq!(second["read"], 0, "{second}");
+    assert_eq!(place.stored("*"), 10);
+    refused(&place, &["--sampling", "/no/such/file", "--sample"], "--sampling", "/no/such/file");
+}

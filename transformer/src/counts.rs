@@ -26,6 +26,8 @@ pub struct TransformerCounts {
     pub abandoned: Count,
     datasets: Mutex<BTreeMap<String, Arc<RecordCounts>>>,
     sources: Mutex<BTreeMap<SourceName, Arc<RecordCounts>>>,
+    /// Of [`TransformerCounts::dropped`], by dataset and rule.
+    dropped_by: Mutex<BTreeMap<(String, String), u64>>,
 }
 
 /// What became of the records of one dataset, the one that they came with, or of one source.
@@ -37,8 +39,6 @@ pub struct RecordCounts {
     pub already_there: Count,
     /// In the dead-letter topic.
     pub dead_lettered: Count,
-    /// Left out by a rule.
-    pub dropped: Count,
     /// From reading a record at its source to its being stored.
     pub latency: Latency,
     /// From the event's own time to its reading.
@@ -71,6 +71,17 @@ impl TransformerCounts {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Counts a record of a dataset that a rule left out, beside [`TransformerCounts::dropped`].
+    pub fn add_dropped(&self, dataset: &str, rule: &str) {
+        let mut dropped = self.dropped_by.lock().unwrap_or_else(PoisonError::into_inner);
+        *dropped.entry((dataset.to_owned(), rule.to_owned())).or_default() += 1;
+    }
+
+    /// Records that rules left out, by dataset and rule.
+    pub fn dropped_by(&self) -> BTreeMap<(String, String), u64> {
+        self.dropped_by.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Records in the store by dataset.
     pub fn by_dataset(&self) -> BTreeMap<String, u64> {
         let there = |counts: &RecordCounts| counts.stored.get() + counts.already_there.get();
@@ -98,7 +109,13 @@ impl TransformerCounts {
         let help = "Records whose events were durable before.";
         each("already_there", help, |counts| &counts.already_there);
         each("dead_lettered", "Records in the dead-letter topic.", |counts| &counts.dead_lettered);
-        each("dropped", "Records left out by a rule.", |counts| &counts.dropped);
+        let dropped = self.dropped_by();
+        let values = dropped.iter().map(|((dataset, rule), records)| {
+            (format!("dataset=\"{dataset}\",rule=\"{rule}\""), *records)
+        });
+        let name = "tahoe_transformer_records_dropped_total";
+        let help = "Records left out by a rule.";
+        metric(out, name, "counter", help, &values.collect::<Vec<_>>());
         let mut each = |name: &str, help: &str, latency: fn(&RecordCounts) -> &Latency| {
             let name = format!("tahoe_transformer_{name}_seconds");
             let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} histogram\n");

@@ -38,6 +38,8 @@ pub struct Taken {
     pub event_ms: Option<i64>,
     /// Why it can never be stored, if that is known already.
     pub rejection: Option<Rejection>,
+    /// The rule by which it is not stored.
+    pub left_out: Option<Arc<str>>,
 }
 
 /// What a batch holds of one partition.
@@ -245,7 +247,14 @@ impl Intake {
                 let read_at_ms = record.read_at_ms;
                 let first = self.events.document(before);
                 let event_ms = first.and_then(time_of).map(Time::ms);
-                self.taken.push(Taken { place, source, read_at_ms, event_ms, rejection: None });
+                self.taken.push(Taken {
+                    place,
+                    source,
+                    read_at_ms,
+                    event_ms,
+                    rejection: None,
+                    left_out: self.events.left_out().cloned(),
+                });
             }
             Err(rejection) => {
                 self.events.undo_record();
@@ -258,7 +267,14 @@ impl Intake {
     fn reject(&mut self, place: Place, read_at_ms: i64, from: (&str, &str), rejection: Rejection) {
         let source = self.source(from.0, from.1);
         let rejection = Some(rejection);
-        self.taken.push(Taken { place, source, read_at_ms, event_ms: None, rejection });
+        self.taken.push(Taken {
+            place,
+            source,
+            read_at_ms,
+            event_ms: None,
+            rejection,
+            left_out: None,
+        });
     }
 
     fn partition(&mut self, found: &LogRecord<'_>) -> u32 {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
-use tahoe_schemas::rules::{Allowed, AppFields, Companies, EventRules, Privacy};
+use tahoe_schemas::rules::{Allowed, AppFields, Companies, EventRules, Privacy, Sampling};
 
 /// What the operator says of events.
 #[derive(Args, Clone, Debug, Default)]
@@ -35,6 +35,10 @@ pub struct RuleArgs {
         help_heading = "Events"
     )]
     pub allow_namespace: Vec<String>,
+    /// File that says which events are stored, where not all are wanted, a row each: DATASET FIELD
+    /// VALUE KEEP NAME; KEEP is all, none, or 1/N
+    #[arg(long, env = "TAHOE_SAMPLING", value_name = "FILE", help_heading = "Events")]
+    pub sampling: Option<PathBuf>,
     /// File that says which fields the keys of an application's JSON lines (app.json) stand for, a
     /// row each: KEY FIELD, and ns, us, ms or s for a duration
     #[arg(long, env = "TAHOE_APP_FIELDS", value_name = "FILE", help_heading = "Events")]
@@ -100,6 +104,10 @@ impl RuleArgs {
             Some((name, text)) => AppFields::read(&name, &text).map_err(of("--app-fields"))?,
             None => AppFields::default(),
         };
+        let sampling = match file("--sampling", self.sampling.as_deref())? {
+            Some((name, text)) => Sampling::read(&name, &text).map_err(of("--sampling"))?,
+            None => Sampling::default(),
+        };
         let secret = self.privacy_key.secret()?;
         let privacy = match file("--privacy", self.privacy.as_deref())? {
             Some((name, text)) => {
@@ -109,6 +117,7 @@ impl RuleArgs {
             None => Privacy::default(),
         };
         Ok(EventRules {
+            sampling: Arc::new(sampling),
             companies: Arc::new(companies),
             allowed: Arc::new(allowed),
             app_fields: Arc::new(app_fields),

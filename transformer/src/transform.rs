@@ -457,6 +457,7 @@ impl Transformer<'_> {
             fate: match verdict {
                 _ if flight.lost.contains(&taken.place.partition) => Fate::Abandoned,
                 Verdict { rejection: Some(_), .. } => Fate::DeadLettered,
+                _ if taken.left_out.is_some() => Fate::Dropped,
                 Verdict { new: true, .. } => Fate::Stored,
                 Verdict { new: false, .. } => Fate::AlreadyThere,
             },
@@ -464,6 +465,11 @@ impl Transformer<'_> {
             event_ms: taken.event_ms,
         });
         let (tallies, now_ms) = (tallies.collect::<Vec<_>>(), now_ms());
+        let left_out = flight.taken.iter().zip(&tallies).filter_map(|(taken, tally)| {
+            let rule = taken.left_out.as_ref().filter(|_| tally.fate == Fate::Dropped)?;
+            Some((&self.intake.sources[taken.source as usize].dataset, rule))
+        });
+        left_out.for_each(|(dataset, rule)| self.counts.add_dropped(dataset, rule));
         // Neighbours have mostly been read in the same millisecond.
         for alike in tallies.chunk_by(PartialEq::eq) {
             self.count_alike(alike[0], alike.len() as u64, now_ms);
@@ -475,12 +481,13 @@ impl Transformer<'_> {
         match tally.fate {
             Fate::Abandoned => return all.abandoned.add(records),
             Fate::DeadLettered => all.dead_lettered.add(records),
+            Fate::Dropped => all.dropped.add(records),
             Fate::Stored => all.stored.add(records),
             Fate::AlreadyThere => all.already_there.add(records),
         }
         for counts in &self.sources[tally.source as usize] {
             match tally.fate {
-                Fate::Abandoned => continue,
+                Fate::Abandoned | Fate::Dropped => continue,
                 Fate::DeadLettered => {
                     counts.dead_lettered.add(records);
                     continue;

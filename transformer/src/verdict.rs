@@ -20,6 +20,8 @@ pub(crate) enum Fate {
     Stored,
     AlreadyThere,
     DeadLettered,
+    /// By a rule.
+    Dropped,
     Abandoned,
 }
 

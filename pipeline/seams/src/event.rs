@@ -4,6 +4,7 @@
 //! the store each document's bytes are written once.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -34,6 +35,7 @@ pub struct Events {
     row_bytes: usize,
     record: u32,
     ordinal: u32,
+    left_out: Option<Arc<str>>,
     /// Memory of bodies that nobody needs any more.
     spare: Vec<Vec<u8>>,
 }
@@ -46,6 +48,7 @@ impl Events {
     pub fn begin_record(&mut self, record: u32) {
         self.record = record;
         self.ordinal = 0;
+        self.left_out = None;
     }
 
     /// Adds one event: `document` appends exactly one JSON object on one line. The data stream is
@@ -73,6 +76,19 @@ impl Events {
         self.body.push(b'\n');
         let lines = start..self.body.len();
         self.events.push(EventMeta { id, data_stream, record: self.record, lines, document });
+    }
+
+    /// The record has an event that a rule of this name keeps from being stored.
+    pub fn leave_out(&mut self, rule: &Arc<str>) {
+        self.ordinal += 1;
+        self.left_out = Some(Arc::clone(rule));
+    }
+
+    /// The rule by which nothing of the current record is stored, neither events nor rows.
+    pub fn left_out(&self) -> Option<&Arc<str>> {
+        let event = self.events.last().is_some_and(|event| event.record == self.record);
+        let row = self.row_changes.last().is_some_and(|row| row.record == self.record);
+        self.left_out.as_ref().filter(|_| !event && !row)
     }
 
     /// Adds what the record says of one row of a table; its number is filled in here.

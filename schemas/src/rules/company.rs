@@ -12,10 +12,11 @@
 //! Identity does not depend on any of this.
 
 use super::NAMESPACE_DEFAULT;
+use super::pattern::Pattern;
 use super::place::Place;
 use super::table::{Row, rows};
+use crate::Event;
 use crate::nothing::is_nothing;
-use crate::{Event, datasets};
 
 /// Elasticsearch's limit of a namespace.
 const NAMESPACE_BYTES_MAX: usize = 100;
@@ -32,33 +33,6 @@ struct Rule {
     place: Place,
     value: Pattern,
     namespace: Pattern,
-}
-
-/// A text, or what stands before and after its only `*`.
-#[derive(Debug)]
-enum Pattern {
-    Text(String),
-    Around(String, String),
-}
-
-impl Pattern {
-    fn read(text: &str) -> Result<Self, String> {
-        match text.split_once('*') {
-            Some((_, after)) if after.contains('*') => Err(format!("{text}: one * at most")),
-            Some((before, after)) => Ok(Self::Around(before.to_owned(), after.to_owned())),
-            None => Ok(Self::Text(text.to_owned())),
-        }
-    }
-
-    /// What its `*` stands for in a text that it matches; all of it, if it has none.
-    fn matched<'t>(&self, text: &'t str) -> Option<&'t str> {
-        match self {
-            Self::Text(whole) => (whole == text).then_some(text),
-            Self::Around(before, after) => {
-                text.strip_prefix(before.as_str())?.strip_suffix(after.as_str())
-            }
-        }
-    }
 }
 
 impl Companies {
@@ -107,13 +81,6 @@ fn rule(row: &Row<'_>) -> Result<Rule, String> {
     let [dataset, field, value, namespace] = row.words[..] else {
         return Err("a row has four words: DATASET FIELD VALUE NAMESPACE".to_owned());
     };
-    let dataset = match dataset {
-        "*" => None,
-        name => {
-            let found = datasets::find(name).ok_or_else(|| format!("{name}: no such dataset"))?;
-            Some(found.name)
-        }
-    };
     let (value, namespace) = (Pattern::read(value)?, Pattern::read(namespace)?);
     let fits = match (&value, &namespace) {
         (Pattern::Text(_), Pattern::Around(..)) => {
@@ -125,7 +92,7 @@ fn rule(row: &Row<'_>) -> Result<Rule, String> {
     if !fits {
         return Err("only a-z, 0-9, _ and . make a NAMESPACE".to_owned());
     }
-    Ok(Rule { dataset, place: Place::named(field)?, value, namespace })
+    Ok(Rule { dataset: Row::dataset(dataset)?, place: Place::named(field)?, value, namespace })
 }
 
 fn is_allowed(byte: u8) -> bool {

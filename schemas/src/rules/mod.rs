@@ -6,17 +6,22 @@ mod app_fields;
 mod cipher;
 mod company;
 mod detect;
+mod pattern;
 mod place;
 mod privacy;
+mod sampling;
 mod table;
 
 use std::sync::Arc;
+
+use tahoe_seams::RecordId;
 
 pub use app_fields::AppFields;
 pub(crate) use app_fields::{Target, Unit};
 pub use cipher::Keys;
 pub use company::{Allowed, Companies};
 pub use privacy::Privacy;
+pub use sampling::Sampling;
 
 use crate::{Event, Transformation};
 
@@ -26,6 +31,8 @@ pub(crate) const NAMESPACE_DEFAULT: &str = "default";
 /// Everything that the operator's files say. Cloning shares it.
 #[derive(Clone, Debug, Default)]
 pub struct EventRules {
+    /// Which events are stored, where not all of them are wanted.
+    pub sampling: Arc<Sampling>,
     /// Which namespace an event belongs to by what it says.
     pub companies: Arc<Companies>,
     /// Which namespaces there may be.
@@ -48,7 +55,11 @@ impl EventRules {
     }
 
     /// Applies to an event whose fields are all set.
-    pub(crate) fn apply<'a>(&self, event: &mut Event<'a>) {
+    pub(crate) fn apply<'a>(&'a self, event: &mut Event<'a>, id: RecordId) {
+        // By what it says before anything in it is hidden.
+        if let Some(rule) = self.sampling.leaves_out(event, id) {
+            event.leave_out(rule);
+        }
         if let Some(namespace) = self.companies.namespace(event) {
             event.set_namespace(namespace);
         }

@@ -20,7 +20,7 @@ use super::cipher::Keys;
 use super::detect::{redacted, redacted_json};
 use super::place::{Holds, Place};
 use super::table::{Row, rows};
-use crate::{Event, Field, Transformation, Value, datasets, fields, json};
+use crate::{Event, Field, Transformation, Value, fields, json};
 
 /// In place of what is masked.
 const MASK: &str = "***";
@@ -154,13 +154,6 @@ fn rule(row: &Row<'_>, has_keys: bool) -> Result<Rule, String> {
     let [dataset, path, action] = row.words[..] else {
         return Err("a row has three words: DATASET FIELD ACTION".to_owned());
     };
-    let dataset = match dataset {
-        "*" => None,
-        name => {
-            let found = datasets::find(name).ok_or_else(|| format!("{name}: no such dataset"))?;
-            Some(found.name)
-        }
-    };
     let place = Place::named(path)?;
     let action = match action {
         "keep" => Action::Keep,
@@ -192,7 +185,7 @@ fn rule(row: &Row<'_>, has_keys: bool) -> Result<Rule, String> {
         }
         _ => return Err(format!("{path} holds no text: it can be dropped, an address truncated")),
     }
-    Ok(Rule { dataset, path: path.to_owned(), place, action })
+    Ok(Rule { dataset: Row::dataset(dataset)?, path: path.to_owned(), place, action })
 }
 
 /// A value without what is private in its text.

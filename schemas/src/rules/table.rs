@@ -1,6 +1,8 @@
 //! The operator's files are tables: a line is a row, white space is between its words, `"…"` keeps
 //! white space in a word, and `#` at the beginning of a word makes the rest of the line a remark.
 
+use crate::datasets;
+
 /// One row.
 #[derive(Debug)]
 pub(super) struct Row<'t> {
@@ -11,6 +13,15 @@ pub(super) struct Row<'t> {
 }
 
 impl Row<'_> {
+    /// The dataset that a word names; none of `*`.
+    pub(super) fn dataset(word: &str) -> Result<Option<&'static str>, String> {
+        if word == "*" {
+            return Ok(None);
+        }
+        let found = datasets::find(word).ok_or_else(|| format!("{word}: no such dataset"))?;
+        Ok(Some(found.name))
+    }
+
     /// `file:line: what is wrong`
     pub(super) fn error(&self, what: impl std::fmt::Display) -> String {
         format!("{}:{}: {what}", self.file, self.line)
