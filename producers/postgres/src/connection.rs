@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use clap::ValueEnum;
 use postgres_protocol::message::frontend;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
@@ -43,10 +44,10 @@ const SPELLING: &str = "-c datestyle=ISO,YMD -c intervalstyle=iso_8601 -c extra_
 /// Which server, and who we are to it.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// Name, address, or the folder of a Unix socket.
-    pub host: String,
-    /// TCP port, or the number in the socket's name.
-    pub port: u16,
+    /// Hosts that are tried, in this order.
+    pub hosts: Vec<Host>,
+    /// Which of them will do.
+    pub wanted: TargetSession,
     /// Role.
     pub user: String,
     /// Its password.
@@ -59,10 +60,52 @@ pub struct Server {
     pub root: Option<PathBuf>,
 }
 
+/// One of a server's hosts.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Name, address, or the folder of a Unix socket.
+    pub name: String,
+    /// TCP port, or the number in the socket's name.
+    pub port: u16,
+}
+
+/// What a session must be, as libpq has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TargetSession {
+    /// Whatever answers
+    Any,
+    /// Transactions may write
+    ReadWrite,
+    /// Transactions may not write
+    ReadOnly,
+    /// The server is no standby
+    Primary,
+    /// The server is a standby
+    Standby,
+    /// A standby if there is one, else any
+    PreferStandby,
+}
+
+impl TargetSession {
+    /// The statement that tells, its answer, and what a server with another one lacks.
+    fn test(self) -> Option<(&'static str, &'static str, &'static str)> {
+        const RECOVERS: &str = "SELECT pg_is_in_recovery()";
+        const READ_ONLY: &str = "SHOW transaction_read_only";
+        match self {
+            Self::Any => None,
+            Self::ReadWrite => Some((READ_ONLY, "off", "it may not write")),
+            Self::ReadOnly => Some((READ_ONLY, "on", "it may write")),
+            Self::Primary => Some((RECOVERS, "f", "it is a standby")),
+            Self::Standby | Self::PreferStandby => Some((RECOVERS, "t", "it is no standby")),
+        }
+    }
+}
+
 impl Server {
     /// Where it is, for people.
     pub fn place(&self) -> String {
-        format!("{}:{}/{}", self.host, self.port, self.database)
+        let hosts = self.hosts.iter().map(|host| format!("{}:{}", host.name, host.port));
+        format!("{}/{}", hosts.collect::<Vec<_>>().join(","), self.database)
     }
 }
 
@@ -98,17 +141,64 @@ pub struct Message {
 }
 
 impl Connection {
-    /// Connects and logs in.
+    /// Connects to the first host that will do, and logs in.
     ///
     /// # Errors
     /// [`Failure`], with the setting where one is wrong.
     pub fn open(server: &Server, purpose: Purpose) -> Result<Self, Failure> {
+        let mut reasons = Vec::new();
+        if let Some(connection) = Self::open_any(server, purpose, server.wanted, &mut reasons)? {
+            return Ok(connection);
+        }
+        if server.wanted == TargetSession::PreferStandby
+            && let Some(any) = Self::open_any(server, purpose, TargetSession::Any, &mut reasons)?
+        {
+            return Ok(any);
+        }
+        Err(Failure::Unreachable { at: server.place(), reason: reasons.join("; ") })
+    }
+
+    /// None, with the reasons, if no host answers that is what is wanted.
+    fn open_any(
+        server: &Server,
+        purpose: Purpose,
+        wanted: TargetSession,
+        reasons: &mut Vec<String>,
+    ) -> Result<Option<Self>, Failure> {
+        reasons.clear();
+        for host in &server.hosts {
+            let named = |reason: String| match server.hosts.len() {
+                1 => reason,
+                _ => format!("{}:{}: {reason}", host.name, host.port),
+            };
+            let mut connection = match Self::open_at(server, host, purpose) {
+                Ok(connection) => connection,
+                Err(Failure::Unreachable { reason, .. }) => {
+                    reasons.push(named(reason));
+                    continue;
+                }
+                // Who is refused by one would be by the others.
+                Err(other) => return Err(other),
+            };
+            match wanted.test() {
+                Some((sql, answer, lacks)) if connection.value(sql)? != answer => {
+                    let setting = "see --pg-target-session-attrs (PGTARGETSESSIONATTRS)";
+                    reasons.push(named(format!("{lacks}: {setting}")));
+                }
+                _ => return Ok(Some(connection)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn open_at(server: &Server, host: &Host, purpose: Purpose) -> Result<Self, Failure> {
         let at = server.place();
         let fail = |reason: String| Failure::Unreachable { at: server.place(), reason };
-        let socket = connect(server).map_err(fail)?;
+        let each = CONNECT_MAX / u32::try_from(server.hosts.len()).unwrap_or(1);
+        let socket = connect(host, each).map_err(fail)?;
         let (input, chunk) = (BytesMut::new(), vec![0; READ_BYTES]);
         let mut connection = Self { at, socket, input, chunk };
-        connection.secure(server)?;
+        connection.secure(server, host)?;
         let mut out = BytesMut::new();
         let options = [
             ("user", server.user.as_str()),
@@ -127,7 +217,7 @@ impl Connection {
     }
 
     /// Begins TLS if the settings want it and the server has it.
-    fn secure(&mut self, server: &Server) -> Result<(), Failure> {
+    fn secure(&mut self, server: &Server, host: &Host) -> Result<(), Failure> {
         if server.tls == TlsMode::Disable || matches!(self.socket, Socket::Unix(_)) {
             return Ok(());
         }
@@ -144,8 +234,8 @@ impl Connection {
             };
         }
         let config = client_config(server.tls, server.root.as_deref()).map_err(Failure::Setting)?;
-        let name = ServerName::try_from(server.host.clone())
-            .map_err(|error| Failure::Setting(format!("--pg-host {}: {error}", server.host)))?;
+        let name = ServerName::try_from(host.name.clone())
+            .map_err(|error| Failure::Setting(format!("--pg-host {}: {error}", host.name)))?;
         let session = ClientConnection::new(config, name)
             .map_err(|error| Failure::Setting(format!("--pg-sslmode: {error}")))?;
         let Socket::Tcp(tcp) = &self.socket else { return Ok(()) };
@@ -310,15 +400,15 @@ impl Write for Socket {
     }
 }
 
-fn connect(server: &Server) -> Result<Socket, String> {
-    if server.host.starts_with('/') {
-        let path = format!("{}/.s.PGSQL.{}", server.host, server.port);
+fn connect(host: &Host, within: Duration) -> Result<Socket, String> {
+    if host.name.starts_with('/') {
+        let path = format!("{}/.s.PGSQL.{}", host.name, host.port);
         let connected = UnixStream::connect(&path).map_err(|error| format!("{path}: {error}"))?;
         return Ok(Socket::Unix(connected));
     }
-    let addresses = (server.host.as_str(), server.port).to_socket_addrs();
+    let addresses = (host.name.as_str(), host.port).to_socket_addrs();
     let addresses: Vec<_> = addresses.map_err(|error| error.to_string())?.collect();
-    let each = CONNECT_MAX / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+    let each = within / u32::try_from(addresses.len().max(1)).unwrap_or(1);
     let mut reason = "the name has no address".to_owned();
     for address in addresses {
         match TcpStream::connect_timeout(&address, each) {

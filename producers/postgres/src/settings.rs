@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use tahoe_pipeline::replicate::OnLostPosition;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
 
-use crate::connection::Server;
+use crate::connection::{Host, Server, TargetSession};
 use crate::polled::PostgresPollArgs;
 use crate::tls::TlsMode;
 
@@ -14,13 +14,16 @@ use crate::tls::TlsMode;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "PostgreSQL")]
 pub struct PostgresArgs {
-    /// Server: a name, an address, or the folder of a Unix socket. This or a database turns
-    /// reading on
+    /// Server: a name, an address, or the folder of a Unix socket; several, separated by commas,
+    /// are tried one after the other. This or a database turns reading on
     #[arg(long, env = "PGHOST", value_name = "HOST")]
     pg_host: Option<String>,
-    /// Its port
-    #[arg(long, env = "PGPORT", default_value_t = 5432, value_name = "PORT")]
-    pg_port: u16,
+    /// Its port, or one for each host
+    #[arg(long, env = "PGPORT", default_value = "5432", value_name = "PORT")]
+    pg_port: String,
+    /// What a host must be, so that of several the right one is taken
+    #[arg(long, env = "PGTARGETSESSIONATTRS", default_value = "any", value_name = "WHAT")]
+    pg_target_session_attrs: TargetSession,
     /// Role to log in with; it needs SELECT on the tables, and REPLICATION for changes
     #[arg(long, env = "PGUSER", default_value = "postgres", value_name = "ROLE")]
     pg_user: String,
@@ -128,14 +131,34 @@ impl PostgresArgs {
         let file = self.pg_password_file.as_deref();
         let password = from_value_or_file("PGPASSWORD", value, file)?;
         Ok(Some(Server {
-            host: host.unwrap_or_else(|| "127.0.0.1".to_owned()),
-            port: self.pg_port,
+            hosts: self.hosts(host.as_deref().unwrap_or("127.0.0.1"))?,
+            wanted: self.pg_target_session_attrs,
             user: self.pg_user.clone(),
             password,
             database: database.unwrap_or_else(|| "postgres".to_owned()),
             tls: self.pg_sslmode,
             root: self.pg_sslrootcert.clone(),
         }))
+    }
+
+    fn hosts(&self, names: &str) -> Result<Vec<Host>, String> {
+        let names: Vec<_> = names.split(',').map(str::trim).collect();
+        let ports = self.pg_port.split(',').map(|port| {
+            let wrong = |error| format!("--pg-port {}: {error}", self.pg_port);
+            port.trim().parse::<u16>().map_err(wrong)
+        });
+        let mut ports = ports.collect::<Result<Vec<_>, _>>()?;
+        if ports.len() == 1 {
+            ports.resize(names.len(), ports[0]);
+        }
+        if ports.len() != names.len() {
+            let (hosts, ports) = (names.len(), ports.len());
+            return Err(format!(
+                "--pg-port: {ports} ports for {hosts} hosts: one, or one for each"
+            ));
+        }
+        let host = |(name, port): (&&str, u16)| Host { name: (*name).to_owned(), port };
+        Ok(names.iter().zip(ports).map(host).collect())
     }
 
     /// Leaves nothing but polled tables.
