@@ -306,24 +306,29 @@ fn read_all(kind: Kind, seed: u64, rounds: usize) -> (Arc<Mutex<Database>>, Vec<
         running.join().expect_err("the log failed");
         log.make_room();
     }
-    let running = Loop::start(&log, source(&database, true, often()));
-    database.lock().expect("no panic").end();
-    let last = database.lock().expect("no panic").rows();
-    let there = || {
+    read_the_rest(&log, &database, |rows| {
         let texts = texts(&log);
-        last.iter().all(|(_, text)| texts.binary_search(text).is_ok())
-    };
-    wait_until("some are missing", there);
-    stop_later(running);
+        rows.iter().all(|(_, text)| texts.binary_search(text).is_ok())
+    });
     (database, texts(&log))
 }
 
-/// What is given twice is given by then: the window is read again and again meanwhile.
-fn stop_later(running: Loop) {
+/// Reads until `is_there` says that the last rows are in the log, and all that may come twice.
+fn read_the_rest(
+    log: &Arc<Watched>,
+    database: &Arc<Mutex<Database>>,
+    is_there: impl Fn(&[Placed]) -> bool,
+) -> Vec<Placed> {
+    let running = Loop::start(log, source(database, true, often()));
+    database.lock().expect("no panic").end();
+    let rows = database.lock().expect("no panic").rows();
+    wait_until("some are missing", || is_there(&rows));
+    // The window is read again and again meanwhile.
     let until = Instant::now() + 2 * OVERLAP;
     wait_until("time stands still", || Instant::now() > until);
     running.stop.ask();
     running.join().expect("it stops in order");
+    rows
 }
 
 #[test]
@@ -371,11 +376,7 @@ fn equal_rows_of_a_table_without_a_key_are_in_the_log_as_often_as_in_the_table()
             running.join().expect_err("the log failed");
             log.make_room();
         }
-        let running = Loop::start(&log, source(&database, true, often()));
-        database.lock().expect("no panic").end();
-        let rows = database.lock().expect("no panic").rows();
-        wait_until("some are missing", || count(&log) >= rows.len());
-        stop_later(running);
+        let rows = read_the_rest(&log, &database, |rows| count(&log) >= rows.len());
         let by = ["t".to_owned()];
         let text = |row: &Placed| String::from_utf8(record(&by, row).bytes).expect("JSON");
         let mut expected: Vec<_> = rows.iter().map(text).collect();

@@ -11,12 +11,7 @@ const NANOS: f64 = 1e9;
 /// `elb client:port backend:port request backend response elb_status backend_status received sent
 /// "request" "user_agent" ssl_cipher ssl_protocol`; the last three since 2015.
 pub(super) fn classic<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) -> Option<()> {
-    columns.set(fields::aws::elb::NAME, event)?;
-    columns.set_peer(SOURCE, event);
-    columns.set_peer(BACKEND, event);
-    let spans = spans(columns, event);
-    exchange(columns, event)?;
-    agent_and_tls(columns, event);
+    let spans = head(columns, event)?;
     set_duration(spans, event);
     set_related(event);
     Some(())
@@ -33,12 +28,7 @@ pub(super) fn application<'a>(
     columns: &mut Columns<'a>,
     event: &mut Event<'a>,
 ) -> Option<()> {
-    columns.set(fields::aws::elb::NAME, event)?;
-    columns.set_peer(SOURCE, event);
-    columns.set_peer(BACKEND, event);
-    let spans = spans(columns, event);
-    exchange(columns, event)?;
-    agent_and_tls(columns, event);
+    let spans = head(columns, event)?;
     if let Some(arn) = columns.set(fields::aws::elb::target_group::ARN, event) {
         set_cloud(arn, event);
     }
@@ -132,6 +122,18 @@ pub(super) fn connection<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) -
     columns.set(fields::aws::elb::TLS_KEY_EXCHANGE, event);
     set_related(event);
     Some(())
+}
+
+/// What both begin with, behind the time; the seconds that they took. `None` where the line ends
+/// before the request.
+fn head<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) -> Option<Option<f64>> {
+    columns.set(fields::aws::elb::NAME, event)?;
+    columns.set_peer(SOURCE, event);
+    columns.set_peer(BACKEND, event);
+    let spans = spans(columns, event);
+    exchange(columns, event)?;
+    agent_and_tls(columns, event);
+    Some(spans)
 }
 
 /// The three processing times; their sum in seconds if all were taken.
