@@ -14,7 +14,7 @@
 use super::NAMESPACE_DEFAULT;
 use super::pattern::Pattern;
 use super::place::Place;
-use super::table::{Row, rows};
+use super::table::{Row, rules};
 use crate::Event;
 use crate::nothing::is_nothing;
 
@@ -41,9 +41,7 @@ impl Companies {
     /// # Errors
     /// Name the file and the line.
     pub fn read(file: &str, text: &str) -> Result<Self, String> {
-        let rules = rows(file, text)?;
-        let rules = rules.iter().map(|row| rule(row).map_err(|what| row.error(what)));
-        Ok(Self { rules: rules.collect::<Result<_, _>>()? })
+        Ok(Self { rules: rules(file, text, rule)? })
     }
 
     /// Adds, behind the others, the rule that a field's value is the namespace.

@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use super::cipher::Keys;
 use super::detect::{redacted, redacted_json};
 use super::place::{Holds, Place};
-use super::table::{Row, rows};
+use super::table::{Row, rules};
 use crate::{Event, Field, Transformation, Value, fields, json};
 
 /// In place of what is masked.
@@ -69,10 +69,7 @@ impl Privacy {
     /// Name the file and the line, or say what is wrong with the secret.
     pub fn read(file: &str, text: &str, secret: Option<&str>) -> Result<Self, String> {
         let keys = secret.map(Keys::new).transpose()?;
-        let rules = rows(file, text)?;
-        let rules =
-            rules.iter().map(|row| rule(row, keys.is_some()).map_err(|what| row.error(what)));
-        Ok(Self { rules: rules.collect::<Result<_, _>>()?, keys })
+        Ok(Self { rules: rules(file, text, |row| rule(row, keys.is_some()))?, keys })
     }
 
     /// Applies to an event whose fields are all set.

@@ -18,7 +18,7 @@ use tahoe_seams::RecordId;
 
 use super::pattern::Pattern;
 use super::place::Place;
-use super::table::{Row, rows};
+use super::table::{Row, rules};
 use crate::Event;
 
 /// The rows, in their order.
@@ -75,9 +75,7 @@ impl Sampling {
     /// # Errors
     /// Name the file and the line.
     pub fn read(file: &str, text: &str) -> Result<Self, String> {
-        let rules = rows(file, text)?;
-        let rules = rules.iter().map(|row| rule(row).map_err(|what| row.error(what)));
-        Ok(Self { rules: rules.collect::<Result<_, _>>()? })
+        Ok(Self { rules: rules(file, text, rule)? })
     }
 
     /// The name of the rule by which an event is left out.

@@ -51,6 +51,15 @@ pub(super) fn rows<'t>(file: &'t str, text: &'t str) -> Result<Vec<Row<'t>>, Str
     Ok(rows)
 }
 
+/// A rule of each row of a file.
+pub(super) fn rules<T>(
+    file: &str,
+    text: &str,
+    rule: impl Fn(&Row<'_>) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    rows(file, text)?.iter().map(|row| rule(row).map_err(|what| row.error(what))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
