@@ -361,7 +361,8 @@ fn each_type_is_told_as_its_table_says_in_a_row_and_in_a_change() {
     ));
     set_up(&pipeline, &database);
     database.run(&format!("INSERT INTO types VALUES (2, {values})"));
-    let producer = start(&pipeline, &database, &[]);
+    let mut producer = start(&pipeline, &database, &["--pg-retained-warn", "1"]);
+    producer.says("the server keeps much log for the slot");
     wait_for_all(&database);
     until("the rows are read", || match pipeline.in_kafka() {
         records if records.iter().any(|record| record.text.contains("\"read\"")) => Ok(()),

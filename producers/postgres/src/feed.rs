@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use postgres_protocol::escape::escape_literal;
 use tahoe_pipeline::replicate::{Feed, OnLostPosition, Step, Take};
 use tahoe_pipeline::seams::{Lag, SourceError};
 
@@ -48,6 +49,9 @@ pub struct Changes {
     /// Log of the server that is still to be read, and when there was nothing last.
     behind_bytes: u64,
     caught_up: Instant,
+    /// Log that the server keeps for the slot; whether it was said to be much.
+    retained_bytes: u64,
+    is_much: bool,
 }
 
 /// What there is once the server streams.
@@ -63,7 +67,7 @@ struct Open {
     pointed: Option<(Lsn, Instant)>,
     /// Up to here the server need not keep anything.
     stored: Lsn,
-    looked: Instant,
+    looked: Option<Instant>,
     /// A message may be several records, and one stands for a gap.
     waiting: VecDeque<(usize, Written)>,
     written: Written,
@@ -73,7 +77,39 @@ impl Changes {
     /// Connects when it is opened.
     pub fn new(settings: Arc<Settings>) -> Self {
         let catalog = Catalog::new(settings.server.clone());
-        Self { settings, catalog, open: None, behind_bytes: 0, caught_up: Instant::now() }
+        Self {
+            settings,
+            catalog,
+            open: None,
+            behind_bytes: 0,
+            caught_up: Instant::now(),
+            retained_bytes: 0,
+            is_much: false,
+        }
+    }
+
+    /// Asks the server how far its log has gone on, and how much of it the slot keeps.
+    fn look(&mut self) -> Result<(), SourceError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        open.looked = Some(Instant::now());
+        let end: Lsn = self.catalog.value(LOG_END)?.parse().unwrap_or_default();
+        self.behind_bytes = end.0.saturating_sub(open.at.0);
+        let slot = &self.settings.slot;
+        let name = escape_literal(slot);
+        let sql = format!("SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = {name}");
+        // A slot of an old log has none.
+        let from: Lsn = self.catalog.value(&sql)?.parse().unwrap_or(end);
+        self.retained_bytes = end.0.saturating_sub(from.0);
+        let is_much = self.retained_bytes > self.settings.retained_warn_bytes;
+        if is_much && !self.is_much {
+            tracing::warn!(
+                slot,
+                retained_bytes = self.retained_bytes,
+                "the server keeps much log for the slot: --pg-retained-warn is passed"
+            );
+        }
+        self.is_much = is_much;
+        Ok(())
     }
 
     /// Where to go on: the point, unless the server has lost it; then what the policy says, and
@@ -175,7 +211,7 @@ impl Feed for Changes {
             at: point.lsn,
             pointed: goes_on.then_some((point.lsn, now)),
             stored: point.lsn,
-            looked: now,
+            looked: None,
             waiting: gap.into_iter().collect(),
             written: Written::default(),
         });
@@ -232,12 +268,10 @@ impl Feed for Changes {
                 break;
             }
         }
-        if open.looked.elapsed() >= LOOK {
-            open.looked = Instant::now();
-            let end: Lsn = self.catalog.value(LOG_END)?.parse().unwrap_or_default();
-            self.behind_bytes = end.0.saturating_sub(open.at.0);
+        match open.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            true => self.look(),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     fn forget(&mut self, before: &[u8]) -> Result<(), SourceError> {
@@ -251,7 +285,8 @@ impl Feed for Changes {
     fn lag(&self) -> Vec<Lag> {
         let seconds = self.caught_up.elapsed().as_secs_f64();
         let of = format!("{} slot {}", self.settings.server.place(), self.settings.slot);
-        vec![Lag { of, bytes: self.behind_bytes, seconds }]
+        let kept = Lag { of: format!("{of} retained"), bytes: self.retained_bytes, seconds: 0.0 };
+        vec![Lag { of, bytes: self.behind_bytes, seconds }, kept]
     }
 }
 

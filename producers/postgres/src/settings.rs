@@ -64,6 +64,9 @@ pub struct PostgresArgs {
     #[arg(long, env = "TAHOE_PG_CHUNK_ROWS", default_value_t = 20_000, value_name = "ROWS",
           value_parser = clap::value_parser!(u64).range(1..))]
     pg_chunk_rows: u64,
+    /// Log that the server keeps for the slot, in bytes, beyond which a warning is logged
+    #[arg(long, env = "TAHOE_PG_RETAINED_WARN", default_value_t = 1 << 30, value_name = "BYTES")]
+    pg_retained_warn: u64,
     /// When the server no longer has what comes next
     #[arg(long, env = "TAHOE_PG_ON_LOST_POSITION", default_value = "stop", value_name = "POLICY")]
     pg_on_lost_position: OnLostPosition,
@@ -111,6 +114,8 @@ pub struct Settings {
     pub snapshot: Snapshot,
     /// Rows that are read by one statement.
     pub chunk_rows_max: u64,
+    /// Log kept for the slot beyond which a warning is logged.
+    pub retained_warn_bytes: u64,
     /// What is done about a gap.
     pub on_lost_position: OnLostPosition,
     /// Bytes of a record's JSON.
@@ -204,6 +209,7 @@ impl PostgresArgs {
             tables: self.pg_table.iter().filter(|name| !name.is_empty()).cloned().collect(),
             snapshot: self.pg_snapshot,
             chunk_rows_max: self.pg_chunk_rows,
+            retained_warn_bytes: self.pg_retained_warn,
             on_lost_position: self.pg_on_lost_position,
             record_bytes_max: self.pg_record_bytes_max,
         }))
