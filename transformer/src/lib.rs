@@ -11,6 +11,7 @@ mod delivery;
 mod intake;
 mod rules;
 mod service;
+mod tally;
 mod transform;
 mod verdict;
 

@@ -18,11 +18,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::certainty::Certainty;
-use crate::counts::{RecordCounts, TransformerCounts};
+use crate::counts::TransformerCounts;
 use crate::dead_letter;
 use crate::delivery::{keep_until_durable, write_until_durable};
 use crate::intake::{Intake, Place, Reach, Taken};
-use crate::verdict::{Fate, Tally, Verdict};
+use crate::tally::Tallies;
+use crate::verdict::Verdict;
 
 /// A request of 4 MiB is where Elasticsearch's cost per document stops falling.
 const BATCH_BYTES: usize = 4 << 20;
@@ -122,7 +123,7 @@ pub fn transform(
         certainty: Certainty::new(UNCERTAIN_BYTES),
         paused: false,
         rows_kept: None,
-        sources: Vec::new(),
+        tallies: Tallies::new(counts),
     };
     transformer.run()
 }
@@ -193,8 +194,7 @@ struct Transformer<'a> {
     paused: bool,
     /// Ends when the rows of the last batch that had some are kept: those of the next come after.
     rows_kept: Option<oneshot::Receiver<()>>,
-    /// The counters of [`Intake::sources`]: of the dataset, and of the source.
-    sources: Vec<[Arc<RecordCounts>; 2]>,
+    tallies: Tallies<'a>,
 }
 
 impl Transformer<'_> {
@@ -427,7 +427,8 @@ impl Transformer<'_> {
             (topic.clone(), *partition, reach.next)
         });
         self.reader.commit(&next.collect::<Vec<_>>())?;
-        self.count(&flight, &verdicts);
+        let is_lost = |taken: &Taken| flight.lost.contains(&taken.place.partition);
+        self.tallies.count(&self.intake.sources, &flight.taken, &verdicts, is_lost);
         Ok(())
     }
 
@@ -446,59 +447,5 @@ impl Transformer<'_> {
             }
         }
         Ok(())
-    }
-
-    fn count(&mut self, flight: &Flight, verdicts: &[Verdict]) {
-        for name in &self.intake.sources[self.sources.len()..] {
-            self.sources.push([self.counts.dataset(&name.dataset), self.counts.source(name)]);
-        }
-        let tallies = flight.taken.iter().zip(verdicts).map(|(taken, verdict)| Tally {
-            source: taken.source,
-            fate: match verdict {
-                _ if flight.lost.contains(&taken.place.partition) => Fate::Abandoned,
-                Verdict { rejection: Some(_), .. } => Fate::DeadLettered,
-                _ if taken.left_out.is_some() => Fate::Dropped,
-                Verdict { new: true, .. } => Fate::Stored,
-                Verdict { new: false, .. } => Fate::AlreadyThere,
-            },
-            read_at_ms: taken.read_at_ms,
-            event_ms: taken.event_ms,
-        });
-        let (tallies, now_ms) = (tallies.collect::<Vec<_>>(), now_ms());
-        let left_out = flight.taken.iter().zip(&tallies).filter_map(|(taken, tally)| {
-            let rule = taken.left_out.as_ref().filter(|_| tally.fate == Fate::Dropped)?;
-            Some((&self.intake.sources[taken.source as usize].dataset, rule))
-        });
-        left_out.for_each(|(dataset, rule)| self.counts.add_dropped(dataset, rule));
-        // Neighbours have mostly been read in the same millisecond.
-        for alike in tallies.chunk_by(PartialEq::eq) {
-            self.count_alike(alike[0], alike.len() as u64, now_ms);
-        }
-    }
-
-    fn count_alike(&self, tally: Tally, records: u64, now_ms: i64) {
-        let all = self.counts;
-        match tally.fate {
-            Fate::Abandoned => return all.abandoned.add(records),
-            Fate::DeadLettered => all.dead_lettered.add(records),
-            Fate::Dropped => all.dropped.add(records),
-            Fate::Stored => all.stored.add(records),
-            Fate::AlreadyThere => all.already_there.add(records),
-        }
-        for counts in &self.sources[tally.source as usize] {
-            match tally.fate {
-                Fate::Abandoned | Fate::Dropped => continue,
-                Fate::DeadLettered => {
-                    counts.dead_lettered.add(records);
-                    continue;
-                }
-                Fate::Stored => counts.stored.add(records),
-                Fate::AlreadyThere => counts.already_there.add(records),
-            }
-            counts.latency.add(now_ms - tally.read_at_ms, records);
-            if let Some(event_ms) = tally.event_ms {
-                counts.age.add(tally.read_at_ms - event_ms, records);
-            }
-        }
     }
 }

@@ -4,27 +4,6 @@ use tahoe_seams::{Outcome, Rejection};
 
 use crate::intake::Taken;
 
-/// What is counted of a record.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) struct Tally {
-    /// By index into [`crate::intake::Intake::sources`].
-    pub source: u32,
-    pub fate: Fate,
-    pub read_at_ms: i64,
-    pub event_ms: Option<i64>,
-}
-
-/// The end of a record's way.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Fate {
-    Stored,
-    AlreadyThere,
-    DeadLettered,
-    /// By a rule.
-    Dropped,
-    Abandoned,
-}
-
 /// What became of a record, from what became of its events.
 pub(crate) struct Verdict {
     pub rejection: Option<Rejection>,
