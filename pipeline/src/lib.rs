@@ -17,5 +17,6 @@ pub mod service;
 pub mod stop;
 pub mod tail;
 pub mod telemetry;
+pub mod verify;
 
 pub use tahoe_seams as seams;

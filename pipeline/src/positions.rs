@@ -11,6 +11,8 @@
 //! `segments` are `[first byte, first byte after it, milliseconds]`: a record that starts there
 //! has those milliseconds in its id, however often it is read. A clean position reserves nothing.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
@@ -152,6 +154,22 @@ pub fn of_owner(owner: &str, stored: &[KeyValue]) -> Result<Vec<Position>, LogEr
     // An owner's name may itself contain a slash; what follows the prefix is then not an id.
     let own = own.filter(|(key, _)| key.len() == prefix.len() + 32);
     own.map(|(key, value)| Position::decode(key, value)).collect()
+}
+
+/// The positions of these streams, whoever owns them.
+///
+/// # Errors
+/// As [`Position::decode`].
+pub fn of_sources(
+    sources: &HashSet<SourceId>,
+    stored: &[KeyValue],
+) -> Result<Vec<Position>, LogError> {
+    let is_one = |key: &[u8]| {
+        let hex = std::str::from_utf8(key.rsplit(|byte| *byte == b'/').next()?).ok()?;
+        decode_source(hex).map(|source| sources.contains(&source))
+    };
+    let found = stored.iter().filter(|(key, _)| is_one(key).unwrap_or(false));
+    found.map(|(key, value)| Position::decode(key, value)).collect()
 }
 
 fn decode_source(hex: &str) -> Option<SourceId> {

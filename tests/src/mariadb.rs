@@ -1,4 +1,4 @@
-//! A real MariaDB: statements, and tables as they are in the end.
+//! A real MariaDB or MySQL: statements, and tables as they are in the end.
 
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, OptsBuilder, Row, Value};
@@ -24,7 +24,19 @@ impl Mariadb {
     /// # Panics
     /// When the server cannot be used.
     pub fn set_up(test: &str) -> Option<Self> {
-        let address = setting("TAHOE_TEST_MARIADB")?;
+        Self::create("TAHOE_TEST_MARIADB", test)
+    }
+
+    /// The same on an old MySQL.
+    ///
+    /// # Panics
+    /// When the server cannot be used.
+    pub fn set_up_mysql(test: &str) -> Option<Self> {
+        Self::create("TAHOE_TEST_MYSQL", test)
+    }
+
+    fn create(server: &str, test: &str) -> Option<Self> {
+        let address = setting(server)?;
         let (host, port) = address.split_once(':').expect("an address with a port");
         let mut server = Self::at(host, port, &unique(test));
         let database = server.database.clone();

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use tahoe_pipeline::header::{Content, Decoder};
 use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
-use tahoe_seams::{Log as _, LogRecord};
+use tahoe_seams::{Log as _, LogRecord, Topic};
 use tempfile::TempDir;
 
 use crate::documents::{Document, Documents as _, InElasticsearch, each_once, number};
@@ -59,6 +59,27 @@ impl Pipeline {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let positions_topic = format!("{name}.positions");
         Some(Self { documents, name, folder, brokers, positions_topic })
+    }
+
+    /// One without a transformer and Elasticsearch; its topics are there. `None` skips the test.
+    ///
+    /// # Panics
+    /// When Kafka refuses to create them.
+    pub fn of_kafka(test: &str) -> Option<Self> {
+        let brokers = setting("TAHOE_TEST_KAFKA")?;
+        let name = unique(test);
+        let documents = InElasticsearch { url: String::new(), namespace: name.clone() };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let positions_topic = format!("{name}.positions");
+        let pipeline = Self { documents, name, folder, brokers, positions_topic };
+        let names = [(&pipeline.name, 6, false), (&pipeline.positions_topic, 1, true)];
+        let topics = names.map(|(name, partitions, compacted)| Topic {
+            name: name.clone(),
+            partitions,
+            compacted,
+        });
+        pipeline.log().setup(&topics).expect("topics can be created");
+        Some(pipeline)
     }
 
     /// A file of the test.
@@ -122,12 +143,16 @@ impl Pipeline {
         records
     }
 
-    fn scan(&self, topic: &str, visit: &mut dyn FnMut(LogRecord<'_>)) {
+    fn log(&self) -> KafkaLog {
         let args = KafkaArgs {
             kafka_positions_topic: self.positions_topic.clone(),
             ..KafkaArgs::at(&self.brokers)
         };
-        let log = KafkaLog::connect(&args, "tests").expect("Kafka is there");
+        KafkaLog::connect(&args, "tests").expect("Kafka is there")
+    }
+
+    fn scan(&self, topic: &str, visit: &mut dyn FnMut(LogRecord<'_>)) {
+        let log = self.log();
         for partition in 0..log.partitions(topic).expect("the topic is there") {
             let scanned = log.scan(topic, partition, 0, u64::MAX, &mut |record| {
                 if !record.value.is_empty() {

@@ -32,6 +32,18 @@ pub(super) struct Place<'a> {
     pub number: u64,
 }
 
+/// Under this name, an identity has what a feed keeps.
+const KEPT: &str = "kept";
+
+/// What a feed kept in that position, if it is one of those.
+pub(super) fn kept(known: &Known) -> Option<&str> {
+    known.identity.get(KEPT)?.as_str()
+}
+
+fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
 struct Lane {
     stream: Arc<Stream>,
     /// First number that the log does not have.
@@ -48,6 +60,10 @@ impl Lanes {
     pub fn new(kinds: Vec<RecordKind>) -> Self {
         let lanes = kinds.iter().flat_map(|kind| (0..LANES).map(|lane| Lane::new(kind, lane)));
         Self { lanes: lanes.collect(), kinds }
+    }
+
+    pub fn sources(&self) -> impl Iterator<Item = SourceId> {
+        self.lanes.iter().map(|lane| lane.stream.origin.source)
     }
 
     fn kind_of(&self, source: SourceId) -> Option<(usize, &RecordKind)> {
@@ -93,6 +109,26 @@ impl Lanes {
         let index = batch.stream(&lane.stream);
         batch.push(index, span, bytes, &[], carried, read_at_ms, None);
         batch.key_last(place.key);
+    }
+
+    /// Keeps something under a name, as the identity of a stream without records: a stream that
+    /// begins is stored before anything of its batch is sent.
+    pub fn keep(&self, batch: &mut Batch, name: &[u8], bytes: Option<&[u8]>) {
+        let kind = &self.kinds[0];
+        let mut stream = kind.origin.source.0.to_vec();
+        stream.extend_from_slice(b"kept");
+        stream.extend_from_slice(name);
+        let source = SourceId(xxh3_128(&stream).to_le_bytes());
+        let Some(bytes) = bytes else { return batch.forget(source) };
+        let origin = Origin { source, ..kind.origin.clone() };
+        let path = origin.path.clone();
+        let topic = kind.topic.clone();
+        let stream = Stream { origin, topic, key: Vec::new(), lane: None, resumable: true };
+        let index = batch.stream(&Arc::new(stream));
+        batch.begin(index, 0);
+        let name = String::from_utf8_lossy(name);
+        let identity = serde_json::json!({"path": path, "name": name, KEPT: text(bytes)});
+        batch.identify(source, identity);
     }
 
     /// Every lane begins, before any has a record.

@@ -13,7 +13,7 @@ mod point;
 mod stand_in;
 mod there;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub trait Feed: Send {
     /// Called before [`Feed::open`], for each record that the log has beyond the point and that may
     /// be given again.
     fn recovered(&mut self, _bytes: &[u8]) {}
+    /// Called before [`Feed::open`], for each thing that a [`Step::Keep`] kept, the last of its name.
+    fn kept(&mut self, _bytes: &[u8]) {}
     /// Everything that was to be read was given.
     fn has_ended(&self) -> bool {
         false
@@ -76,9 +78,28 @@ pub enum Step<'a> {
     /// A point of a marked place: a start from there may give again what was given behind the mark,
     /// in another order and with others between. Only for records that may change.
     PointAt(u64, &'a [u8]),
+    /// Something of the feed's own, for a later [`Feed::kept`]; nothing, if it is no longer needed.
+    /// It is stored before any record or point that follows, and so may come back at a start from
+    /// an earlier point.
+    Keep {
+        /// What it replaces is what was kept by the same name.
+        name: &'a [u8],
+        /// Text, as large as a record may be.
+        bytes: Option<&'a [u8]>,
+    },
     /// Whatever the log had beyond the point of the last start, and has not been given since, will
     /// not be given any more.
     Repeated,
+}
+
+/// The streams of a feed whose records are of these kinds.
+pub fn sources(kinds: &[RecordKind]) -> HashSet<SourceId> {
+    Lanes::new(kinds.to_vec()).sources().collect()
+}
+
+/// The feed's own point in a stored position; `None` if there is none that can be read.
+pub fn point(context: &[u8], kinds: usize) -> Option<Vec<u8>> {
+    Point::decode(context, kinds).map(|point| point.bytes)
 }
 
 /// The [`Source`] over a feed.
@@ -151,6 +172,9 @@ impl<F: Feed> Source for Replicate<F> {
     fn resume(&mut self, known: Vec<Known>) -> Result<(), SourceError> {
         for known in &known {
             self.lanes.know(known);
+            if let Some(bytes) = lanes::kept(known) {
+                self.feed.kept(bytes.as_bytes());
+            }
             if known.context.is_empty() {
                 continue;
             }
@@ -206,6 +230,10 @@ impl<F: Feed> Source for Replicate<F> {
                     carried = point.encode();
                     (*moved, *at_mark) = (true, Some(number));
                 }
+                ControlFlow::Continue(())
+            }
+            Step::Keep { name, bytes } => {
+                lanes.keep(batch, name, bytes);
                 ControlFlow::Continue(())
             }
             Step::Repeated => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
+use super::verify::{Verdict, VerifyArgs};
 use super::{
     Check, Metered, Place, Planned, Process, ProcessArgs, Producer, Readiness, SourceArgs,
     log_notes, probe, run_checks, serve, start, topics_of, without_empty_variables,
@@ -36,6 +37,13 @@ pub trait Service {
     fn errand(&self, _matches: &ArgMatches) -> Result<Option<Vec<Check>>, String> {
         Ok(None)
     }
+    /// Compares what it has told with its sources, if it is asked to, and prints what differs.
+    ///
+    /// # Errors
+    /// Why it could not be done, with the setting to change.
+    fn verify(&self, _matches: &ArgMatches, _json: bool) -> Result<Option<Verdict>, String> {
+        Ok(None)
+    }
     /// Runs until it is asked to stop.
     ///
     /// # Errors
@@ -49,8 +57,8 @@ struct AskArgs {
     /// Connect to everything that is configured, change nothing, say what is wrong, and exit
     #[arg(long)]
     check: bool,
-    /// With --check: print one JSON object
-    #[arg(long, requires = "check")]
+    /// With --check or --verify: print one JSON object
+    #[arg(long)]
     json: bool,
     /// Ask a running service, http://127.0.0.1:9100/readyz, and exit 0 if it says 200
     #[arg(long, value_name = "URL")]
@@ -90,6 +98,15 @@ fn run_matches(
     if ask.check {
         return Ok(run_checks(service.checks(matches)?, ask.json));
     }
+    match service.verify(matches, ask.json) {
+        Ok(None) if ask.json => return Err("--json goes with --check or --verify".to_owned()),
+        Ok(None) => {}
+        Ok(Some(verdict)) => return Ok(verdict.exit_code()),
+        Err(error) => {
+            eprintln!("{}: {error}", service.name());
+            return Ok(ExitCode::from(Verdict::CANNOT_SAY));
+        }
+    }
     if let Some(errand) = service.errand(matches)? {
         return Ok(run_checks(errand, false));
     }
@@ -124,6 +141,8 @@ struct ProducerArgs {
     /// Read polled tables until all that they hold now is in Kafka, and exit
     #[arg(long, help_heading = "Process", conflicts_with_all = ["setup", "teardown"])]
     once: bool,
+    #[command(flatten)]
+    verify: VerifyArgs,
     #[command(flatten)]
     sources: SourceArgs,
     #[command(flatten)]
@@ -164,6 +183,16 @@ impl Service for ProducerService {
             (_, true) => self.0.dismantle(matches).map(Some),
             _ => Ok(None),
         }
+    }
+
+    fn verify(&self, matches: &ArgMatches, json: bool) -> Result<Option<Verdict>, String> {
+        let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        if !args.verify.is_asked() {
+            return Ok(None);
+        }
+        let asked = self.0.verifications(matches, &self.place(&args)?)?;
+        let log = connect_kafka(&args.kafka, self.0.name())?;
+        args.verify.run(log.as_ref(), asked, json).map(Some)
     }
 
     fn run(&self, matches: &ArgMatches, process: &Process) -> Result<(), String> {

@@ -5,9 +5,11 @@ mod checks;
 mod files;
 mod health;
 mod http;
+mod lists;
 mod main;
 mod process;
 mod supervise;
+mod verify;
 
 use std::sync::{Arc, Mutex};
 
@@ -20,6 +22,7 @@ pub use checks::{Check, run_checks};
 pub use files::{path_set, plan_files};
 pub use health::{Readiness, not_running, source_metrics};
 pub use http::{Health, metric, probe, serve};
+pub use lists::{CheckValue, List, add_lists};
 pub use main::{
     Service, connect_kafka, producer_command, run_producer, run_service, service_command,
 };
@@ -27,6 +30,7 @@ pub use process::{Logging, Process, ProcessArgs, log_through, without_empty_vari
 pub use supervise::{Running, start, stop_on_signals};
 
 use crate::telemetry::ProducerCounts;
+use crate::verify::Verification;
 
 /// A data source, as its crate declares it: settings, and what to read with them.
 pub trait Producer: Sync {
@@ -61,6 +65,17 @@ pub trait Producer: Sync {
     /// # Errors
     /// A sentence that names the setting to change.
     fn tables(&self, _matches: &ArgMatches, _place: &Place) -> Result<Vec<Table>, String> {
+        Ok(Vec::new())
+    }
+    /// What `--verify` compares with Kafka.
+    ///
+    /// # Errors
+    /// A sentence that names the setting to change.
+    fn verifications(
+        &self,
+        _matches: &ArgMatches,
+        _place: &Place,
+    ) -> Result<Vec<Verification>, String> {
         Ok(Vec::new())
     }
     /// Takes away again what [`Producer::prepare`] made, as `--teardown` and `tahoe teardown` ask.

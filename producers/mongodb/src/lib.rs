@@ -18,7 +18,7 @@ mod snapshot;
 mod stream;
 mod value;
 
-use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+use clap::{ArgMatches, Args as _, Command};
 use tahoe_pipeline::replicate::{RecordKind, Replicate};
 use tahoe_pipeline::service::{Place, Planned, Producer, path_set, plan_files};
 use tahoe_schemas::datasets;
@@ -48,8 +48,7 @@ impl Producer for MongoDb {
     }
 
     fn plan(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Planned>, String> {
-        let args = MongoArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
-        let args = args.without_empty();
+        let args = MongoArgs::read(matches)?.without_empty();
         let mut planned = Vec::new();
         if !args.mongodb_log.is_empty() {
             let paths = args.mongodb_log.clone();

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgMatches, Args, FromArgMatches as _, ValueEnum};
 use mongodb::options::{ClientOptions, Credential, ServerAddress, Tls, TlsOptions};
 use tahoe_pipeline::replicate::OnLostPosition;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
+use tahoe_pipeline::service::{List, add_lists};
 
 /// A server that is there answers sooner, and `--check` is to answer within 10 s.
 const ANSWER_WITHIN: Duration = Duration::from_secs(6);
@@ -83,6 +84,10 @@ pub(crate) struct MongoArgs {
     /// are not read
     #[arg(long, env = "MONGO_LOGS_LATE", value_name = "SECONDS", default_value_t = 5)]
     pub mongo_logs_late: u32,
+    /// TOML file with lists, named like their flags: mongo-host, mongo-collection, mongo-logs,
+    /// mongodb-log
+    #[arg(long, env = "MONGO_LISTS", value_name = "PATH")]
+    pub mongo_lists: Option<PathBuf>,
     /// The server's own log file or pattern (/var/log/mongodb/mongod.log); may be repeated
     #[arg(long, env = "MONGODB_LOG", value_name = "PATH", value_delimiter = ',')]
     pub mongodb_log: Vec<String>,
@@ -168,6 +173,22 @@ pub(crate) struct Connection {
 }
 
 impl MongoArgs {
+    /// What was given, with the lists of the file.
+    ///
+    /// # Errors
+    /// Names the setting, or the file and the line.
+    pub fn read(matches: &ArgMatches) -> Result<Self, String> {
+        let mut args = Self::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let lists = vec![
+            List::of("mongo-host", &mut args.mongo_host),
+            List::of("mongo-collection", &mut args.mongo_collection),
+            List::of("mongo-logs", &mut args.mongo_logs),
+            List::of("mongodb-log", &mut args.mongodb_log),
+        ];
+        add_lists("--mongo-lists", args.mongo_lists.as_deref(), lists)?;
+        Ok(args)
+    }
+
     /// Lists without what is empty in them, each collection once.
     pub fn without_empty(mut self) -> Self {
         for list in [

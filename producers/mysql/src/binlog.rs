@@ -3,6 +3,8 @@
 //! An event's position is its end. The header has 32 bits of it, so a file's bytes beyond 4 GiB are
 //! told from their wrapping round.
 
+mod transaction;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,18 +13,22 @@ use mysql_async::binlog::events::{Event, GtidEvent};
 use tahoe_pipeline::replicate::gap_statement;
 use tahoe_schemas::time::Time;
 
-use crate::bytes::{Bytes, little};
+use crate::bytes::Bytes;
 use crate::column::{Described, Table};
-use crate::event::{self, query, without_checksum};
+use crate::ddl::{Definition, TableName};
+use crate::event::{self, Query, without_checksum};
 use crate::failure::Failure;
 use crate::gtid::{Gtids, uuid_text};
+use crate::history::History;
 use crate::point::{Chunk, Offset, Point};
 use crate::record::{Image, Origin, write_kafka_key};
 use crate::rows::{Operation, Rows};
 use crate::selection::Selection;
 use crate::statement::Statement;
 use crate::steps::Steps;
-use crate::table_map::{self, Dialect};
+use crate::table_map::{self, Dialect, TableMap};
+
+use transaction::Transaction;
 
 /// Kinds of records of the feed.
 pub(crate) const CHANGE: usize = 0;
@@ -38,7 +44,9 @@ const ARTIFICIAL: u16 = 0x20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wants {
     Nothing,
-    /// What the server says of the table of this number: [`Binlog::describe`].
+    /// The columns of the table of this number, which are not known: [`Binlog::learn`].
+    Definition(u64),
+    /// What the server says now of the columns of the table of this number: [`Binlog::refine`].
     Description(u64),
 }
 
@@ -47,20 +55,7 @@ struct Mapped {
     /// The event, so that its repetition need not be read again.
     event: Vec<u8>,
     table: Arc<Table>,
-    /// The event has the columns' names.
-    named: bool,
     selected: bool,
-}
-
-/// The transaction that is being read.
-#[derive(Default)]
-struct Transaction {
-    id: String,
-    time: Option<Time>,
-    /// Records so far.
-    number: u64,
-    /// It goes on until a commit; otherwise it is one statement.
-    explicit: bool,
 }
 
 /// Where reading is.
@@ -73,10 +68,12 @@ pub(crate) struct Binlog {
     pub chunk: Option<Chunk>,
     /// Keys of rows that were changed, by table, while someone wants to know.
     pub changed: Option<std::collections::HashSet<Vec<u8>>>,
+    /// What the tables' columns are here, where the binlog does not name them.
+    pub history: History,
+    pub dialect: Dialect,
     selection: Selection,
-    dialect: Dialect,
     /// File and end of the event that is being read.
-    reading: Offset,
+    pub reading: Offset,
     tables: HashMap<u64, Mapped>,
     transaction: Option<Transaction>,
     records_since_point: bool,
@@ -103,8 +100,9 @@ impl Binlog {
             gtids: at.1,
             chunk: None,
             changed: None,
-            selection,
+            history: History::default(),
             dialect,
+            selection,
             tables: HashMap::new(),
             transaction: None,
             records_since_point: false,
@@ -118,7 +116,8 @@ impl Binlog {
     /// Where a start would go on.
     pub fn point(&self) -> Point {
         let gtids = self.gtids.as_ref().map(Gtids::to_string);
-        Point::new(&self.server, self.offset.clone(), gtids, self.chunk.clone())
+        let point = Point::new(&self.server, self.offset.clone(), gtids, self.chunk.clone());
+        point.with_history(self.history.number)
     }
 
     /// Takes one event in; what follows from it is added to `steps`.
@@ -190,34 +189,48 @@ impl Binlog {
         Ok(Wants::Nothing)
     }
 
-    /// What the server says now of the table of this number.
-    pub fn describe(&mut self, id: u64, described: &[Described]) {
+    /// The columns of the table of this number; false if they are of another table.
+    pub fn learn(&mut self, id: u64, definition: Definition, steps: &mut Steps) -> bool {
+        let Some(mapped) = self.tables.get_mut(&id) else { return true };
+        let mut table = Table::clone(&mapped.table);
+        let fits = table.complete(&definition.columns);
+        if fits {
+            let name = (table.database.clone(), table.name.clone());
+            mapped.table = Arc::new(table);
+            self.history.set(&name, Some(definition));
+            self.keep(&[name], steps);
+        }
+        fits
+    }
+
+    /// What the server says now of the columns of the table of this number, whose names are known.
+    pub fn refine(&mut self, id: u64, described: &[Described]) {
         let Some(mapped) = self.tables.get_mut(&id) else { return };
         let mut table = Table::clone(&mapped.table);
-        if mapped.named {
-            table.refine(described);
-        } else if !table.complete(described) {
-            tracing::warn!(
-                database = table.database,
-                table = table.name,
-                position = self.reading.text(),
-                "the table has changed since: its columns go without names; \
-                 SET GLOBAL binlog_row_metadata = FULL keeps them with the changes"
-            );
-        }
+        table.refine(described);
         mapped.table = Arc::new(table);
     }
 
-    /// Which table that is, for who is to describe it.
-    pub fn table(&self, id: u64) -> Option<Arc<Table>> {
-        self.tables.get(&id).map(|mapped| Arc::clone(&mapped.table))
+    /// Gives what is to be kept of these tables.
+    pub fn keep(&self, tables: &[TableName], steps: &mut Steps) {
+        for name in tables {
+            let key = serde_json::to_string(&name).expect("names are always JSON");
+            steps.keep(&key, self.history.kept(name).as_deref());
+        }
+    }
+
+    /// Database and name of the table of this number.
+    pub fn table(&self, id: u64) -> Option<TableName> {
+        let table = &self.tables.get(&id)?.table;
+        Some((table.database.clone(), table.name.clone()))
     }
 
     fn damaged(&self, what: &str) -> Failure {
         self.stop(&format!("a {what} event cannot be read; report this with the server's version"))
     }
 
-    fn stop(&self, why: &str) -> Failure {
+    /// A failure here that a person must mend.
+    pub fn stop(&self, why: &str) -> Failure {
         Failure::Stop(format!("binlog of {} at {}: {why}", self.server, self.reading.text()))
     }
 
@@ -246,50 +259,6 @@ impl Binlog {
         Some(())
     }
 
-    fn begin(&mut self, name: String, number: u64, time: Time) {
-        if let Some(gtids) = &mut self.gtids {
-            gtids.add(&name, number);
-        }
-        let id = format!("{name}:{number}");
-        self.transaction = Some(Transaction { id, time: Some(time), ..Transaction::default() });
-    }
-
-    /// Flags, uuid, number; then, in MySQL 8, the commit's time in microseconds.
-    fn begin_mysql(&mut self, kind: u8, data: &[u8], mut time: Time) {
-        const COMMIT_TIME: std::ops::Range<usize> = 42..49;
-        if let Some(micros) = data.get(COMMIT_TIME).filter(|_| data[25] == 2) {
-            let micros = little(micros) & ((1 << 55) - 1);
-            time = Time::new(
-                (micros / 1_000_000).cast_signed(),
-                (micros % 1_000_000) as u32 * 1000,
-                6,
-            );
-        }
-        match (kind, data.get(1..17), data.get(17..25)) {
-            (event::GTID, Some(uuid), Some(number)) => {
-                self.begin(uuid_text(uuid), little(number), time);
-            }
-            _ => {
-                let id = self.reading.text();
-                self.transaction = Some(Transaction { id, time: Some(time), ..Default::default() });
-            }
-        }
-    }
-
-    /// Sequence, domain, flags.
-    fn begin_mariadb(&mut self, data: &[u8], server: u32, time: Time) -> Option<()> {
-        const STANDALONE: u8 = 1;
-        let mut bytes = Bytes(data);
-        let (sequence, domain) = (bytes.little(8)?, bytes.little(4)? as u32);
-        let explicit = bytes.u8()? & STANDALONE == 0;
-        if let Some(gtids) = &mut self.gtids {
-            gtids.advance(domain, server, sequence);
-        }
-        let id = format!("{domain}-{server}-{sequence}");
-        self.transaction = Some(Transaction { id, time: Some(time), number: 0, explicit });
-        Some(())
-    }
-
     fn map(&mut self, data: &[u8]) -> Result<Wants, Failure> {
         let id = table_map::table_id(data).ok_or_else(|| self.damaged("TABLE_MAP"))?;
         if self.tables.get(&id).is_some_and(|mapped| mapped.event == data) {
@@ -298,16 +267,29 @@ impl Binlog {
         let Some(map) = table_map::parse(data, &self.dialect) else {
             return Err(self.damaged("TABLE_MAP"));
         };
-        let selected = self.selection.has(&map.table.database, &map.table.name);
-        let hidden = self.dialect.mariadb && map.table.has_fixed_bytes();
-        let (table, named) = (Arc::new(map.table), map.named);
-        self.tables.insert(id, Mapped { event: data.to_vec(), table, named, selected });
-        Ok(if selected && (!named || hidden) { Wants::Description(id) } else { Wants::Nothing })
+        let TableMap { mut table, named } = map;
+        let name = (table.database.clone(), table.name.clone());
+        let selected = self.selection.has(&name.0, &name.1);
+        let wants = if !selected {
+            Wants::Nothing
+        } else if named {
+            let hidden = self.dialect.mariadb && table.has_fixed_bytes();
+            if hidden { Wants::Description(id) } else { Wants::Nothing }
+        } else {
+            let known = self.history.definition(&name);
+            match known.is_some_and(|known| table.complete(&known.columns)) {
+                true => Wants::Nothing,
+                false => Wants::Definition(id),
+            }
+        };
+        let table = Arc::new(table);
+        self.tables.insert(id, Mapped { event: data.to_vec(), table, selected });
+        Ok(wants)
     }
 
     fn query(&mut self, data: &[u8], time: Time, steps: &mut Steps) -> Result<(), Failure> {
-        let (database, sql) = query(data).ok_or_else(|| self.damaged("QUERY"))?;
-        let (database, sql) = (String::from_utf8_lossy(database), String::from_utf8_lossy(sql));
+        let query = Query::parse(data).ok_or_else(|| self.damaged("QUERY"))?;
+        let (database, sql) = (query.database(), query.sql());
         let statement = Statement::of(&sql);
         if statement == Statement::Begin {
             let id = self.reading.text();
@@ -341,6 +323,9 @@ impl Binlog {
         if matches!(statement, Statement::Definition) {
             self.tables.clear();
             self.definitions_changed = true;
+            let ddl = query.ddl(&self.dialect);
+            let changed = self.history.apply(&ddl, query.failed, &self.selection);
+            self.keep(&changed, steps);
         }
         if let Some((operation, database, table)) = told {
             self.tell(operation, (database, table), &sql, time, steps);

@@ -1,6 +1,8 @@
 //! What a column is: its name and type, put together from what the binlog's table map says and,
 //! where that leaves things out, from what the server says of its tables now.
 
+use serde::{Deserialize, Serialize};
+
 use crate::charset::Charset;
 
 /// The binlog's numbers of types.
@@ -74,17 +76,22 @@ pub(crate) struct Table {
     pub key_prefix: String,
 }
 
-/// A column as the server describes it now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A column as the server describes it, now or at an earlier place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Described {
+    #[serde(rename = "n")]
     pub name: String,
     /// `varchar`
+    #[serde(rename = "t")]
     pub data_type: String,
     /// `enum('a','b')`, `int(10) unsigned`
+    #[serde(rename = "f")]
     pub full_type: String,
     /// Empty for what is no text.
+    #[serde(rename = "s", default, skip_serializing_if = "String::is_empty")]
     pub charset: String,
     /// Where it stands in the primary key, from 1.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub in_key: Option<usize>,
 }
 

@@ -1,9 +1,14 @@
 //! Events of the binlog as bytes: their numbers, and those whose bytes need more than a field.
 
+use std::borrow::Cow;
+
 use mysql_async::binlog::events::Event;
 use mysql_common::proto::MySerialize as _;
 
 use crate::bytes::Bytes;
+use crate::charset::Charset;
+use crate::ddl::{Ddl, Modes};
+use crate::table_map::Dialect;
 
 pub(crate) const QUERY: u8 = 2;
 pub(crate) const ROTATE: u8 = 4;
@@ -37,15 +42,76 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), |sum, _| step(sum)))
 }
 
-/// Default database and text of a QUERY event.
-pub(crate) fn query(data: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut bytes = Bytes(data);
-    bytes.take(8)?;
-    let database = usize::from(bytes.u8()?);
-    bytes.take(2)?;
-    let variables = usize::try_from(bytes.little(2)?).ok()?;
-    bytes.take(variables)?;
-    let database = bytes.take(database)?;
-    bytes.take(1)?;
-    Some((database, bytes.0))
+/// A QUERY event: a statement, and as much of its session as its meaning needs.
+pub(crate) struct Query<'a> {
+    database: &'a [u8],
+    sql: &'a [u8],
+    modes: Modes,
+    /// Collation of the text, if the event has it.
+    collation: Option<usize>,
+    /// It ended with an error, after a part of it was done.
+    pub failed: bool,
+}
+
+impl<'a> Query<'a> {
+    /// `None` if it is damaged.
+    pub fn parse(data: &'a [u8]) -> Option<Self> {
+        let mut bytes = Bytes(data);
+        bytes.take(8)?;
+        let database = usize::from(bytes.u8()?);
+        let failed = bytes.little(2)? != 0;
+        let variables = usize::try_from(bytes.little(2)?).ok()?;
+        let (modes, collation) = session(Bytes(bytes.take(variables)?));
+        let database = bytes.take(database)?;
+        bytes.take(1)?;
+        Some(Self { database, sql: bytes.0, modes, collation, failed })
+    }
+
+    /// The session's database.
+    pub fn database(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.database)
+    }
+
+    /// The statement.
+    pub fn sql(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.sql)
+    }
+
+    /// What it does to definitions.
+    pub fn ddl(&self, dialect: &Dialect) -> Ddl {
+        let is_utf8 = |id| dialect.collations.get(id) == Some(&Charset::Utf8);
+        if !self.sql.is_ascii() && !self.collation.as_ref().is_none_or(is_utf8) {
+            return Ddl::Unclear;
+        }
+        let (sql, database) = (self.sql(), self.database());
+        let ddl = Ddl::parse(&sql, &database, self.modes, dialect.mariadb);
+        if dialect.folds_names { ddl.folded() } else { ddl }
+    }
+}
+
+/// `sql_mode` and the collation of the text, which stand first and in this order among what an
+/// event says of its session.
+fn session(mut bytes: Bytes<'_>) -> (Modes, Option<usize>) {
+    const FLAGS: u8 = 0;
+    const SQL_MODE: u8 = 1;
+    const AUTO_INCREMENT: u8 = 3;
+    const CHARSET: u8 = 4;
+    const CATALOG: u8 = 6;
+    let mut modes = Modes::default();
+    while let Some(code) = bytes.u8() {
+        let taken = match code {
+            FLAGS | AUTO_INCREMENT => bytes.take(4).map(|_| ()),
+            SQL_MODE => bytes.little(8).map(|mode| modes = Modes(mode)),
+            CATALOG => bytes.u8().and_then(|count| bytes.take(usize::from(count))).map(|_| ()),
+            CHARSET => {
+                let client = bytes.little(2).and_then(|id| usize::try_from(id).ok());
+                return (modes, client);
+            }
+            _ => None,
+        };
+        if taken.is_none() {
+            break;
+        }
+    }
+    (modes, None)
 }

@@ -4,9 +4,7 @@
 //! A chunk is decided, a point names it, a snapshot is opened, changes are given up to its place,
 //! then its rows, then the next chunk is decided. So no row is older than a change before it.
 
-use std::collections::HashSet;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt as _;
@@ -16,26 +14,18 @@ use tahoe_pipeline::replicate::{Feed, OnLostPosition, Take};
 use tahoe_pipeline::seams::{Lag, SourceError};
 use tokio::runtime::Runtime;
 
+use crate::ahead::{Ahead, Family, beginning};
 use crate::binlog::{Binlog, Wants};
-use crate::column::{Described, Table};
+use crate::ddl::{Definition, TableName};
 use crate::failure::Failure;
 use crate::gtid::Gtids;
+use crate::history::History;
 use crate::point::{Chunk, Offset, Point};
-use crate::selection::Selection;
 use crate::server::{Descriptions, Server, Variables};
+use crate::settings::{OnUnknownColumns, Settings};
 use crate::snapshot::{self, Place, Rows};
 use crate::steps::Steps;
-
-/// What is read, and how it begins.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub server: Arc<Server>,
-    pub selection: Selection,
-    /// Tables are read before their changes.
-    pub snapshot: bool,
-    pub chunk_rows: u64,
-    pub on_lost_position: OnLostPosition,
-}
+use crate::table_map::Dialect;
 
 /// The feed of one server.
 pub(crate) struct MysqlFeed {
@@ -43,6 +33,8 @@ pub(crate) struct MysqlFeed {
     runtime: Runtime,
     steps: Steps,
     session: Option<Session>,
+    /// What the log has of the history of definitions.
+    kept: Vec<String>,
 }
 
 /// What lives as long as the connections do.
@@ -55,9 +47,10 @@ struct Session {
     first: Option<Event>,
     binlog: Binlog,
     phase: Phase,
-    /// Tables as they were last known, and which of them may have changed since.
+    /// Definitions that come further on.
+    ahead: Ahead,
+    /// Columns of tables whose binlog names them, as the server describes them now.
     described: Descriptions,
-    outdated: HashSet<(String, String)>,
     /// All was read that is there.
     drained: bool,
 }
@@ -78,7 +71,7 @@ impl MysqlFeed {
         let runtime = runtime.map_err(|error| {
             SourceError::Retry("cannot start a runtime".to_owned(), Some(error.into()))
         })?;
-        Ok(Self { settings, runtime, steps: Steps::default(), session: None })
+        Ok(Self { settings, runtime, steps: Steps::default(), session: None, kept: Vec::new() })
     }
 }
 
@@ -93,7 +86,12 @@ impl Feed for MysqlFeed {
                 SourceError::Stop(text.to_owned(), None)
             })
         });
-        let opening = begin(&self.settings, at.transpose()?, &mut self.steps);
+        let history = History::of(&std::mem::take(&mut self.kept)).ok_or_else(|| {
+            let text = "what was kept of the tables' columns is damaged, or of a newer version: \
+                 update this binary";
+            SourceError::Stop(text.to_owned(), None)
+        })?;
+        let opening = begin(&self.settings, (at.transpose()?, history), &mut self.steps);
         self.session = Some(self.runtime.block_on(opening)?);
         Ok(())
     }
@@ -124,8 +122,18 @@ impl Feed for MysqlFeed {
         Ok(done?)
     }
 
-    fn forget(&mut self, _before: &[u8]) -> Result<(), SourceError> {
-        // A binlog is kept for as long as the server's settings say.
+    fn kept(&mut self, bytes: &[u8]) {
+        self.kept.push(String::from_utf8_lossy(bytes).into_owned());
+    }
+
+    fn forget(&mut self, before: &[u8]) -> Result<(), SourceError> {
+        // A binlog is kept for as long as the server's settings say, definitions for as long as a
+        // start may need them.
+        let point = Point::decode(before).and_then(|point| point.history);
+        if let (Some(number), Some(session)) = (point, &mut self.session) {
+            let gone = session.binlog.history.forget(number);
+            session.binlog.keep(&gone, &mut self.steps);
+        }
         Ok(())
     }
 
@@ -143,7 +151,7 @@ impl Feed for MysqlFeed {
 /// Connects and goes on at a point, or begins.
 async fn begin(
     settings: &Settings,
-    at: Option<Point>,
+    (at, history): (Option<Point>, History),
     steps: &mut Steps,
 ) -> Result<Session, Failure> {
     let server = &settings.server;
@@ -153,16 +161,21 @@ async fn begin(
         return Err(Failure::Stop(refusal));
     }
     let Some(point) = at else {
-        return fresh(settings, conn, variables, settings.snapshot, None, steps).await;
+        let begins = (settings.snapshot, None, history);
+        return fresh(settings, conn, variables, begins, steps).await;
     };
     let lost = match resume(settings, &mut conn, &variables, &point).await {
-        Ok((stream, first, binlog)) => {
+        Ok((stream, first, mut binlog)) => {
+            binlog.history = history;
+            let number = point.history.unwrap_or_default();
+            let changed = binlog.history.go_back(number, &settings.selection);
+            binlog.keep(&changed, steps);
             // A chunk that was decided is read once more, from its beginning.
             let phase = if binlog.chunk.is_some() { Phase::Open } else { Phase::Changes };
             if binlog.chunk.is_none() {
                 log_all_read(&binlog);
             }
-            return session(settings, (variables, conn), (stream, first, binlog), phase).await;
+            return Ok(session((variables, conn), (stream, first, binlog), phase));
         }
         Err(Failure::Lost(text)) => text,
         Err(other) => return Err(other),
@@ -172,7 +185,7 @@ async fn begin(
         policy => {
             let snapshot = policy == OnLostPosition::Snapshot;
             tracing::error!(from = point.offset.text(), "changes were lost: {lost}");
-            fresh(settings, conn, variables, snapshot, Some(&point), steps).await
+            fresh(settings, conn, variables, (snapshot, Some(&point), history), steps).await
         }
     }
 }
@@ -187,44 +200,48 @@ async fn fresh(
     settings: &Settings,
     mut conn: Conn,
     variables: Variables,
-    snapshot: bool,
-    lost: Option<&Point>,
+    (snapshot, lost, mut history): (bool, Option<&Point>, History),
     steps: &mut Steps,
 ) -> Result<Session, Failure> {
     let server = &settings.server;
-    let at = server.end(&mut conn, &variables).await?;
+    let dialect = server.dialect(&mut conn, &variables).await?;
+    let (at, tables) = match variables.get("binlog_row_metadata") {
+        // With names in the binlog nobody asks for them.
+        "FULL" => (server.end(&mut conn, &variables).await?, Vec::new()),
+        _ => {
+            let family = Family { variables: &variables, dialect: &dialect };
+            beginning(server, &mut conn, family, &settings.selection).await?
+        }
+    };
     let (stream, first) = open_stream(server, &variables, &at).await?;
-    let mut binlog = new_binlog(settings, &mut conn, &variables, at).await?;
+    let mut binlog = new_binlog(settings, &variables, at, dialect);
+    let known = history.begin(tables);
+    binlog.history = history;
+    binlog.keep(&known, steps);
     if let Some(lost) = lost {
         binlog.tell_gap(&lost.offset, steps);
     }
     steps.point(|out| binlog.point().encode(out));
     let phase = if snapshot { Phase::Decide(None) } else { Phase::Changes };
-    session(settings, (variables, conn), (stream, first, binlog), phase).await
+    Ok(session((variables, conn), (stream, first, binlog), phase))
 }
 
-async fn session(
-    settings: &Settings,
-    (variables, mut conn): (Variables, Conn),
+fn session(
+    (variables, conn): (Variables, Conn),
     (stream, first, binlog): (BinlogStream, Event, Binlog),
     phase: Phase,
-) -> Result<Session, Failure> {
-    // With names in the binlog nobody asks for them.
-    let described = match variables.get("binlog_row_metadata") {
-        "FULL" => Descriptions::default(),
-        _ => settings.server.describe_all(&mut conn, &settings.selection).await?,
-    };
-    Ok(Session {
+) -> Session {
+    Session {
         variables,
         conn,
         stream,
         first: Some(first),
         binlog,
         phase,
-        described,
-        outdated: HashSet::new(),
+        ahead: Ahead::default(),
+        described: Descriptions::default(),
         drained: false,
-    })
+    }
 }
 
 async fn resume(
@@ -254,22 +271,22 @@ async fn resume(
     }
     let at = (offset, gtids);
     let (stream, first) = open_stream(server, variables, &at).await?;
-    let mut binlog = new_binlog(settings, conn, variables, at).await?;
+    let dialect = server.dialect(conn, variables).await?;
+    let mut binlog = new_binlog(settings, variables, at, dialect);
     binlog.chunk.clone_from(&point.chunk);
     Ok((stream, first, binlog))
 }
 
-async fn new_binlog(
+fn new_binlog(
     settings: &Settings,
-    conn: &mut Conn,
     variables: &Variables,
     at: (Offset, Option<Gtids>),
-) -> Result<Binlog, Failure> {
+    dialect: Dialect,
+) -> Binlog {
     let identity = variables.identity();
-    let dialect = settings.server.dialect(conn, variables).await?;
     let mut binlog = Binlog::new(identity, at, settings.selection.clone(), dialect);
     binlog.tolerates_statements = settings.on_lost_position == OnLostPosition::Latest;
-    Ok(binlog)
+    binlog
 }
 
 /// The stream and its first event, which says that the server has the place.
@@ -301,7 +318,7 @@ impl Session {
     ) -> Result<bool, Failure> {
         let server = &settings.server;
         match std::mem::replace(&mut self.phase, Phase::Changes) {
-            Phase::Changes => return self.pump(server, until, steps).await,
+            Phase::Changes => return self.pump(settings, until, steps).await,
             Phase::Decide(after) => self.decide(settings, after, steps).await?,
             Phase::Open => {
                 let chunk = self.binlog.chunk.clone().expect("it was decided");
@@ -317,7 +334,7 @@ impl Session {
             }
             waiting @ Phase::Wait(..) => {
                 self.phase = waiting;
-                return self.pump(server, until, steps).await;
+                return self.pump(settings, until, steps).await;
             }
             Phase::Read(rows) => return self.take_rows(rows, until, steps).await,
         }
@@ -376,39 +393,59 @@ impl Session {
         Ok(true)
     }
 
-    /// The columns of a table as it is at this place of the binlog: as they were known, until
-    /// a statement changes them; then as they are now, unless that is later still.
-    async fn definition(
+    /// Asks the server for the columns of a table that the history does not know here.
+    async fn define(
         &mut self,
-        server: &Server,
-        table: &Table,
-    ) -> Result<Vec<Described>, Failure> {
+        settings: &Settings,
+        id: u64,
+        name: &TableName,
+        steps: &mut Steps,
+    ) -> Result<(), Failure> {
+        let family = Family { variables: &self.variables, dialect: &self.binlog.dialect };
+        let here = (&self.binlog.reading, name);
+        let server = &settings.server;
+        let found = self.ahead.definition(server, &mut self.conn, family, here).await?;
+        if found.is_some_and(|found: Definition| self.binlog.learn(id, found, steps)) {
+            return Ok(());
+        }
+        let text = format!(
+            "the columns of {}.{} are not known: binlog_row_metadata is not FULL, and the table \
+             was changed since in a way that cannot be traced back",
+            name.0, name.1
+        );
+        match settings.on_unknown_columns {
+            OnUnknownColumns::Stop => Err(self.binlog.stop(&format!(
+                "{text}; --mysql-on-unknown-columns unnamed goes on and gives such changes with \
+                 the columns @1, @2; SET GLOBAL binlog_row_metadata = FULL keeps names from now on"
+            ))),
+            OnUnknownColumns::Unnamed => {
+                tracing::error!(position = self.binlog.reading.text(), "{text}");
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks the server what it says now of columns that the binlog names.
+    async fn describe(&mut self, server: &Server, id: u64, name: TableName) -> Result<(), Failure> {
         if std::mem::take(&mut self.binlog.definitions_changed) {
-            self.outdated = self.described.keys().cloned().collect();
+            self.described.clear();
         }
-        let name = (table.database.clone(), table.name.clone());
-        let known = self.described.get(&name);
-        if let Some(known) = known.filter(|_| !self.outdated.contains(&name)) {
-            return Ok(known.clone());
+        if !self.described.contains_key(&name) {
+            let described = server.describe(&mut self.conn, &name.0, &name.1).await?;
+            self.described.insert(name.clone(), described);
         }
-        let now = server.describe(&mut self.conn, &table.database, &table.name).await?;
-        if let Some(known) =
-            known.filter(|known| !table.is_described_by(&now) && table.is_described_by(known))
-        {
-            return Ok(known.clone());
-        }
-        self.outdated.remove(&name);
-        self.described.insert(name, now.clone());
-        Ok(now)
+        self.binlog.refine(id, &self.described[&name]);
+        Ok(())
     }
 
     /// Reads one event.
     async fn pump(
         &mut self,
-        server: &Server,
+        settings: &Settings,
         until: tokio::time::Instant,
         steps: &mut Steps,
     ) -> Result<bool, Failure> {
+        let server = &settings.server;
         let event = match self.first.take() {
             Some(event) => event,
             None => tokio::select! {
@@ -421,11 +458,18 @@ impl Session {
             },
         };
         self.drained = false;
-        if let Wants::Description(id) = self.binlog.take(&event, steps)?
-            && let Some(table) = self.binlog.table(id)
-        {
-            let described = self.definition(server, &table).await?;
-            self.binlog.describe(id, &described);
+        match self.binlog.take(&event, steps)? {
+            Wants::Nothing => {}
+            Wants::Definition(id) => {
+                if let Some(name) = self.binlog.table(id) {
+                    self.define(settings, id, &name, steps).await?;
+                }
+            }
+            Wants::Description(id) => {
+                if let Some(name) = self.binlog.table(id) {
+                    self.describe(server, id, name).await?;
+                }
+            }
         }
         Ok(true)
     }

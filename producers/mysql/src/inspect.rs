@@ -76,13 +76,12 @@ fn warnings(variables: &Variables) -> Vec<String> {
     match variables.get("binlog_row_metadata") {
         "FULL" => {}
         "" => lines.push(
-            "warning: this version's binlog has no names of columns: they are looked up, and are \
-             missing from changes made before an ALTER TABLE that was read late"
+            "this version's binlog has no names of columns: they follow from its statements"
                 .to_owned(),
         ),
         other => lines.push(format!(
-            "warning: binlog_row_metadata = {other} leaves the names of columns out: SET GLOBAL \
-             binlog_row_metadata = FULL"
+            "warning: binlog_row_metadata = {other} leaves the names of columns out, which then \
+             follow from the binlog's statements: SET GLOBAL binlog_row_metadata = FULL"
         )),
     }
     if variables.get("server_id") == "0" {

@@ -26,16 +26,19 @@
 //!
 //! The key of a record is the table's primary key. Without one a row is its own Kafka key.
 
+mod ahead;
 mod binlog;
 mod bytes;
 mod charset;
 mod column;
+mod ddl;
 mod decimal;
 mod event;
 mod failure;
 mod feed;
 mod geometry;
 mod gtid;
+mod history;
 mod inspect;
 mod point;
 mod polled;
@@ -44,6 +47,7 @@ mod record;
 mod rows;
 mod selection;
 mod server;
+mod settings;
 mod shape;
 mod snapshot;
 mod statement;
@@ -51,6 +55,7 @@ mod steps;
 mod table_map;
 mod temporal;
 mod value;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,15 +64,19 @@ use std::time::Duration;
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use tahoe_pipeline::replicate::{OnLostPosition, RecordKind, Replicate};
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
-use tahoe_pipeline::service::{Inspect, Open, Place, Planned, Producer, path_set, plan_files};
+use tahoe_pipeline::service::{
+    Inspect, List, Open, Place, Planned, Producer, add_lists, path_set, plan_files,
+};
+use tahoe_pipeline::verify::Verification;
 use tahoe_schemas::datasets;
 use tahoe_schemas::table::Table;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::failure::Failure;
-use crate::feed::{MysqlFeed, Settings};
+use crate::feed::MysqlFeed;
 use crate::selection::Selection;
 use crate::server::Server;
+use crate::settings::{OnUnknownColumns, Settings};
 
 /// The producer of MySQL and MariaDB.
 pub struct Mysql;
@@ -134,6 +143,9 @@ struct MysqlArgs {
     /// When the server no longer has the changes that are next
     #[arg(long, env = "MYSQL_ON_LOST_POSITION", default_value = "stop", value_name = "POLICY")]
     mysql_on_lost_position: OnLostPosition,
+    /// When a change has no names of columns and they cannot be known any more
+    #[arg(long, env = "MYSQL_ON_UNKNOWN_COLUMNS", default_value = "stop", value_name = "POLICY")]
+    mysql_on_unknown_columns: OnUnknownColumns,
     /// Id among the server's replicas [default: follows from this host's name]
     #[arg(long, env = "MYSQL_SERVER_ID", value_name = "ID",
         value_parser = clap::value_parser!(u32).range(1..))]
@@ -144,6 +156,10 @@ struct MysqlArgs {
     /// Authority of that certificate, as PEM [default: the public ones]
     #[arg(long, env = "MYSQL_CA", value_name = "PATH")]
     mysql_ca: Option<PathBuf>,
+    /// TOML file with lists, named like their flags: mysql-table, mysql-poll, mysql-log-table,
+    /// mysql-error-log, mysql-slow-log, mysql-general-log, mysql-audit-log
+    #[arg(long, env = "MYSQL_LISTS", value_name = "PATH")]
+    mysql_lists: Option<PathBuf>,
     /// Error log, or a pattern; may be repeated
     #[arg(long, env = "MYSQL_ERROR_LOG", value_name = "PATH", value_delimiter = ',')]
     mysql_error_log: Vec<String>,
@@ -156,6 +172,23 @@ struct MysqlArgs {
     /// Audit log, or a pattern; may be repeated
     #[arg(long, env = "MYSQL_AUDIT_LOG", value_name = "PATH", value_delimiter = ',')]
     mysql_audit_log: Vec<String>,
+}
+
+impl MysqlArgs {
+    /// What was given, with the lists of the file.
+    fn read(matches: &ArgMatches) -> Result<Self, String> {
+        let mut args = Self::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let mut lists = vec![
+            List::of("mysql-table", &mut args.mysql_table),
+            List::of("mysql-error-log", &mut args.mysql_error_log),
+            List::of("mysql-slow-log", &mut args.mysql_slow_log),
+            List::of("mysql-general-log", &mut args.mysql_general_log),
+            List::of("mysql-audit-log", &mut args.mysql_audit_log),
+        ];
+        lists.extend(args.poll.lists());
+        add_lists("--mysql-lists", args.mysql_lists.as_deref(), lists)?;
+        Ok(args)
+    }
 }
 
 impl Producer for Mysql {
@@ -176,7 +209,7 @@ impl Producer for Mysql {
     }
 
     fn plan(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Planned>, String> {
-        let args = MysqlArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let args = MysqlArgs::read(matches)?;
         let polls = args.poll.is_set();
         let mut planned = Vec::new();
         if !place.once {
@@ -202,11 +235,36 @@ impl Producer for Mysql {
     }
 
     fn tables(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Table>, String> {
-        let args = MysqlArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let args = MysqlArgs::read(matches)?;
         let host = args.mysql_host.as_deref().filter(|host| !host.is_empty());
         let reads = args.poll.is_set() || args.mysql_changes.unwrap_or(Switch::On) == Switch::On;
         let host = host.filter(|_| reads);
         host.map_or(Ok(Vec::new()), |host| shape::tables(&settings(&args, host, place)?))
+    }
+
+    fn verifications(
+        &self,
+        matches: &ArgMatches,
+        place: &Place,
+    ) -> Result<Vec<Verification>, String> {
+        let args = MysqlArgs::read(matches)?;
+        let usual = if args.poll.is_set() { Switch::Off } else { Switch::On };
+        let host = args.mysql_host.as_deref().filter(|host| !host.is_empty());
+        let Some(host) = host.filter(|_| args.mysql_changes.unwrap_or(usual) == Switch::On) else {
+            return Ok(Vec::new());
+        };
+        let settings = settings(&args, host, place)?;
+        if !settings.snapshot {
+            return Err(
+                "--verify compares what was told of all rows, which --mysql-snapshot never \
+                        leaves out"
+                    .to_owned(),
+            );
+        }
+        let kinds = kinds(&path(&args, &settings.server), place);
+        let open = Box::new(move || verify::open(&settings));
+        let name = "mysql".to_owned();
+        Ok(vec![Verification { name, kinds, is_settled: verify::is_settled, open }])
     }
 
     fn reads_once(&self) -> bool {
@@ -259,13 +317,19 @@ fn settings(args: &MysqlArgs, host: &str, place: &Place) -> Result<Settings, Str
         snapshot: args.mysql_snapshot == Snapshot::Initial,
         chunk_rows: args.mysql_chunk_rows,
         on_lost_position: args.mysql_on_lost_position,
+        on_unknown_columns: args.mysql_on_unknown_columns,
     })
+}
+
+/// What the records say that they are from.
+fn path(args: &MysqlArgs, server: &Server) -> String {
+    format!("mysql://{}/{}", server.name(), args.mysql_database)
 }
 
 fn changes(args: &MysqlArgs, host: &str, place: &Place) -> Result<Planned, String> {
     let settings = settings(args, host, place)?;
     let server = Arc::clone(&settings.server);
-    let path = format!("mysql://{}/{}", server.name(), args.mysql_database);
+    let path = path(args, &server);
     let kinds = kinds(&path, place);
     let topics = kinds.iter().map(|kind| kind.topic.clone()).collect();
     let rows = if settings.snapshot { "rows, then changes" } else { "changes" };

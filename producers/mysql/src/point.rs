@@ -7,6 +7,7 @@
 //! | `s` | the server: its uuid, or its id where it has none |
 //! | `f`, `p` | file of the binlog, and offset in it |
 //! | `g` | global transaction ids up to there, where the server has them |
+//! | `h` | statements before it that changed columns, as [`crate::history`] counts them |
 //! | `c` | the chunk; none once every table was read |
 
 use std::cmp::Ordering;
@@ -76,13 +77,19 @@ pub(crate) struct Point {
     pub offset: Offset,
     #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
     pub gtids: Option<String>,
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<u64>,
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     pub chunk: Option<Chunk>,
 }
 
 impl Point {
     pub fn new(server: &str, offset: Offset, gtids: Option<String>, chunk: Option<Chunk>) -> Self {
-        Self { v: VERSION, server: server.to_owned(), offset, gtids, chunk }
+        Self { v: VERSION, server: server.to_owned(), offset, gtids, history: None, chunk }
+    }
+
+    pub fn with_history(self, number: u64) -> Self {
+        Self { history: Some(number), ..self }
     }
 
     pub fn encode(&self, out: &mut Vec<u8>) {
@@ -113,7 +120,7 @@ mod tests {
             at: "bin.000001:4".to_owned(),
         };
         let gtids = Some("0-1-5".to_owned());
-        let point = Point::new("1", offset("bin.000001", 4), gtids, Some(chunk));
+        let point = Point::new("1", offset("bin.000001", 4), gtids, Some(chunk)).with_history(7);
         let mut bytes = Vec::new();
         point.encode(&mut bytes);
         assert_eq!(Point::decode(&bytes), Some(point));

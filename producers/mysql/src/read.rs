@@ -103,6 +103,11 @@ impl Reading<'_> {
         format!("SELECT {} FROM {}{}", names.join(", "), self.from(), self.range())
     }
 
+    /// The same in the order of the key.
+    pub fn ordered_rows(&self) -> String {
+        self.rows() + &self.order()
+    }
+
     /// The key that is `rows` rows behind the chunk's lower bound: its upper one.
     pub fn upper(&self, rows: u64) -> String {
         let columns: Vec<_> = self.key.iter().map(|at| ordered(&self.described[*at])).collect();

@@ -12,9 +12,11 @@ use tahoe_pipeline::secret::Secret;
 
 use crate::charset::Charset;
 use crate::column::Described;
+use crate::ddl::{Definition, TableName, charset_of_collation};
 use crate::failure::{CONNECT, Failure};
 use crate::gtid::{Gtids, uuid_bytes};
 use crate::point::Offset;
+use crate::read::quoted;
 use crate::selection::Selection;
 use crate::table_map::Dialect;
 
@@ -25,9 +27,18 @@ const CONNECT_SECONDS_MAX: Duration = Duration::from_secs(10);
 const HEARTBEAT_NANOS: u64 = 1_000_000_000;
 
 /// Texts in UTF-8, times in UTC, and patience with a reader that waits for its log: the server
-/// would otherwise give up a connection that does not read for a minute.
+/// would otherwise give up a connection that does not read for a minute. A table whose definition
+/// is being changed is waited for, but not for ever.
 const SESSION: &str = "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '', \
-     net_write_timeout = 3600, net_read_timeout = 3600, wait_timeout = 31536000";
+     net_write_timeout = 3600, net_read_timeout = 3600, wait_timeout = 31536000, \
+     lock_wait_timeout = 60";
+
+const TABLES: &str = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
+     WHERE TABLE_TYPE = 'BASE TABLE'";
+
+/// A transaction that has read from a table keeps its definition as it is.
+const DEFINITIONS_STAND: &str = "START TRANSACTION";
+const LOCK_WAIT_TIMEOUT: u16 = 1205;
 
 /// Columns by database and table.
 pub(crate) type Descriptions = HashMap<(String, String), Vec<Described>>;
@@ -72,7 +83,8 @@ impl Variables {
 const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', \
      'version_comment', 'server_uuid', 'server_uid', 'server_id', 'log_bin', 'binlog_format', \
      'binlog_row_image', 'binlog_row_metadata', 'gtid_mode', 'log_bin_compress', \
-     'binlog_row_value_options', 'expire_logs_days', 'binlog_expire_logs_seconds')";
+     'binlog_row_value_options', 'expire_logs_days', 'binlog_expire_logs_seconds', \
+     'lower_case_table_names')";
 
 impl Server {
     /// `127.0.0.1:3306`
@@ -183,7 +195,8 @@ impl Server {
             Err(_) => conn.query(older).await.map_err(self.failure("read its collations"))?,
         };
         let collations = found.into_iter().map(|(id, set)| (id, Charset::named(&set))).collect();
-        Ok(Dialect { collations, mariadb: variables.is_mariadb() })
+        let folds_names = !matches!(variables.get("lower_case_table_names"), "" | "0");
+        Ok(Dialect { collations, mariadb: variables.is_mariadb(), folds_names })
     }
 
     /// The columns of a table as they are now; none if there is no such table.
@@ -222,9 +235,7 @@ impl Server {
         selection: &Selection,
     ) -> Result<Descriptions, Failure> {
         let what = "read the columns of all tables";
-        let tables = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
-             WHERE TABLE_TYPE = 'BASE TABLE'";
-        let tables: Vec<(String, String)> = conn.query(tables).await.map_err(self.failure(what))?;
+        let tables: Vec<(String, String)> = conn.query(TABLES).await.map_err(self.failure(what))?;
         let mut all = Descriptions::default();
         for (database, table) in tables {
             if selection.has(&database, &table) {
@@ -233,6 +244,76 @@ impl Server {
             }
         }
         Ok(all)
+    }
+
+    /// A table's definition as it is now: no statement is in the middle of changing it, so that
+    /// the binlog has all that came before and nothing that comes after.
+    pub async fn definition(
+        &self,
+        conn: &mut Conn,
+        name: &TableName,
+    ) -> Result<Definition, Failure> {
+        let what = "read the definition of a table";
+        let (database, table) = name;
+        conn.query_drop(DEFINITIONS_STAND).await.map_err(self.failure(what))?;
+        let used = format!("SELECT 1 FROM {}.{} LIMIT 0", quoted(database), quoted(table));
+        match conn.query_drop(used).await {
+            // Without the right to read it, or without it, there is nothing to wait for.
+            Ok(()) => {}
+            Err(mysql_async::Error::Server(error)) if error.code != LOCK_WAIT_TIMEOUT => {}
+            Err(error) => return Err(self.failure(what)(error)),
+        }
+        let columns = self.describe(conn, database, table).await?;
+        let collation = "SELECT TABLE_COLLATION FROM information_schema.TABLES WHERE \
+             TABLE_SCHEMA = ? AND TABLE_NAME = ?";
+        let collation: Option<Option<String>> =
+            conn.exec_first(collation, (database, table)).await.map_err(self.failure(what))?;
+        conn.query_drop("COMMIT").await.map_err(self.failure(what))?;
+        let charset = collation.flatten().and_then(|name| charset_of_collation(&name));
+        Ok(Definition { charset, columns })
+    }
+
+    /// The definitions of all tables that are selected and of their databases, each as it is when
+    /// it is looked at.
+    pub async fn definitions(
+        &self,
+        conn: &mut Conn,
+        selection: &Selection,
+    ) -> Result<Vec<(TableName, Definition)>, Failure> {
+        let what = "list the tables";
+        let mut tables: Vec<TableName> = conn.query(TABLES).await.map_err(self.failure(what))?;
+        tables.retain(|(database, table)| selection.has(database, table));
+        let mut all = Vec::with_capacity(tables.len());
+        let databases = "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME FROM \
+             information_schema.SCHEMATA";
+        let databases: Vec<(String, String)> =
+            conn.query(databases).await.map_err(self.failure(what))?;
+        for (name, charset) in
+            databases.into_iter().filter(|(name, _)| selection.has_database(name))
+        {
+            let definition = Definition { charset: Some(charset), columns: Vec::new() };
+            all.push(((name, String::new()), definition));
+        }
+        for name in tables {
+            let definition = self.definition(conn, &name).await?;
+            all.push((name, definition));
+        }
+        Ok(all)
+    }
+
+    /// The binlog from there to where it ends now, for a reader that is no replica.
+    pub async fn stream_to_end(&self, from: &Offset) -> Result<BinlogStream, Failure> {
+        const NO_REPLICA: u32 = 0;
+        let what = "read the binlog ahead";
+        let mut conn = self.connect().await?;
+        // Events as MariaDB writes them; MySQL has no use for it.
+        let capability = "SET @mariadb_slave_capability = 4";
+        conn.query_drop(capability).await.map_err(self.failure(what))?;
+        let request = BinlogStreamRequest::new(NO_REPLICA)
+            .with_non_blocking()
+            .with_filename(from.file.as_bytes())
+            .with_pos(from.at);
+        conn.get_binlog_stream(request).await.map_err(self.failure(what))
     }
 
     /// The binlog from there on.

@@ -5,7 +5,7 @@ use tahoe_schemas::table::{Column, ColumnKind, Table};
 
 use crate::column::Described;
 use crate::failure::Failure;
-use crate::feed::Settings;
+use crate::settings::Settings;
 
 /// The selected tables, ordered by their names.
 ///

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::binlog::ROW;
 use crate::column::Described;
+use crate::ddl::TableName;
 use crate::failure::Failure;
 use crate::point::{Chunk, Offset};
 use crate::read::{ReadRow, Reading, quoted, table_of};
@@ -112,6 +113,17 @@ pub(crate) async fn open(
     variables: &Variables,
     chunk: &Chunk,
 ) -> Result<Place, Failure> {
+    let name = (chunk.database.clone(), chunk.table.clone());
+    open_tables(server, conn, variables, &[name]).await
+}
+
+/// The same for reading some tables.
+pub(crate) async fn open_tables(
+    server: &Server,
+    conn: &mut Conn,
+    variables: &Variables,
+    tables: &[TableName],
+) -> Result<Place, Failure> {
     let failed = server.failure("open a snapshot");
     conn.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         .await
@@ -136,8 +148,10 @@ pub(crate) async fn open(
         return Ok(Place { offset, exact: false });
     }
     let mut lock = server.connect().await?;
-    let name = format!("{}.{}", quoted(&chunk.database), quoted(&chunk.table));
-    let exact = match lock.query_drop(format!("LOCK TABLES {name} READ")).await {
+    let name =
+        |(database, table): &TableName| format!("{}.{} READ", quoted(database), quoted(table));
+    let names: Vec<_> = tables.iter().map(name).collect();
+    let exact = match lock.query_drop(format!("LOCK TABLES {}", names.join(", "))).await {
         Ok(()) => true,
         Err(mysql_async::Error::Server(error)) if NOT_ALLOWED.contains(&error.code) => false,
         Err(error) => return Err(failed(error)),

@@ -1,4 +1,5 @@
-//! What was decoded and not yet given: the records of one event, and the point behind them.
+//! What was decoded and not yet given: the records of one event, the point behind them, and what is
+//! to be kept before them.
 
 use std::ops::{ControlFlow, Range};
 
@@ -13,11 +14,19 @@ pub(crate) struct Steps {
 }
 
 struct Pending {
-    kind: usize,
+    is: Kind,
+    /// A record's key, or the name of what is kept.
     key: Range<usize>,
-    /// Of a record, or of a point if there is no key.
     bytes: Range<usize>,
-    is_point: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Record(usize),
+    Point,
+    Keep,
+    /// Nothing is kept under that name.
+    KeepNothing,
 }
 
 /// A buffer that has grown over this is given back.
@@ -36,7 +45,7 @@ impl Steps {
         let middle = self.bytes.len();
         write(&mut self.bytes)?;
         let bytes = middle..self.bytes.len();
-        self.steps.push(Pending { kind, key: start..middle, bytes, is_point: false });
+        self.steps.push(Pending { is: Kind::Record(kind), key: start..middle, bytes });
         Some(())
     }
 
@@ -44,7 +53,17 @@ impl Steps {
         let start = self.bytes.len();
         write(&mut self.bytes);
         let bytes = start..self.bytes.len();
-        self.steps.push(Pending { kind: 0, key: 0..0, bytes, is_point: true });
+        self.steps.push(Pending { is: Kind::Point, key: 0..0, bytes });
+    }
+
+    /// Something to be kept by a name, or no longer.
+    pub fn keep(&mut self, name: &str, text: Option<&str>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(name.as_bytes());
+        let middle = self.bytes.len();
+        self.bytes.extend_from_slice(text.unwrap_or_default().as_bytes());
+        let is = if text.is_some() { Kind::Keep } else { Kind::KeepNothing };
+        self.steps.push(Pending { is, key: start..middle, bytes: middle..self.bytes.len() });
     }
 
     pub fn is_empty(&self) -> bool {
@@ -59,7 +78,8 @@ impl Steps {
     /// Leaves out the records whose key is not wanted.
     pub fn retain(&mut self, wanted: impl Fn(&[u8]) -> bool) {
         let bytes = &self.bytes;
-        self.steps.retain(|step| step.is_point || wanted(&bytes[step.key.clone()]));
+        self.steps
+            .retain(|step| !matches!(step.is, Kind::Record(_)) || wanted(&bytes[step.key.clone()]));
     }
 
     /// Forgets what was not given.
@@ -76,9 +96,11 @@ impl Steps {
             self.given += 1;
             let bytes = &self.bytes[step.bytes.clone()];
             let key = &self.bytes[step.key.clone()];
-            take(match step.is_point {
-                true => Step::Point(bytes),
-                false => Step::Record { kind: step.kind, key, bytes },
+            take(match step.is {
+                Kind::Record(kind) => Step::Record { kind, key, bytes },
+                Kind::Point => Step::Point(bytes),
+                Kind::Keep => Step::Keep { name: key, bytes: Some(bytes) },
+                Kind::KeepNothing => Step::Keep { name: key, bytes: None },
             })?;
         }
         self.clear();

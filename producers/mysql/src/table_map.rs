@@ -15,6 +15,8 @@ pub(crate) struct Dialect {
     pub collations: HashMap<usize, Charset>,
     /// MariaDB tells the sign of a `YEAR`, and a character set of geometry.
     pub mariadb: bool,
+    /// It keeps names of databases and tables in small letters.
+    pub folds_names: bool,
 }
 
 /// A table map as it was read.

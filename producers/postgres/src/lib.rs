@@ -22,13 +22,15 @@ mod stream;
 mod table;
 mod tls;
 pub mod value;
+mod verify;
 mod visibility;
 
 use std::sync::Arc;
 
-use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+use clap::{ArgMatches, Args as _, Command};
 use tahoe_pipeline::replicate::{RecordKind, Replicate};
 use tahoe_pipeline::service::{Check, Place, Planned, Producer, path_set, plan_files};
+use tahoe_pipeline::verify::Verification;
 use tahoe_schemas::datasets::{self, postgresql_log, with_line_prefix};
 use tahoe_schemas::table::Table;
 
@@ -59,8 +61,7 @@ impl Producer for Postgres {
     }
 
     fn plan(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Planned>, String> {
-        let mut args =
-            PostgresArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let mut args = PostgresArgs::read(matches)?;
         if place.once {
             args.leave_polled_tables()?;
         }
@@ -83,6 +84,27 @@ impl Producer for Postgres {
         Ok(planned)
     }
 
+    fn verifications(
+        &self,
+        matches: &ArgMatches,
+        place: &Place,
+    ) -> Result<Vec<Verification>, String> {
+        let args = PostgresArgs::read(matches)?;
+        let settings = args.settings()?;
+        if settings.as_ref().is_some_and(|settings| settings.snapshot == Snapshot::Never) {
+            return Err("--verify compares what was told of all rows, which --pg-snapshot never \
+                        leaves out"
+                .to_owned());
+        }
+        let verification = |settings: Settings| {
+            let (name, kinds) = (name(&settings), kinds(&settings, place));
+            let settings = Arc::new(settings);
+            let open = Box::new(move || verify::open(&settings));
+            Verification { name, kinds, is_settled: verify::is_settled, open }
+        };
+        Ok(settings.into_iter().map(verification).collect())
+    }
+
     fn reads_once(&self) -> bool {
         true
     }
@@ -96,7 +118,7 @@ impl Producer for Postgres {
     }
 
     fn tables(&self, matches: &ArgMatches, _place: &Place) -> Result<Vec<Table>, String> {
-        let args = PostgresArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let args = PostgresArgs::read(matches)?;
         args.settings()?.map_or(Ok(Vec::new()), |settings| shape::tables(&settings))
     }
 }
@@ -105,18 +127,24 @@ fn step(
     matches: &ArgMatches,
     act: fn(&Settings) -> Result<String, String>,
 ) -> Result<Vec<Check>, String> {
-    let args = PostgresArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+    let args = PostgresArgs::read(matches)?;
     let settings = args.settings()?.into_iter();
     Ok(settings.map(|settings| Check::new("postgres", move || act(&settings))).collect())
 }
 
-fn changes(settings: Settings, place: &Place) -> Planned {
-    let name = format!("postgres-{}", settings.slot);
+fn name(settings: &Settings) -> String {
+    format!("postgres-{}", settings.slot)
+}
+
+fn kinds(settings: &Settings, place: &Place) -> Vec<RecordKind> {
     let source =
         format!("{}\0postgresql\0{}\0{}", place.host, settings.server.database, settings.slot);
     let path = settings.server.place();
-    let kind = |dataset: &&str| kind(dataset, &source, &path, place);
-    let kinds: Vec<_> = DATASETS.iter().map(kind).collect();
+    DATASETS.iter().map(|dataset| kind(dataset, &source, &path, place)).collect()
+}
+
+fn changes(settings: Settings, place: &Place) -> Planned {
+    let (name, kinds) = (name(&settings), kinds(&settings, place));
     let topics = kinds.iter().map(|kind| kind.topic.clone()).collect();
     let rows = match settings.snapshot {
         Snapshot::Initial => "; at the first start its rows too",

@@ -245,7 +245,8 @@ impl Rows {
     }
 }
 
-fn columns(names: &[String], after: &str) -> String {
+/// Names of columns, each with what stands after it.
+pub fn columns(names: &[String], after: &str) -> String {
     let names = names.iter().map(|name| escape_identifier(name) + after);
     names.collect::<Vec<_>>().join(", ")
 }

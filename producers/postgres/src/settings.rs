@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgMatches, Args, FromArgMatches as _, ValueEnum};
 use tahoe_pipeline::replicate::OnLostPosition;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
+use tahoe_pipeline::service::{List, add_lists};
 
 use crate::connection::{Host, Server, TargetSession};
 use crate::polled::PostgresPollArgs;
@@ -73,6 +74,9 @@ pub struct PostgresArgs {
     /// Bytes of a record's JSON; beyond, large values give way to their length and hash
     #[arg(long, env = "TAHOE_PG_RECORD_BYTES_MAX", default_value_t = 16 << 20, value_name = "BYTES")]
     pg_record_bytes_max: usize,
+    /// TOML file with lists, named like their flags: pg-table, pg-poll, postgres-log
+    #[arg(long, env = "TAHOE_PG_LISTS", value_name = "PATH")]
+    pg_lists: Option<PathBuf>,
     /// PostgreSQL's log file or pattern (/var/log/postgresql/*.log); may be repeated
     #[arg(long, env = "POSTGRES_LOG_FILE", value_name = "PATH", value_delimiter = ',')]
     pub(crate) postgres_log: Vec<String>,
@@ -123,6 +127,21 @@ pub struct Settings {
 }
 
 impl PostgresArgs {
+    /// What was given, with the lists of the file.
+    ///
+    /// # Errors
+    /// Names the setting, or the file and the line.
+    pub fn read(matches: &ArgMatches) -> Result<Self, String> {
+        let mut args = Self::from_arg_matches(matches).map_err(|error| error.to_string())?;
+        let lists = vec![
+            List::of("pg-table", &mut args.pg_table),
+            args.poll.list(),
+            List::of("postgres-log", &mut args.postgres_log),
+        ];
+        add_lists("--pg-lists", args.pg_lists.as_deref(), lists)?;
+        Ok(args)
+    }
+
     /// None, if no database is asked for.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use tahoe_pipeline::poll::{Poll, PollSettings, Schedule};
 use tahoe_pipeline::replicate::Replicate;
-use tahoe_pipeline::service::{Place, Planned};
+use tahoe_pipeline::service::{List, Place, Planned};
 use tahoe_schemas::datasets;
 
 use crate::polled::table::Polled;
@@ -94,6 +94,18 @@ fn qualified(setting: &str, table: &str, database: &str) -> Result<(String, Stri
 }
 
 impl MysqlPollArgs {
+    /// The lists that a file may add to. A database that a table does not name is not known yet.
+    pub fn lists(&mut self) -> [List<'_>; 2] {
+        const ANY: &str = "any";
+        let (rows, log) = (&|text: &str| Asked::rows(text, ANY).map(drop), &|text: &str| {
+            Asked::log(text, ANY).map(drop)
+        });
+        [
+            List { name: "mysql-poll", values: &mut self.mysql_poll, check: Some(rows) },
+            List { name: "mysql-log-table", values: &mut self.mysql_log_table, check: Some(log) },
+        ]
+    }
+
     /// Tables are polled.
     pub fn is_set(&self) -> bool {
         self.mysql_poll.iter().chain(&self.mysql_log_table).any(|table| !table.is_empty())

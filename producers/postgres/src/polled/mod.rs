@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use tahoe_pipeline::poll::{Poll, PollSettings, Schedule};
 use tahoe_pipeline::replicate::Replicate;
-use tahoe_pipeline::service::{Place, Planned};
+use tahoe_pipeline::service::{List, Place, Planned};
 
 use crate::connection::Server;
 use crate::polled::table::Polled;
@@ -58,6 +58,12 @@ impl Asked {
 }
 
 impl PostgresPollArgs {
+    /// The list that a file may add to.
+    pub fn list(&mut self) -> List<'_> {
+        let check = &|text: &str| Asked::parse(text).map(drop);
+        List { name: "pg-poll", values: &mut self.pg_poll, check: Some(check) }
+    }
+
     /// Tables are polled.
     pub fn is_set(&self) -> bool {
         self.pg_poll.iter().any(|table| !table.is_empty())
