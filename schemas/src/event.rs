@@ -8,7 +8,10 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
 use tahoe_seams::{Conditions, Record, Rejection};
 
+use crate::enrich::Quoting;
 use crate::field::{Field, LEAVES};
+use crate::index::{FieldSet, Index};
+use crate::length::is_long;
 use crate::letterhead::{Letterhead, Letterheads};
 use crate::nothing::{is_nothing, leaves_out};
 use crate::rules::{EventRules, NAMESPACE_DEFAULT};
@@ -21,48 +24,6 @@ use crate::{Dataset, fields};
 
 /// Fields that an event usually has; more make its list grow.
 const FIELDS_USUAL: usize = 64;
-/// In place of a slot: the field was taken out.
-const GONE: u16 = u16::MAX;
-
-/// Which fields an event has and where their values are. Since a set of numbers is read back in
-/// order, nothing is ever sorted.
-pub(crate) struct Index {
-    /// One bit per word of `words` that is not zero.
-    summary: u64,
-    words: [u64; 64],
-    slots: [u16; 64 * 64],
-}
-
-impl Index {
-    pub fn new() -> Box<Self> {
-        Box::new(Self { summary: 0, words: [0; 64], slots: [0; 64 * 64] })
-    }
-
-    /// The slot of a field that was set.
-    fn slot(&self, id: usize) -> Option<usize> {
-        let known = self.words[id / 64] & 1 << (id % 64) != 0;
-        let slot = self.slots[id];
-        (known && slot != GONE).then_some(usize::from(slot))
-    }
-
-    fn add(&mut self, id: usize, slot: usize) {
-        self.mark(id, u16::try_from(slot).expect("an event has at most one slot per field"));
-    }
-
-    fn mark(&mut self, id: usize, slot: u16) {
-        self.summary |= 1 << (id / 64);
-        self.words[id / 64] |= 1 << (id % 64);
-        self.slots[id] = slot;
-    }
-
-    fn clear(&mut self) {
-        while self.summary != 0 {
-            self.words[self.summary.trailing_zeros() as usize] = 0;
-            self.summary &= self.summary - 1;
-        }
-    }
-}
-
 /// What an event needs besides its record, kept from one record to the next.
 pub(crate) struct Scratch {
     pub arena: Bump,
@@ -96,6 +57,9 @@ pub struct Event<'a> {
     read_at_ms: i64,
     rules: Option<&'a EventRules>,
     left_out: Option<&'a Arc<str>>,
+    statement: Option<(Field, Quoting)>,
+    /// A value was set that may be longer than the store indexes.
+    pub(crate) has_long: bool,
 }
 
 impl<'a> Event<'a> {
@@ -123,6 +87,8 @@ impl<'a> Event<'a> {
             read_at_ms: record.read_at_ms,
             rules: given.rules.get(),
             left_out: None,
+            statement: None,
+            has_long: false,
         };
         event.begin(record, given);
         event
@@ -147,6 +113,7 @@ impl<'a> Event<'a> {
         {
             return self.null_removed(field);
         }
+        self.has_long |= is_long(&value);
         let id = field.id();
         if let Some(slot) = self.index.slot(id) {
             self.values[slot] = value;
@@ -178,11 +145,7 @@ impl<'a> Event<'a> {
     /// Whether a field has a value.
     pub fn has(&self, field: Field) -> bool {
         let id = field.id();
-        self.index.slot(id).is_some() || (!self.is_gone(id) && self.letterhead.has(id))
-    }
-
-    fn is_gone(&self, id: usize) -> bool {
-        self.index.words[id / 64] & 1 << (id % 64) != 0 && self.index.slots[id] == GONE
+        self.index.slot(id).is_some() || (!self.index.is_gone(id) && self.letterhead.has(id))
     }
 
     /// The value of a field.
@@ -190,7 +153,7 @@ impl<'a> Event<'a> {
         let id = field.id();
         match self.index.slot(id) {
             Some(slot) => Some(self.values[slot]),
-            None if self.is_gone(id) => None,
+            None if self.index.is_gone(id) => None,
             None => self.letterhead.get(id),
         }
     }
@@ -204,25 +167,36 @@ impl<'a> Event<'a> {
     }
 
     /// The fields that have a value now.
-    pub(crate) fn fields_set(&self) -> Vec<Field> {
-        let mut set = Vec::with_capacity(FIELDS_USUAL);
-        for word in 0..64 {
-            let mut bits = self.index.words[word] | self.letterhead.word(word);
+    pub(crate) fn fields_set(&self) -> ArenaVec<'a, Field> {
+        self.fields_of(|_| u64::MAX)
+    }
+
+    /// Those of them that are in a set.
+    pub(crate) fn fields_in(&self, set: &FieldSet) -> ArenaVec<'a, Field> {
+        self.fields_of(|word| set.words[word])
+    }
+
+    fn fields_of(&self, mask: impl Fn(usize) -> u64) -> ArenaVec<'a, Field> {
+        let mut found = self.list();
+        let mut summary = self.index.summary | self.letterhead.summary();
+        while summary != 0 {
+            let word = summary.trailing_zeros() as usize;
+            summary &= summary - 1;
+            let mut bits = (self.index.words[word] | self.letterhead.word(word)) & mask(word);
             while bits != 0 {
-                let id = word * 64 + bits.trailing_zeros() as usize;
+                let field = Field::numbered(word * 64 + bits.trailing_zeros() as usize);
                 bits &= bits - 1;
-                let field = Field::numbered(id);
                 if self.has(field) {
-                    set.push(field);
+                    found.push(field);
                 }
             }
         }
-        set
+        found
     }
 
     /// Takes a field out again. Nothing is recorded.
     pub fn remove(&mut self, field: Field) {
-        self.index.mark(field.id(), GONE);
+        self.index.take_out(field.id());
     }
 
     /// Records what was done, once, as `tahoe.transformations`.
@@ -392,6 +366,16 @@ impl<'a> Event<'a> {
         self.left_out = Some(rule);
     }
 
+    /// Says that a field holds a statement in SQL, if it has a value, and how texts stand in it.
+    pub(crate) fn is_statement(&mut self, field: Field, quoting: Quoting) {
+        self.statement = Some((field, quoting));
+    }
+
+    /// The field that holds a statement in SQL.
+    pub(crate) fn statement(&self) -> Option<(Field, Quoting)> {
+        self.statement
+    }
+
     /// The rule by which it is not stored.
     pub(crate) fn left_out(&self) -> Option<&'a Arc<str>> {
         self.left_out
@@ -427,8 +411,8 @@ impl<'a> Event<'a> {
                 let id = word * 64 + bit;
                 if own & 1 << bit == 0 {
                     page.print(id, printed);
-                } else if index.slots[id] != GONE {
-                    page.write(id, usize::from(index.slots[id]));
+                } else if let Some(slot) = index.slot(id) {
+                    page.write(id, slot);
                 }
                 printed += usize::from(common & 1 << bit != 0);
             }

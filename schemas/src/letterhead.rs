@@ -164,7 +164,7 @@ impl Letterhead {
         }
     }
 
-    /// As [`crate::event::Index`]: one bit per word that is not zero.
+    /// As [`crate::index::Index`]: one bit per word that is not zero.
     pub fn summary(&self) -> u64 {
         self.summary
     }

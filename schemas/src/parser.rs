@@ -6,7 +6,7 @@ use tahoe_seams::{Conditions, Events, Normalizer, Record, RecordId, Rejection};
 
 use crate::event::{Event, Scratch};
 use crate::time::Stamp;
-use crate::{Dataset, fields};
+use crate::{Dataset, Transformation, fields};
 
 /// A dataset's own part of normalising, when a record is one event.
 pub trait Parser: Send + Sync {
@@ -113,6 +113,9 @@ impl<'a> Event<'a> {
         if let Some(part) = record.part {
             self.set(fields::tahoe::part::INDEX, part.index);
             self.set(fields::tahoe::part::LAST, part.last);
+            if !part.last {
+                self.transformation_of(Transformation::Truncated, fields::MESSAGE.path());
+            }
         }
     }
 
@@ -120,6 +123,9 @@ impl<'a> Event<'a> {
     pub(crate) fn obey_rules(&mut self, id: RecordId) {
         if let Some(rules) = self.rules() {
             rules.apply(self, id);
+        }
+        if self.has_long {
+            self.shorten();
         }
     }
 

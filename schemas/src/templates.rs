@@ -9,11 +9,13 @@ use serde_json::{Map, Value, json};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::framing::PART_BYTES_MAX;
+use crate::length::KEYWORD_LENGTH_MAX;
 use crate::table::{Column, ColumnKind, Table, is_field_name};
 use crate::{Dataset, Field, datasets, shared_fields};
 
 /// Grows when a template changes, so that an older binary does not put an older one back.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// Above Elasticsearch's own templates for `logs-*-*` (100) and those of Fleet (200).
 const PRIORITY: u32 = 500;
@@ -30,8 +32,12 @@ const FIELDS_MAX: usize = 3000;
 /// A number of so many digits fits 64 bits whatever its scale.
 const SCALED_DIGITS_MAX: u32 = 18;
 
-/// Longer keywords are kept but not indexed: Lucene's limit is 32,766 bytes, a character has up to 4.
-const IGNORE_ABOVE: u32 = 8191;
+/// Longer keywords are kept but not indexed.
+const IGNORE_ABOVE: usize = KEYWORD_LENGTH_MAX;
+
+/// A text of a record is no longer, so all of it is found: a stack trace, a statement. Such a field
+/// is no term of Lucene's, whose limit does not hold for it.
+const WILDCARD_LENGTH_MAX: usize = PART_BYTES_MAX;
 
 /// Objects of ECS that the datasets of this repository write to; own fields come on top. All of
 /// ECS would be 2,700 fields in the mapping of every backing index.
@@ -265,7 +271,7 @@ fn mapping(kind: &str) -> Map<String, Value> {
         "keyword" => json!({"type": "keyword", "ignore_above": IGNORE_ABOVE}),
         // Free keys: one field in the mapping, however many keys.
         "flattened" => json!({"type": "flattened", "ignore_above": IGNORE_ABOVE}),
-        "wildcard" => json!({"type": "wildcard", "ignore_above": IGNORE_ABOVE}),
+        "wildcard" => json!({"type": "wildcard", "ignore_above": WILDCARD_LENGTH_MAX}),
         // The value is the data stream's own name; ordinary keywords serve on every server.
         "constant_keyword" => json!({"type": "keyword", "ignore_above": IGNORE_ABOVE}),
         "scaled_float" => json!({"type": "scaled_float", "scaling_factor": 1000}),

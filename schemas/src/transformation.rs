@@ -78,8 +78,14 @@ vocabulary! {
          the moment at which it was read.";
     TimezoneAssumed "timezone_assumed" "the zone" "timezone_assumed:Europe/Madrid"
         "The time names no zone and was taken to be in the one that the source was configured with.";
+    Truncated "truncated" "the field" "truncated:user_agent.original"
+        "A keyword was cut to the 8,191 characters that Elasticsearch indexes, or the text of the \
+         record (message) goes on in the next part (tahoe.part).";
     Unescaped "unescaped" "" "unescaped"
         "Escapes of the format (\\xHH, \\n, a backslash before a quotation mark) were replaced by what they stand for.";
+    Unindexed "unindexed" "the field" "unindexed:db.after"
+        "A value inside the object is longer than Elasticsearch indexes: it is there, whole, and no \
+         search finds it.";
     Utf8Repaired "utf8_repaired" "" "utf8_repaired"
         "Bytes that are no UTF-8 were each replaced by U+FFFD.";
     YearAssumed "year_assumed" "" "year_assumed"

@@ -2,14 +2,18 @@
 //! of `samples/rejected_<name>.log` is rejected with its line of `<name>.codes`. `<name>.zone`
 //! holds the zone of the source, if it is not UTC. `UPDATE_GOLDEN=1` writes what is expected.
 
+mod database;
 mod strict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::Value;
+use tahoe_schemas::enrich::{Database, Enrichment, Networks};
+use tahoe_schemas::rules::EventRules;
 use tahoe_schemas::{Dataset, Frames, datasets, frame_all, shared_fields, templates};
 use tahoe_seams::{Conditions, Events, Origin, Part, Record, RecordId, Rejection};
 
@@ -41,9 +45,9 @@ fn normalize(
     dataset: &Dataset,
     bytes: &[u8],
     zone: &str,
+    given: &Conditions,
 ) -> Vec<(u64, Result<Vec<String>, Rejection>)> {
     let origin = Origin { time_zone: zone.to_owned(), ..Origin::default() };
-    let given = Conditions::default();
     let mut results = Vec::new();
     frame_all(dataset.framer, bytes, &mut |frame| {
         let record = Record {
@@ -56,17 +60,42 @@ fn normalize(
             part: frame.part,
         };
         let mut events = Events::default();
-        let done = dataset.normalizer.normalize(&record, &given, &mut events);
+        let done = dataset.normalizer.normalize(&record, given, &mut events);
         let text = |document: &[u8]| String::from_utf8(document.to_vec()).expect("it is UTF-8");
         results.push((frame.line, done.map(|()| events.documents().map(text).collect())));
     });
     results
 }
 
-fn run(dataset: &Dataset, sample: &Path) -> Vec<(u64, Result<Vec<String>, Rejection>)> {
+fn run_with(
+    dataset: &Dataset,
+    sample: &Path,
+    given: &Conditions,
+) -> Vec<(u64, Result<Vec<String>, Rejection>)> {
     let bytes = fs::read(sample).expect("a sample can be read");
     let zone = fs::read_to_string(sample.with_extension("zone")).unwrap_or_default();
-    normalize(dataset, &bytes, zone.trim())
+    normalize(dataset, &bytes, zone.trim(), given)
+}
+
+fn run(dataset: &Dataset, sample: &Path) -> Vec<(u64, Result<Vec<String>, Rejection>)> {
+    run_with(dataset, sample, &Conditions::default())
+}
+
+/// With everything that events can be given beyond what their records say; every address is
+/// somewhere.
+fn enriched() -> Conditions {
+    let city = database::city("Madrid");
+    let database = Arc::new(Database::read(city).expect("it is sound"));
+    let enrichment = Enrichment { networks: Networks::new([database]), ..Enrichment::all() };
+    let rules = EventRules { enrichment, ..EventRules::default() };
+    Conditions { rules: rules.given(), ..Conditions::default() }
+}
+
+/// The documents of a sample, as they are and enriched.
+fn documents(dataset: &Dataset, sample: &Path) -> impl Iterator<Item = String> {
+    let run =
+        |given| run_with(dataset, sample, &given).into_iter().filter_map(|(_, made)| made.ok());
+    run(Conditions::default()).chain(run(enriched())).flatten()
 }
 
 /// Compares with the file, or writes it when asked to.
@@ -131,7 +160,7 @@ fn declared(dataset: &Dataset) -> BTreeMap<String, bool> {
     });
     let own = shared_fields().iter().chain(dataset.declared().fields);
     let own = own.map(|field| (field.name.to_owned(), field.kind.to_owned()));
-    let free = |kind: &str| matches!(kind, "object" | "nested" | "flattened");
+    let free = |kind: &str| matches!(kind, "object" | "nested" | "flattened" | "geo_point");
     ecs.chain(own).map(|(path, kind)| (path, free(&kind))).collect()
 }
 
@@ -154,8 +183,7 @@ fn every_field_of_every_sample_is_declared_by_the_dataset_that_its_event_is_of()
     for dataset in datasets::ALL {
         let routes = dataset.declared().routes;
         for sample in samples(dataset, false) {
-            for document in run(dataset, &sample).into_iter().filter_map(|(_, d)| d.ok()).flatten()
-            {
+            for document in documents(dataset, &sample) {
                 let value = strict::parse(&document);
                 let of = value["event"]["dataset"].as_str().expect("every event says its dataset");
                 assert!(of == dataset.name || routes.contains(&of), "{of}");
@@ -196,8 +224,7 @@ fn every_field_of_every_sample_can_be_searched() {
     let mut missing = BTreeSet::new();
     for dataset in datasets::ALL {
         for sample in samples(dataset, false) {
-            let documents = run(dataset, &sample).into_iter().filter_map(|(_, made)| made.ok());
-            for document in documents.flatten() {
+            for document in documents(dataset, &sample) {
                 let value = strict::parse(&document);
                 let of = value["event"]["dataset"].as_str().expect("every event says its dataset");
                 let properties =
@@ -232,7 +259,8 @@ fn declarations_and_the_list_agree() {
 #[test]
 fn every_sample_is_cut_the_same_in_pieces_as_at_once() {
     for dataset in datasets::ALL {
-        for sample in samples(dataset, false) {
+        let both = [false, true].map(|rejected| samples(dataset, rejected));
+        for sample in both.into_iter().flatten() {
             let text = fs::read(&sample).expect("a sample can be read");
             let mut whole = Vec::new();
             frame_all(dataset.framer, &text, &mut |frame| {
@@ -305,8 +333,9 @@ fn damaged_lines() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn survives(bytes: &[u8]) {
+    let given = enriched();
     for dataset in datasets::ALL {
-        for (_, result) in normalize(dataset, bytes, "Europe/Berlin") {
+        for (_, result) in normalize(dataset, bytes, "Europe/Berlin", &given) {
             for document in result.into_iter().flatten() {
                 strict::parse(&document);
             }

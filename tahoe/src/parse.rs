@@ -89,9 +89,10 @@ fn parse_files(args: &ParseArgs, out: &mut impl Write) -> anyhow::Result<()> {
             .map_err(|error| anyhow!("--line-prefix {prefix}: {error}"))?,
     };
     let read_at = args.read_at.unwrap_or_else(jiff::Timestamp::now);
+    let rules = args.rules.read().map_err(|error| anyhow!(error))?.given();
     for path in &args.files {
-        let rules = args.rules.read().map_err(|error| anyhow!(error))?.given();
-        let given = Conditions { keep_original: !args.no_original, rules, ..Conditions::default() };
+        let keep_original = !args.no_original;
+        let given = Conditions { keep_original, rules: rules.clone(), ..Conditions::default() };
         let mut parsing = Parsing::new(args, dataset, path, read_at.as_millisecond(), given);
         let mut input: Box<dyn Read> = match path.to_str() {
             Some("-") => Box::new(io::stdin().lock()),

@@ -58,11 +58,8 @@ impl TableArgs {
 }
 
 impl TransformArgs {
-    /// The loop's settings; `more` are topics beside those of the datasets.
-    ///
-    /// # Errors
-    /// A file that says something of events cannot be read; names it and the setting.
-    pub fn settings(&self, more: &[String], grace: Duration) -> Result<TransformSettings, String> {
+    /// The topics to read; `more` are topics beside those of the datasets.
+    pub fn topics(&self, more: &[String]) -> Vec<String> {
         let mut topics: Vec<_> = self.topics.iter().filter(|t| !t.is_empty()).cloned().collect();
         if topics.is_empty() {
             topics = record_topics();
@@ -70,9 +67,18 @@ impl TransformArgs {
         }
         topics.sort();
         topics.dedup();
+        topics
+    }
+
+    /// The loop's settings; `more` are topics beside those of the datasets.
+    ///
+    /// # Errors
+    /// A file that says something of events cannot be read; names it and the setting.
+    pub fn settings(&self, more: &[String], grace: Duration) -> Result<TransformSettings, String> {
+        let (rules, geoip) = self.rules.read_with_geoip()?;
         Ok(TransformSettings {
             group: self.group.clone(),
-            topics,
+            topics: self.topics(more),
             linger: Duration::from_millis(self.linger_ms),
             given: Conditions {
                 keep_original: self.keep_original,
@@ -80,7 +86,8 @@ impl TransformArgs {
                 latest_state: self.tables.latest(),
                 ..Conditions::default()
             },
-            rules: self.rules.read()?,
+            rules,
+            geoip,
             grace,
             drain: Duration::ZERO,
         })

@@ -14,6 +14,8 @@ use tahoe_seams::{
     SourceId,
 };
 
+use crate::geoip::GeoFiles;
+
 /// Where a record stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -98,11 +100,14 @@ pub struct Intake {
     rules: EventRules,
     /// Only of topics that have rules of their own.
     rules_by_topic: HashMap<String, Rules>,
+    geoip: Option<Arc<GeoFiles>>,
+    /// Of the databases that the rules ask.
+    geoip_version: Option<u64>,
 }
 
 impl Intake {
     /// Nothing taken in yet. The time in `given` is set with every look at the log.
-    pub fn new(given: Conditions, rules: &EventRules) -> Self {
+    pub fn new(given: Conditions, rules: &EventRules, geoip: Option<Arc<GeoFiles>>) -> Self {
         Self {
             decoder: Decoder::default(),
             partitions: Vec::new(),
@@ -117,6 +122,20 @@ impl Intake {
             by_topic: datasets_by_topic(),
             rules: rules.clone(),
             rules_by_topic: HashMap::new(),
+            geoip,
+            geoip_version: None,
+        }
+    }
+
+    /// From here on the rules ask the databases that are there now.
+    pub fn renew(&mut self) {
+        let Some(files) = &self.geoip else { return };
+        let version = Some(files.version());
+        if self.geoip_version != version {
+            self.geoip_version = version;
+            self.rules.enrichment.networks = files.networks();
+            self.rules_by_topic.clear();
+            self.given.rules = self.rules.clone().given();
         }
     }
 
@@ -318,7 +337,7 @@ mod tests {
         let cases =
             [("syslog_logs", &line[..], "system.syslog"), ("mysql_logs", row, "mysql.general")];
         for (topic, value, dataset) in cases {
-            let mut intake = Intake::new(Conditions::default(), &EventRules::default());
+            let mut intake = Intake::new(Conditions::default(), &EventRules::default(), None);
             intake.take(&LogRecord {
                 topic,
                 partition: 0,
@@ -335,7 +354,7 @@ mod tests {
         }
     }
     fn taken(rules: &EventRules, topic: &str) -> (Vec<RecordId>, Vec<String>) {
-        let mut intake = Intake::new(Conditions::default(), rules);
+        let mut intake = Intake::new(Conditions::default(), rules, None);
         for (offset, company) in ["Acme Corp", "globex", "", "initech"].iter().enumerate() {
             let value = format!(
                 "[2026-11-21 09:00:00] local.INFO: paid {{\"shop\":{{\"company\":\"{company}\"}}}}"

@@ -8,6 +8,7 @@ mod certainty;
 mod counts;
 mod dead_letter;
 mod delivery;
+mod geoip;
 mod intake;
 mod rules;
 mod service;
@@ -18,7 +19,8 @@ mod verdict;
 pub use args::{TableArgs, TransformArgs};
 pub use counts::{Latency, RecordCounts, TransformerCounts};
 pub use dead_letter::topic as dead_letter_topic;
-pub use rules::{PrivacyKeyArgs, RuleArgs};
+pub use geoip::GeoFiles;
+pub use rules::{Enrich, PrivacyKeyArgs, RuleArgs};
 pub use service::{Transformer, readiness, sink_check};
 pub use transform::{TransformError, TransformSettings, keep_transforming, transform};
 

@@ -4,9 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
+use tahoe_schemas::enrich::Enrichment;
 use tahoe_schemas::rules::{Allowed, AppFields, Companies, EventRules, Privacy, Sampling};
+
+use crate::geoip::GeoFiles;
 
 /// What the operator says of events.
 #[derive(Args, Clone, Debug, Default)]
@@ -50,6 +53,40 @@ pub struct RuleArgs {
     /// The secret of hashes and encryptions.
     #[command(flatten)]
     pub privacy_key: PrivacyKeyArgs,
+    /// What events are given beyond what their records say; repeatable [default: nothing]
+    #[arg(
+        long,
+        env = "TAHOE_ENRICH",
+        value_name = "WHAT",
+        value_delimiter = ',',
+        help_heading = "Events"
+    )]
+    pub enrich: Vec<Enrich>,
+    /// File in MaxMind's format that says where addresses are (City, Country) or whose they are
+    /// (ASN); repeatable; read again when it changes
+    #[arg(
+        long,
+        env = "TAHOE_GEOIP",
+        value_name = "FILE",
+        value_delimiter = ',',
+        help_heading = "Events"
+    )]
+    pub geoip: Vec<PathBuf>,
+}
+
+/// What events are given beyond what their records say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Enrich {
+    /// All of the following
+    All,
+    /// The addresses, users, hosts and hashes of an event once more in related.*
+    Related,
+    /// What user_agent.original says of program, system and device
+    UserAgents,
+    /// error.grouping_key, the same for failures of the same kind
+    Errors,
+    /// db.query.fingerprint, the same for statements that differ in values alone
+    Statements,
 }
 
 /// The secret by which a privacy policy hashes and encrypts.
@@ -84,11 +121,31 @@ impl PrivacyKeyArgs {
 }
 
 impl RuleArgs {
-    /// Reads the files.
+    /// Reads the files. What they say later is not noticed.
     ///
     /// # Errors
     /// Name the setting, and the file and line.
     pub fn read(&self) -> Result<EventRules, String> {
+        self.read_with_geoip().map(|(rules, _)| rules)
+    }
+
+    /// The same, and the files that may change, if there are any.
+    ///
+    /// # Errors
+    /// Name the setting, and the file and line.
+    pub fn read_with_geoip(&self) -> Result<(EventRules, Option<Arc<GeoFiles>>), String> {
+        let mut rules = self.read_tables()?;
+        let paths = self.geoip.iter().filter(|path| !path.as_os_str().is_empty());
+        let paths: Vec<_> = paths.cloned().collect();
+        if paths.is_empty() {
+            return Ok((rules, None));
+        }
+        let files = GeoFiles::open(&paths)?;
+        rules.enrichment.networks = files.networks();
+        Ok((rules, Some(files)))
+    }
+
+    fn read_tables(&self) -> Result<EventRules, String> {
         let mut companies = Companies::default();
         if let Some((name, text)) = file("--namespace-rules", self.namespace_rules.as_deref())? {
             companies = Companies::read(&name, &text).map_err(of("--namespace-rules"))?;
@@ -122,7 +179,19 @@ impl RuleArgs {
             allowed: Arc::new(allowed),
             app_fields: Arc::new(app_fields),
             privacy: Arc::new(privacy),
+            enrichment: self.enrichment(),
         })
+    }
+
+    fn enrichment(&self) -> Enrichment {
+        let has = |what| self.enrich.contains(&Enrich::All) || self.enrich.contains(&what);
+        Enrichment {
+            related: has(Enrich::Related),
+            user_agents: has(Enrich::UserAgents),
+            errors: has(Enrich::Errors),
+            statements: has(Enrich::Statements),
+            ..Enrichment::default()
+        }
     }
 }
 

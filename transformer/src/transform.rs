@@ -21,6 +21,7 @@ use crate::certainty::Certainty;
 use crate::counts::TransformerCounts;
 use crate::dead_letter;
 use crate::delivery::{keep_until_durable, write_until_durable};
+use crate::geoip::GeoFiles;
 use crate::intake::{Intake, Place, Reach, Taken};
 use crate::tally::Tallies;
 use crate::verdict::Verdict;
@@ -56,6 +57,8 @@ pub struct TransformSettings {
     pub given: Conditions,
     /// What the operator's own files say of events.
     pub rules: EventRules,
+    /// Files behind those rules that may change.
+    pub geoip: Option<Arc<GeoFiles>>,
     /// How long a stop waits for what is in flight.
     pub grace: Duration,
     /// How long a stop reads on what is in the log already; zero leaves it for the next start.
@@ -70,6 +73,7 @@ impl Default for TransformSettings {
             linger: Duration::from_millis(200),
             given: Conditions::default(),
             rules: EventRules::default(),
+            geoip: None,
             grace: Duration::from_secs(10),
             drain: Duration::ZERO,
         }
@@ -117,7 +121,7 @@ pub fn transform(
         counts,
         runtime,
         reader,
-        intake: Intake::new(settings.given.clone(), &settings.rules),
+        intake: Intake::new(settings.given.clone(), &settings.rules, settings.geoip.clone()),
         batch_since: None,
         flights: VecDeque::new(),
         certainty: Certainty::new(UNCERTAIN_BYTES),
@@ -141,6 +145,7 @@ pub fn keep_transforming(
     runtime: &Handle,
 ) -> Result<(), String> {
     let mut backoff = Backoff::usual();
+    settings.geoip.iter().for_each(GeoFiles::watch);
     loop {
         match transform(log, sink, settings, stop, counts, runtime) {
             Ok(()) => return Ok(()),
@@ -233,6 +238,7 @@ impl Transformer<'_> {
             if !came {
                 came = true;
                 intake.given.ingested_ms = now_ms();
+                intake.renew();
             }
             intake.take(&found);
             match intake.events.bytes() >= BATCH_BYTES {

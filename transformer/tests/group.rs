@@ -1,8 +1,12 @@
-//! What the loop does when the group takes partitions and gives them, on a log and a sink that
-//! follow a script.
+//! What the loop does when the group takes partitions and gives them, and when a file that it asks
+//! changes, on a log and a sink that follow a script.
+
+#[path = "../../schemas/tests/database/mod.rs"]
+mod database;
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +15,7 @@ use tahoe_seams::{
     EventBatch, KeyValue, Log, LogError, LogReader, LogRecord, Outcome, Outgoing, Ownership,
     Pending, Polled, Sink, SinkError, Topic, Visit,
 };
-use tahoe_transformer::{TransformSettings, TransformerCounts, transform};
+use tahoe_transformer::{GeoFiles, TransformSettings, TransformerCounts, transform};
 
 const TOPIC: &str = "laravel_logs";
 
@@ -23,6 +27,8 @@ enum Step {
     /// Everything before was committed or given up.
     Settled,
     Told(Polled),
+    /// Another database is in the file's place.
+    City(&'static str),
 }
 
 #[derive(Default)]
@@ -30,6 +36,7 @@ struct Seen {
     commits: Vec<(u32, u64)>,
     /// `find` or `write`, and how many events.
     asked: Vec<(&'static str, usize)>,
+    documents: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -38,6 +45,7 @@ struct Script {
     seen: Arc<Mutex<Seen>>,
     counts: Arc<TransformerCounts>,
     stop: Stop,
+    city: Option<(PathBuf, Arc<GeoFiles>)>,
 }
 
 impl Script {
@@ -47,6 +55,7 @@ impl Script {
             seen: Arc::default(),
             counts: Arc::default(),
             stop: Stop::default(),
+            city: None,
         }
     }
 
@@ -56,6 +65,7 @@ impl Script {
         let settings = TransformSettings {
             topics: vec![TOPIC.to_owned()],
             linger: Duration::from_millis(1),
+            geoip: self.city.as_ref().map(|(_, files)| Arc::clone(files)),
             ..TransformSettings::default()
         };
         let body = move || {
@@ -118,7 +128,7 @@ impl LogReader for Script {
                     offset,
                     timestamp_ms: 1_700_000_000_000,
                     key: b"",
-                    value: b"[2026-03-04 09:27:05] local.INFO: hello",
+                    value: b"[2026-03-04 09:27:05] local.INFO: hello {\"ip\":\"203.0.113.9\"}",
                     header: None,
                 });
                 assert_eq!(flow, ControlFlow::Continue(()));
@@ -128,6 +138,12 @@ impl LogReader for Script {
             }
             Some(Step::Settled) => {}
             Some(Step::Told(polled)) => return Ok(polled),
+            Some(Step::City(name)) => {
+                let (path, files) = self.city.as_ref().expect("there is a file");
+                std::fs::write(path, database::city(name)).expect("it can be written");
+                files.look();
+                files.look();
+            }
             None => self.stop.ask(),
         }
         Ok(Polled::Records)
@@ -153,7 +169,10 @@ impl LogReader for Script {
 impl Sink for Script {
     async fn write(&self, batch: &EventBatch) -> Result<Vec<Outcome>, SinkError> {
         let events = batch.events.len();
-        self.seen.lock().expect("no panic while held").asked.push(("write", events));
+        let mut seen = self.seen.lock().expect("no panic while held");
+        seen.asked.push(("write", events));
+        let text = |event| String::from_utf8_lossy(batch.document(event)).into_owned();
+        seen.documents.extend(batch.events.iter().map(text));
         Ok(vec![Outcome::Stored; events])
     }
     async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError> {
@@ -205,4 +224,25 @@ async fn only_what_an_earlier_owner_may_have_written_is_looked_up_before_it_is_w
     let expected = [("find", 1), ("write", 1), ("write", 1), ("find", 1), ("write", 1)];
     assert_eq!(seen.asked, expected);
     assert_eq!(seen.commits, [(0, 1), (0, 2), (0, 3)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_changes_is_asked_from_the_next_records_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("city.mmdb");
+    std::fs::write(&path, database::city("Madrid")).expect("it can be written");
+    let mut script = Script::new(&[
+        Step::Record(0, 0),
+        Step::Settled,
+        Step::City("Barcelona"),
+        Step::Record(0, 1),
+        Step::Settled,
+    ]);
+    let files = GeoFiles::open(std::slice::from_ref(&path)).expect("it is sound");
+    script.city = Some((path, files));
+    script.run().await;
+    let seen = script.seen.lock().expect("no panic while held");
+    let place = |document: &String, name| document.contains(&format!("\"city_name\":\"{name}\""));
+    let [before, after] = &seen.documents[..] else { panic!("{:?}", seen.documents) };
+    assert!(place(before, "Madrid") && place(after, "Barcelona"), "{before}\n{after}");
 }

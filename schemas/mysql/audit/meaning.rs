@@ -1,5 +1,7 @@
 //! What an event of any form means: Elastic's classification of MySQL Enterprise's events.
 
+use crate::enrich::Quoting;
+use crate::fields::mysqlenterprise::audit;
 use crate::{Event, fields};
 
 /// What happened to what.
@@ -134,6 +136,10 @@ pub(super) fn relate(event: &mut Event<'_>) {
     }
     if let Some(host) = event.get_str(fields::client::DOMAIN) {
         event.set(fields::related::HOSTS, host);
+    }
+    let of = [audit::general_data::QUERY, audit::table_access_data::QUERY];
+    if let Some(query) = of.into_iter().find(|field| event.has(*field)) {
+        event.is_statement(query, Quoting::Backslash);
     }
 }
 

@@ -5,6 +5,7 @@ use tahoe_seams::{Record, Rejection};
 use super::head::Head;
 use super::row;
 use crate::datasets::mysql::{account, banner, lines, stamp};
+use crate::enrich::Quoting;
 use crate::time::Stamp;
 use crate::{Event, Parser, fields};
 
@@ -83,6 +84,9 @@ pub(super) fn set_command<'a>(
         }
         "init-db" => {
             event.set_clean(fields::mysql::general::DATABASE, argument);
+        }
+        "query" | "prepare" | "execute" => {
+            event.is_statement(fields::mysql::general::ARGUMENT, Quoting::Backslash);
         }
         _ => {}
     }

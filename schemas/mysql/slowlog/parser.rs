@@ -5,6 +5,7 @@ use tahoe_seams::{Record, Rejection};
 use super::metrics::{self, Others};
 use super::row;
 use crate::datasets::mysql::{account, banner, lines, stamp};
+use crate::enrich::Quoting;
 use crate::time::Stamp;
 use crate::{Event, Parser, fields};
 
@@ -147,6 +148,7 @@ fn statement<'a>(text: &'a str, event: &mut Event<'a>) -> Option<Stamp> {
     let query = text.trim();
     if !query.is_empty() {
         event.set(fields::mysql::slowlog::QUERY, query);
+        event.is_statement(fields::mysql::slowlog::QUERY, Quoting::Backslash);
         event.set(fields::MESSAGE, query);
     }
     began

@@ -6,6 +6,7 @@ use tahoe_seams::Rejection;
 use super::metrics::{Others, nanoseconds};
 use super::parser::set_account;
 use crate::datasets::mysql::stamp;
+use crate::enrich::Quoting;
 use crate::object;
 use crate::scan::{Entries, Entry};
 use crate::{Event, Field, fields};
@@ -74,6 +75,7 @@ pub(super) fn set<'a>(row: &[Entry<'a>], event: &mut Event<'a>) -> Result<(), Re
     let query = text(b"sql_text", event).unwrap_or_default().trim();
     if !query.is_empty() {
         event.set(log::QUERY, query);
+        event.is_statement(log::QUERY, Quoting::Backslash);
         event.set(fields::MESSAGE, query);
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::level::{Label, Note};
 use super::{server, session, stamp, statement};
+use crate::enrich::Quoting;
 use crate::time::{Stamp, Time};
 use crate::{Event, Field, fields};
 
@@ -77,6 +78,7 @@ impl<'a> Entry<'a> {
         let Some(message) = self.message else { return timed };
         event.set(fields::MESSAGE, message);
         self.position_in(message, event);
+        event.is_statement(fields::postgresql::log::QUERY, Quoting::Standard);
         let logged = statement::read(message, event);
         if let Some(query) = logged {
             if self.in_columns {

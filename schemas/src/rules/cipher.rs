@@ -8,6 +8,11 @@ use ring::{aead, hmac};
 
 /// What an encrypted value begins with: the scheme's version follows.
 const MARK: &str = "enc:1:";
+
+/// Whether a value is an encrypted one.
+pub(crate) fn is_encrypted(value: &str) -> bool {
+    value.starts_with(MARK)
+}
 /// Fewer bytes can be guessed.
 const SECRET_BYTES_MIN: usize = 16;
 /// Bytes of a hash that are kept: a collision among 2^40 values is one in a trillion.

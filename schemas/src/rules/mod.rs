@@ -19,10 +19,13 @@ use tahoe_seams::RecordId;
 pub use app_fields::AppFields;
 pub(crate) use app_fields::{Target, Unit};
 pub use cipher::Keys;
+pub(crate) use cipher::is_encrypted;
 pub use company::{Allowed, Companies};
+pub(crate) use privacy::MASK;
 pub use privacy::Privacy;
 pub use sampling::Sampling;
 
+use crate::enrich::Enrichment;
 use crate::{Event, Transformation};
 
 /// The namespace of what belongs to no company that is known.
@@ -41,6 +44,8 @@ pub struct EventRules {
     pub app_fields: Arc<AppFields>,
     /// What is private, and what becomes of it.
     pub privacy: Arc<Privacy>,
+    /// What events are given beyond what their records say.
+    pub enrichment: Enrichment,
 }
 
 impl EventRules {
@@ -69,5 +74,8 @@ impl EventRules {
             event.set_namespace(NAMESPACE_DEFAULT);
         }
         self.privacy.apply(event);
+        if event.left_out().is_none() {
+            self.enrichment.apply(event, &self.privacy);
+        }
     }
 }

@@ -45,6 +45,11 @@ impl Place {
         }
     }
 
+    /// It is the field itself.
+    pub(super) fn is_whole(&self, field: Field) -> bool {
+        self.inside.is_empty() && self.field == field
+    }
+
     /// What it may hold.
     pub(super) fn holds(&self) -> Holds {
         match self.field.kind() {

@@ -20,10 +20,10 @@ use super::cipher::Keys;
 use super::detect::{redacted, redacted_json};
 use super::place::{Holds, Place};
 use super::table::{Row, rules};
-use crate::{Event, Field, Transformation, Value, fields, json};
+use crate::{Dataset, Event, Field, Transformation, Value, fields, json};
 
 /// In place of what is masked.
-const MASK: &str = "***";
+pub(crate) const MASK: &str = "***";
 /// A shorter value is no reason to change other texts: it stands in them by chance.
 const WORD_BYTES_MIN: usize = 3;
 /// Bits of an address that are kept: of IPv4 the network of a provider's block, of IPv6 a site.
@@ -70,6 +70,24 @@ impl Privacy {
     pub fn read(file: &str, text: &str, secret: Option<&str>) -> Result<Self, String> {
         let keys = secret.map(Keys::new).transpose()?;
         Ok(Self { rules: rules(file, text, |row| rule(row, keys.is_some()))?, keys })
+    }
+
+    /// Whether a row says of a field as a whole that it does not stay as it is.
+    pub(crate) fn names(&self, dataset: &Dataset, field: Field) -> bool {
+        self.action(dataset, field).is_some()
+    }
+
+    /// Whether something else stands in place of a field's value, or nothing.
+    pub(crate) fn replaces(&self, dataset: &Dataset, field: Field) -> bool {
+        let action = self.action(dataset, field);
+        action.is_some_and(|action| !matches!(action, Action::Detect | Action::Truncate))
+    }
+
+    fn action(&self, dataset: &Dataset, field: Field) -> Option<Action> {
+        let holds = |rule: &&Rule| rule.dataset.is_none_or(|of| of == dataset.name);
+        let of_field = |rule: &&Rule| rule.place.is_whole(field);
+        let rule = self.rules.iter().filter(of_field).find(holds)?;
+        (rule.action != Action::Keep).then_some(rule.action)
     }
 
     /// Applies to an event whose fields are all set.
@@ -246,8 +264,12 @@ fn hide_everywhere<'a>(hidden: &[Hidden<'a>], event: &mut Event<'a>) {
                     _ => value,
                 };
         }
-        if !is_same(before, value) && event.has(field) {
-            event.set(field, value);
+        if is_same(before, value) || !event.has(field) {
+            continue;
+        }
+        match value {
+            Value::List([]) => event.remove(field),
+            value => event.set(field, value),
         }
     }
 }

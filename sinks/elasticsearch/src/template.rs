@@ -82,6 +82,9 @@ const TYPES: &[(&str, &str)] = &[
     ("flat_object", "object"),
 ];
 
+/// Longest keyword that every server can index, in UTF-16 units: 32,766 bytes at most.
+const KEYWORD_LENGTH_MAX: u64 = 8191;
+
 /// Parts of a template's `template` that older servers do not know.
 const PARTS: &[&str] = &["data_stream_options", "failure_store", "lifecycle"];
 
@@ -132,6 +135,12 @@ fn replace_type(body: &mut Value, from: &str, to: &str) -> bool {
             map.insert("type".to_owned(), to.into());
             match from {
                 "constant_keyword" => drop(map.remove("value")),
+                // A keyword is a term of Lucene's, which has a limit.
+                "wildcard" => {
+                    let longest = map.get("ignore_above").and_then(Value::as_u64);
+                    let longest = longest.map_or(KEYWORD_LENGTH_MAX, |n| n.min(KEYWORD_LENGTH_MAX));
+                    map.insert("ignore_above".to_owned(), longest.into());
+                }
                 "scaled_float" => drop(map.remove("scaling_factor")),
                 "flattened" => map.retain(|key, _| key == "type"),
                 "flat_object" => drop(map.insert("enabled".to_owned(), false.into())),
@@ -218,6 +227,9 @@ mod tests {
         let (what, body) = weakened(body, reason);
         assert_eq!(what.as_deref(), Some("wildcard by keyword"));
         assert!(!body.to_string().contains("wildcard"), "{body}");
+        let long = json!({"x": {"type": "wildcard", "ignore_above": 1_048_576}});
+        let (_, body) = weakened(long, reason);
+        assert_eq!(body, json!({"x": {"type": "keyword", "ignore_above": 8191}}));
         let constant = json!({"x": {"type": "constant_keyword", "value": "v"}});
         let (_, body) = weakened(constant, "No handler for type [constant_keyword] declared on");
         assert_eq!(body, json!({"x": {"type": "keyword"}}));
