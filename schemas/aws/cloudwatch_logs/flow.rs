@@ -317,8 +317,9 @@ fn finish(flow: &Flow, event: &mut Event<'_>) {
         event.set(fields::TIMESTAMP, time);
     }
     if let (Some(start), Some(end)) = (start, end)
-        && let Ok(ms) = u64::try_from(end.ms() - start.ms())
+        && let Some(ms) = end.ms().checked_sub(start.ms()).filter(|ms| *ms >= 0)
+        && let Some(nanos) = ms.checked_mul(1_000_000)
     {
-        event.set(fields::event::DURATION, ms * 1_000_000);
+        event.set(fields::event::DURATION, nanos);
     }
 }

@@ -26,5 +26,7 @@ impl Framer for EntryFramer {
 
 /// It cannot have looked like an entry before more of it was seen.
 fn is_line(bytes: &[u8]) -> bool {
-    bytes.first().is_some_and(|byte| !byte.is_ascii_uppercase() && *byte != b'_')
+    let is_of_name =
+        |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
+    bytes.first().is_some_and(|byte| !is_of_name(byte))
 }

@@ -85,7 +85,11 @@ fn next_record(bytes: &[u8], first: usize, scanned: usize, (orphan, ended): (boo
         }
         let rest = &bytes[next..];
         let begins = match memchr(b'\n', rest) {
-            _ if rest[0] == b'[' => Header::parse(rest).is_some(),
+            // What follows its colon tells, and may not be there yet.
+            _ if rest[0] == b'[' => {
+                let is_told = |header: Header| ended || header.level_end + 1 < rest.len();
+                Header::parse(rest).is_some_and(is_told)
+            }
             Some(end) if orphan => is_object(&rest[..end]),
             Some(end) => is_formatters_object(&rest[..end]),
             None => ended && is_formatters_object(rest),

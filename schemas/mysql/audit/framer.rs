@@ -42,7 +42,9 @@ impl Framer for AuditFramer {
                     Some(first) if in_syslog => !first.is_ascii_whitespace(),
                     _ => begins(line),
                 };
-                lines::cut(bytes, scanned, ended, &begins, &|record| stamp_of(record).is_none())
+                // While it might have been of a form with an end, nobody looked at its lines.
+                let seen = if matches!(bytes, [b'{' | b'<' | b'"', ..]) { 0 } else { scanned };
+                lines::cut(bytes, seen, ended, &begins, &|record| stamp_of(record).is_none())
             }
         }
     }
