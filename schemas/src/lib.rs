@@ -6,6 +6,7 @@
 
 pub mod change;
 mod clf;
+pub mod contract;
 pub mod datasets;
 mod declaration;
 pub mod enrich;

@@ -216,23 +216,25 @@ fn column_mapping(kind: ColumnKind) -> Value {
     }
 }
 
+fn mappings(dataset: &Dataset) -> Value {
+    let mut properties = Map::new();
+    fields_of(dataset).for_each(|field| insert(&mut properties, field));
+    json!({"dynamic": false, "date_detection": false, "properties": properties})
+}
+
 /// What ECS has for logs, and what this dataset declares. A field that ECS does not know and another
 /// dataset declares is left out, whatever object it is in.
-fn mappings(dataset: &Dataset) -> Value {
+pub(crate) fn fields_of(dataset: &Dataset) -> impl Iterator<Item = Field> {
     let names = |dataset: &Dataset| dataset.declared().fields.iter().map(|field| field.name);
     let own: HashSet<&str> =
         names(dataset).chain(shared_fields().iter().map(|field| field.name)).collect();
     let others: HashSet<&str> = datasets::ALL.iter().flat_map(|dataset| names(dataset)).collect();
-    let mut properties = Map::new();
-    for field in Field::all() {
+    Field::all().filter(move |field| {
         let path = field.path();
         let top = path.split('.').next().unwrap_or_default();
         let of_ecs = OBJECTS.contains(&top) && !is_too_deep(path) && !others.contains(path);
-        if of_ecs || own.contains(path) {
-            insert(&mut properties, field);
-        }
-    }
-    json!({"dynamic": false, "date_detection": false, "properties": properties})
+        of_ecs || own.contains(path)
+    })
 }
 
 /// Branches of ECS that repeat whole objects below themselves and that no log line fills.

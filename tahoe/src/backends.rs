@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use tahoe_pipeline::log::embedded::{EmbeddedLog, EmbeddedSettings};
 use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
@@ -43,6 +43,18 @@ impl BackendArgs {
             return Ok(Arc::new(KafkaLog::connect(&self.kafka, "tahoe")?));
         }
         Ok(Arc::new(EmbeddedLog::open(&self.folder("log")?, &self.embedded)?))
+    }
+
+    /// Opens the log if there is one: asking an empty folder is a typing error, and creates nothing.
+    pub fn existing_log(&self) -> anyhow::Result<Arc<dyn Log>> {
+        let folder = self.data.join("log");
+        if !self.kafka.is_set() && !folder.is_dir() {
+            bail!(
+                "no embedded log in {}: name its folder by --data, or Kafka by --kafka",
+                self.data.display()
+            );
+        }
+        self.log()
     }
 
     /// Opens the store for writing.

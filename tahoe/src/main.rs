@@ -4,9 +4,15 @@ mod acl;
 mod backends;
 mod check;
 mod decrypt;
+mod dlq;
+mod exported;
+mod ingest;
 mod parse;
+mod progress;
 mod registry;
+mod replay;
 mod sample;
+mod schema;
 mod search;
 #[cfg(test)]
 mod settings;
@@ -27,6 +33,7 @@ fn command() -> Command {
     let transformations =
         transformations::TransformationsArgs::augment_args(Command::new("transformations"));
     let decrypt = decrypt::DecryptArgs::augment_args(Command::new("decrypt"));
+    let schema = schema::SchemaArgs::augment_args(Command::new("schema"));
     Command::new("tahoe")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Carries logs into Kafka, normalises them into ECS, and loads Elasticsearch")
@@ -34,7 +41,8 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([up::command(), check::command(), setup::command(), setup::teardown_command()])
-        .subcommands([search, parse, transformations, decrypt])
+        .subcommands([search, parse, transformations, schema, decrypt, dlq::command()])
+        .subcommands([ingest::command(), replay::command()])
 }
 
 fn main() -> ExitCode {
@@ -55,6 +63,12 @@ fn main() -> ExitCode {
                 .map_err(Into::into)
                 .and_then(|args| transformations::run(&args))
         }
+        Some(("schema", matches)) => schema::SchemaArgs::from_arg_matches(matches)
+            .map_err(Into::into)
+            .and_then(|args| schema::run(&args)),
+        Some(("dlq", matches)) => dlq::run(matches),
+        Some(("ingest", matches)) => ingest::run(matches),
+        Some(("replay", matches)) => replay::run(matches),
         Some(("decrypt", matches)) => decrypt::DecryptArgs::from_arg_matches(matches)
             .map_err(Into::into)
             .and_then(|args| decrypt::run(&args)),

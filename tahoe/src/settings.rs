@@ -20,22 +20,20 @@ struct Setting {
     commands: Vec<String>,
 }
 
-fn commands() -> Vec<Command> {
-    let mut all: Vec<Command> = PRODUCERS.iter().map(|p| producer_command(*p)).collect();
-    all.push(service_command(&tahoe_transformer::Transformer));
+/// Every command with what it is called.
+fn commands() -> Vec<(String, Command)> {
+    let producers = PRODUCERS.iter().map(|producer| producer_command(*producer));
+    let services = producers.chain([service_command(&tahoe_transformer::Transformer)]);
+    let mut all: Vec<_> =
+        services.map(|command| (command.get_name().to_owned(), command)).collect();
     for part in crate::command().get_subcommands() {
-        let name: &'static str = match part.get_name() {
-            "up" => "tahoe up",
-            "check" => "tahoe check",
-            "setup" => "tahoe setup",
-            "teardown" => "tahoe teardown",
-            "search" => "tahoe search",
-            "parse" => "tahoe parse",
-            "decrypt" => "tahoe decrypt",
-            "transformations" => "tahoe transformations",
-            other => panic!("name {other} here"),
-        };
-        all.push(part.clone().name(name));
+        let name = format!("tahoe {}", part.get_name());
+        if part.has_subcommands() {
+            let below = part.get_subcommands();
+            all.extend(below.map(|one| (format!("{name} {}", one.get_name()), one.clone())));
+        } else {
+            all.push((name, part.clone()));
+        }
     }
     all
 }
@@ -43,7 +41,7 @@ fn commands() -> Vec<Command> {
 /// Settings by heading, in the order of their names.
 fn settings() -> BTreeMap<String, BTreeMap<String, Setting>> {
     let mut by_heading: BTreeMap<String, BTreeMap<String, Setting>> = BTreeMap::new();
-    for command in commands() {
+    for (name, command) in commands() {
         for argument in command.get_arguments() {
             let Some(long) =
                 argument.get_long().filter(|long| !matches!(*long, "help" | "version"))
@@ -66,7 +64,7 @@ fn settings() -> BTreeMap<String, BTreeMap<String, Setting>> {
                     help: argument.get_help().map_or(String::new(), ToString::to_string),
                     commands: Vec::new(),
                 });
-            setting.commands.push(command.get_name().to_owned());
+            setting.commands.push(name.clone());
         }
     }
     by_heading

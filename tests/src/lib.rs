@@ -12,4 +12,5 @@ pub mod program;
 pub mod rsyslog;
 pub mod servers;
 pub mod sink_contract;
+pub mod site;
 pub mod wait;

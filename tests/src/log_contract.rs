@@ -410,6 +410,34 @@ pub fn concurrent_appends_keep_the_order_of_each_thread(subject: &Subject) {
     }
 }
 
+/// What a replay asks of a log: what it holds, from when on, and what stands in any header.
+pub fn further_headers_are_found_and_held_offsets_are_told(subject: &Subject) {
+    let (log, topic) = subject.start(2);
+    assert_eq!(log.offsets(&topic, 1, None).expect("told"), 0..0);
+    let now = now_ms();
+    let base = outgoing(&topic, 1, b"value");
+    let more_headers: &[(&str, &[u8])] = &[("code", b"x"), ("reason", b"\xff"), ("code", b"y")];
+    let records = [
+        Outgoing { timestamp_ms: now - 60_000, ..base },
+        Outgoing { timestamp_ms: now, more_headers, ..base },
+    ];
+    durable(&log.append(&records).expect("accepted"));
+    let mut found = Vec::new();
+    log.scan(&topic, 1, 0, 2, &mut |record| {
+        let find = |name| record.more_headers.find(name).map(<[u8]>::to_vec);
+        found.push(["code", "reason", "other"].map(find));
+        ControlFlow::Continue(())
+    })
+    .expect("scanned");
+    let second = [Some(b"x".to_vec()), Some(b"\xff".to_vec()), None];
+    assert_eq!(found, [[None, None, None], second]);
+    assert_eq!(log.offsets(&topic, 1, None).expect("told"), 0..2);
+    // It may begin earlier, never later.
+    let later = log.offsets(&topic, 1, Some(now)).expect("told");
+    assert!(later.start <= 1 && later.end == 2, "{later:?}");
+    assert_eq!(log.offsets(&topic, 0, Some(now)).expect("told"), 0..0);
+}
+
 /// Makes one test of each promise; the argument turns the test's name into `Option<Subject>`,
 /// `None` to skip.
 #[macro_export]
@@ -424,6 +452,7 @@ macro_rules! log_contract {
             a_visit_that_breaks_goes_on_behind_that_record
             a_fence_has_an_offset_and_no_value
             a_scan_visits_its_range_and_no_more
+            further_headers_are_found_and_held_offsets_are_told
             positions_are_replaced_and_removed
             a_missing_topic_is_named
             a_record_over_the_limit_is_refused

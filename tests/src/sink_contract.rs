@@ -42,6 +42,7 @@ macro_rules! sink_contract {
             a_query_that_cannot_be_parsed_is_refused
             what_was_stored_survives_a_restart
             an_empty_batch_is_nothing
+            a_document_is_found_by_its_id_and_written_over_only_as_it_was_seen
             rows_end_as_their_latest_change_says_or_are_refused_with_the_setting
         );
     };
@@ -315,6 +316,50 @@ pub async fn an_empty_batch_is_nothing(store: &mut impl Store) {
     let empty = batch(&namespace(), &[]);
     assert_eq!(write(store, &empty).await, []);
     assert!(store.sink().find(&empty).await.expect("an answer").is_empty());
+}
+
+/// What a replay asks: wherever a document is, and no change of another writer's is overwritten.
+pub async fn a_document_is_found_by_its_id_and_written_over_only_as_it_was_seen(
+    store: &mut impl Store,
+) {
+    let (first, second) = (namespace(), namespace());
+    let events = [event(1), event(2)];
+    write(store, &batch(&first, &events)).await;
+    write(store, &batch(&second, &events[..1])).await;
+    let ids = [events[0].0, events[1].0, id(3)];
+    let present = store.sink().present(&ids).await.expect("an answer");
+    let mut streams: Vec<_> = present.iter().map(|one| (one.id, one.data_stream.clone())).collect();
+    streams.sort();
+    let stream = |namespace: &str| format!("logs-contract.log-{namespace}");
+    let mut expected =
+        vec![(ids[0], stream(&first)), (ids[0], stream(&second)), (ids[1], stream(&first))];
+    expected.sort();
+    assert_eq!(streams, expected);
+
+    let one = present.iter().find(|one| one.id == ids[1]).expect("it is there");
+    let document: serde_json::Value = serde_json::from_slice(&one.document).expect("JSON");
+    assert_eq!(document, events[1].1);
+    let changed = serde_json::json!({"@timestamp": stamp(2), "message": "changed"}).to_string();
+    let change = |of: &tahoe_seams::Present, document: Option<&str>| tahoe_seams::Rewrite {
+        id: of.id,
+        version: of.version.clone(),
+        document: document.map(|text| text.to_owned().into()),
+    };
+    let other = present.iter().find(|one| one.data_stream == stream(&second)).expect("there");
+    let both = [change(one, Some(&changed)), change(other, None)];
+    let outcomes = store.sink().rewrite(&both).await.expect("an answer");
+    assert_eq!(outcomes, [Outcome::Stored, Outcome::Stored]);
+    let again = store.sink().rewrite(&both).await.expect("an answer");
+    assert_eq!(again, [Outcome::Busy, Outcome::Busy], "neither is as it was seen");
+    let present = store.sink().present(&ids).await.expect("an answer");
+    assert_eq!(present.len(), 2);
+    let now = present.iter().find(|one| one.id == ids[1]).expect("it is there");
+    assert_eq!(now.document, changed.as_bytes());
+    let refused = store.sink().rewrite(&[change(now, Some("{\"@timestamp\":{}}"))]).await;
+    let refused = refused.expect("an answer");
+    assert!(matches!(refused[..], [Outcome::Rejected(_)]), "{refused:?}");
+    let found = store.sink().present(&ids[1..2]).await.expect("an answer");
+    assert_eq!(found[0].document, changed.as_bytes(), "what is refused changes nothing");
 }
 
 fn row(namespace: &str, id: &str, version: u32, row: RowNow) -> RowChange {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use tahoe_seams::{Conditions, TablePatterns};
 
+use crate::replay::ReplaySettings;
 use crate::{RuleArgs, TransformSettings, record_topics};
 
 /// How records are consumed and what their events keep.
@@ -29,6 +30,37 @@ pub struct TransformArgs {
     /// Tables that are kept in more ways than one.
     #[command(flatten)]
     pub tables: TableArgs,
+}
+
+/// How records become events, for what is no loop: a replay makes the same of them as the loop if it
+/// is given the same.
+#[derive(Args, Clone, Debug, Default)]
+pub struct NormalizeArgs {
+    /// Keep each record's bytes in its event, as event.original; the topic has them anyway
+    #[arg(long, env = "TAHOE_KEEP_ORIGINAL", help_heading = "Transformer")]
+    pub keep_original: bool,
+    /// The operator's own files.
+    #[command(flatten)]
+    pub rules: RuleArgs,
+    /// Tables that are kept in more ways than one.
+    #[command(flatten)]
+    pub tables: TableArgs,
+}
+
+impl NormalizeArgs {
+    /// What a replay is given.
+    ///
+    /// # Errors
+    /// A file that says something of events cannot be read; names it and the setting.
+    pub fn settings(&self) -> Result<ReplaySettings, String> {
+        let given = Conditions {
+            keep_original: self.keep_original,
+            table_streams: self.tables.streams(),
+            latest_state: self.tables.latest(),
+            ..Conditions::default()
+        };
+        Ok(ReplaySettings { given, rules: self.rules.read()? })
+    }
 }
 
 /// Which tables of databases have more than their dataset's data stream.

@@ -32,6 +32,8 @@ pub struct Place {
 pub struct Taken {
     /// Where it stands.
     pub place: Place,
+    /// Its identity; of no use to one that is rejected.
+    pub id: RecordId,
     /// What it was read from, by index into [`Intake::sources`].
     pub source: u32,
     /// When it was read.
@@ -58,14 +60,40 @@ pub struct Reach {
 }
 
 /// Of a record that does not say its dataset.
-const UNKNOWN: &str = "unknown";
+pub(crate) const UNKNOWN: &str = "unknown";
 
 fn from(origin: &Origin) -> (&str, &str) {
     (&origin.dataset, &origin.path)
 }
 
+/// Which records are taken in, and as whose: all of them, and as they say, unless they are replayed.
+#[derive(Clone, Debug, Default)]
+pub struct Select {
+    /// Only this one of a pack.
+    pub ordinal: Option<u32>,
+    /// Only those that came as this dataset.
+    pub dataset: Option<String>,
+    /// As if they had been read for this client company.
+    pub namespace: Option<String>,
+}
+
+impl Select {
+    fn takes(&self, dataset: &str) -> bool {
+        self.dataset.as_deref().is_none_or(|wanted| wanted == dataset)
+    }
+
+    fn origin(&self, origin: &Arc<Origin>) -> Arc<Origin> {
+        match &self.namespace {
+            Some(name) if *name != origin.namespace => {
+                Arc::new(Origin { namespace: name.clone(), ..Origin::clone(origin) })
+            }
+            _ => Arc::clone(origin),
+        }
+    }
+}
+
 /// The dataset that a topic's records are taken for when they do not say.
-fn datasets_by_topic() -> HashMap<String, Arc<Foreign>> {
+pub(crate) fn datasets_by_topic() -> HashMap<String, Arc<Foreign>> {
     let mut by_topic = HashMap::new();
     for dataset in datasets::ALL {
         let declared = dataset.declared();
@@ -95,6 +123,8 @@ pub struct Intake {
     pub reached: Vec<Reach>,
     /// `event.ingested` and what to keep.
     pub given: Conditions,
+    /// Which records are taken in, and as whose.
+    pub select: Select,
     foreign: HashMap<String, Arc<Origin>>,
     by_topic: HashMap<String, Arc<Foreign>>,
     rules: EventRules,
@@ -118,6 +148,7 @@ impl Intake {
             taken: Vec::new(),
             reached: Vec::new(),
             given: Conditions { rules: rules.clone().given(), ..given },
+            select: Select::default(),
             foreign: HashMap::new(),
             by_topic: datasets_by_topic(),
             rules: rules.clone(),
@@ -185,15 +216,19 @@ impl Intake {
             // A fence: no record.
             _ if found.value.is_empty() => {}
             Some(bytes) => match self.decoder.decode(bytes) {
+                Ok(header) if !self.select.takes(&header.origin.dataset) => {}
                 Ok(header) => {
                     let context = match header.content {
                         Content::Single { context, .. } => context,
                         Content::Pack { .. } => &[],
                     };
-                    let origin = Arc::clone(&header.origin);
+                    let origin = self.select.origin(&header.origin);
                     for (ordinal, each) in each_record(&header, found.value).enumerate() {
                         let (id, part, (start, _), bytes) = each;
                         let place = Place { ordinal: ordinal as u32, ..place };
+                        if self.select.ordinal.is_some_and(|only| only != place.ordinal) {
+                            continue;
+                        }
                         let read_at_ms = found.timestamp_ms;
                         let origin = &origin;
                         let record = Record { bytes, id, origin, start, read_at_ms, context, part };
@@ -220,6 +255,9 @@ impl Intake {
                 Rejection::whole("no_dataset", reason),
             );
         };
+        if !self.select.takes(normalizer.dataset().name) {
+            return;
+        }
         let key = format!("{}/{}", found.topic, found.partition);
         let origin = self.foreign.entry(key).or_insert_with_key(|key| {
             let mut source = SourceId::default();
@@ -233,7 +271,7 @@ impl Intake {
                 ..Origin::default()
             })
         });
-        let origin = Arc::clone(origin);
+        let origin = self.select.origin(origin);
         let span = (found.offset, found.offset + 1);
         let id = RecordId::new(found.timestamp_ms, origin.source, 0, span, found.value);
         let record = Record {
@@ -268,6 +306,7 @@ impl Intake {
                 let event_ms = first.and_then(time_of).map(Time::ms);
                 self.taken.push(Taken {
                     place,
+                    id: record.id,
                     source,
                     read_at_ms,
                     event_ms,
@@ -288,6 +327,7 @@ impl Intake {
         let rejection = Some(rejection);
         self.taken.push(Taken {
             place,
+            id: RecordId::default(),
             source,
             read_at_ms,
             event_ms: None,
@@ -327,6 +367,7 @@ impl Intake {
 #[cfg(test)]
 mod tests {
     use tahoe_schemas::rules::{Allowed, Companies};
+    use tahoe_seams::MoreHeaders;
 
     use super::*;
 
@@ -346,6 +387,7 @@ mod tests {
                 key: b"",
                 value,
                 header: None,
+                more_headers: MoreHeaders::default(),
             });
             let documents: Vec<_> =
                 intake.events.documents().map(String::from_utf8_lossy).collect();
@@ -367,6 +409,7 @@ mod tests {
                 key: b"",
                 value: value.as_bytes(),
                 header: None,
+                more_headers: MoreHeaders::default(),
             });
         }
         let batch = intake.events.take();

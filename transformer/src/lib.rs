@@ -10,13 +10,14 @@ mod dead_letter;
 mod delivery;
 mod geoip;
 mod intake;
+pub mod replay;
 mod rules;
 mod service;
 mod tally;
 mod transform;
 mod verdict;
 
-pub use args::{TableArgs, TransformArgs};
+pub use args::{NormalizeArgs, TableArgs, TransformArgs};
 pub use counts::{Latency, RecordCounts, TransformerCounts};
 pub use dead_letter::topic as dead_letter_topic;
 pub use geoip::GeoFiles;

@@ -5,15 +5,15 @@
 mod database;
 
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tahoe_pipeline::stop::Stop;
 use tahoe_seams::{
-    EventBatch, KeyValue, Log, LogError, LogReader, LogRecord, Outcome, Outgoing, Ownership,
-    Pending, Polled, Sink, SinkError, Topic, Visit,
+    EventBatch, KeyValue, Log, LogError, LogReader, LogRecord, MoreHeaders, Outcome, Outgoing,
+    Ownership, Pending, Polled, Sink, SinkError, Topic, Visit,
 };
 use tahoe_transformer::{GeoFiles, TransformSettings, TransformerCounts, transform};
 
@@ -103,6 +103,9 @@ impl Log for Script {
     ) -> Result<(), LogError> {
         unreachable!("nothing is dead-lettered")
     }
+    fn offsets(&self, _: &str, _: u32, _: Option<i64>) -> Result<Range<u64>, LogError> {
+        unreachable!("nothing is replayed")
+    }
     fn positions(&self) -> Result<Vec<KeyValue>, LogError> {
         Ok(Vec::new())
     }
@@ -130,6 +133,7 @@ impl LogReader for Script {
                     key: b"",
                     value: b"[2026-03-04 09:27:05] local.INFO: hello {\"ip\":\"203.0.113.9\"}",
                     header: None,
+                    more_headers: MoreHeaders::default(),
                 });
                 assert_eq!(flow, ControlFlow::Continue(()));
             }

@@ -6,16 +6,21 @@
 mod batch;
 mod event;
 mod failure;
+mod headers;
+mod present;
 mod record;
 pub mod search;
 mod state;
 mod tables;
 
+use std::ops::Range;
 use std::time::Duration;
 
 pub use batch::{Advance, Batch, BatchEnd, Lane, Raw, Stream};
 pub use event::{EventBatch, EventMeta, Events, Outcome};
 pub use failure::{LogError, Rejection, SinkError, SourceError};
+pub use headers::{FindHeader, MoreHeaders};
+pub use present::{Present, Rewrite, Version};
 pub use record::{Conditions, Origin, Part, Record, RecordId, Rules, SourceId};
 pub use state::{RowChange, RowNow, RowPart};
 pub use tables::TablePatterns;
@@ -105,6 +110,14 @@ pub trait Log: Send + Sync {
         to: u64,
         visit: &mut Visit<'_>,
     ) -> Result<(), LogError>;
+    /// The offsets that a partition holds now; with `from_ms`, from the first record on that was
+    /// stamped then or later, as far as the log can tell without reading.
+    fn offsets(
+        &self,
+        topic: &str,
+        partition: u32,
+        from_ms: Option<i64>,
+    ) -> Result<Range<u64>, LogError>;
     /// The latest value of every key in the compacted positions topic.
     fn positions(&self) -> Result<Vec<KeyValue>, LogError>;
     /// Durably replaces positions; `None` removes a key.
@@ -146,6 +159,18 @@ pub trait Sink: Send + Sync {
     }
     /// Which of these events the store holds already, wherever it put them.
     async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError>;
+    /// The documents of these ids, whatever data stream or backing index they are in; for a
+    /// deliberate replay. What was written a moment ago counts.
+    async fn present(&self, _ids: &[RecordId]) -> Result<Vec<Present>, SinkError> {
+        let text = "this store looks nothing up by its id alone";
+        Err(SinkError::Refused(text.to_owned(), None))
+    }
+    /// Writes over documents, or removes them, each only if it is still as [`Sink::present`] gave
+    /// it: [`Outcome::Busy`] says that it is not, and to look again.
+    async fn rewrite(&self, _changes: &[Rewrite]) -> Result<Vec<Outcome>, SinkError> {
+        let text = "this store writes over nothing";
+        Err(SinkError::Refused(text.to_owned(), None))
+    }
     /// Keeps what rows of tables are now, one document each. One outcome per change, in order;
     /// changes may come late and twice, and end alike. An error, or [`Outcome::Busy`], means that
     /// the caller asks again. Only called where a setting names tables.
@@ -260,6 +285,8 @@ pub struct LogRecord<'a> {
     pub value: &'a [u8],
     /// The `tahoe` header, if there is one.
     pub header: Option<&'a [u8]>,
+    /// The others.
+    pub more_headers: MoreHeaders<'a>,
 }
 
 /// One record on its way into the log.

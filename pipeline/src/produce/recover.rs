@@ -115,10 +115,10 @@ impl Recovery {
 type Each<'a> = (RecordId, Option<Part>, (u64, u64), &'a [u8]);
 
 /// The records in one Kafka record, a pack's one by one.
-pub fn each<'a>(
-    header: &'a Header<'a>,
-    value: &'a [u8],
-) -> Box<dyn Iterator<Item = Each<'a>> + 'a> {
+pub fn each<'h, 'v: 'h>(
+    header: &'h Header<'h>,
+    value: &'v [u8],
+) -> Box<dyn Iterator<Item = Each<'v>> + 'h> {
     match header.content {
         Content::Single { id, part, .. } => {
             Box::new(std::iter::once((id, part, (header.start, header.end), value)))

@@ -1,6 +1,6 @@
 //! A log that can be held up and that remembers which positions were stored.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -139,6 +139,15 @@ impl Log for Watched {
         visit: &mut Visit<'_>,
     ) -> Result<(), LogError> {
         self.inner.scan(topic, partition, from, to, visit)
+    }
+
+    fn offsets(
+        &self,
+        topic: &str,
+        partition: u32,
+        from_ms: Option<i64>,
+    ) -> Result<Range<u64>, LogError> {
+        self.inner.offsets(topic, partition, from_ms)
     }
 
     fn positions(&self) -> Result<Vec<KeyValue>, LogError> {

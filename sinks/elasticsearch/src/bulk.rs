@@ -100,6 +100,39 @@ impl Elasticsearch {
         }
     }
 
+    /// Sends actions that are no plain creation, each a part of a bulk body; `read` says from the
+    /// answer what became of them. Those that the server is too busy for stay busy.
+    pub(crate) async fn send_lines(
+        &self,
+        lines: &[Vec<u8>],
+        doing: &str,
+        read: fn(&[u8], &mut [Outcome]) -> Result<(), SinkError>,
+    ) -> Result<Vec<Outcome>, SinkError> {
+        let mut outcomes = vec![Outcome::Busy; lines.len()];
+        let bytes_max = self.bulk_bytes_max.load(Ordering::Relaxed);
+        let mut waiting: Vec<_> = std::iter::once(0..lines.len()).collect();
+        while let Some(range) = waiting.pop().filter(|range| !range.is_empty()) {
+            let bytes: usize = lines[range.clone()].iter().map(Vec::len).sum();
+            let middle = range.start + range.len() / 2;
+            let halves = [middle..range.end, range.start..middle];
+            if bytes > bytes_max && range.len() > 1 {
+                waiting.extend(halves);
+                continue;
+            }
+            let path = format!("_bulk?filter_path={}", outcome::FILTER);
+            let body = Bytes::from(lines[range.clone()].concat());
+            let answer = self.connection.send(Method::Post, &path, Some(body)).await?;
+            match answer.status {
+                200 => read(&answer.body, &mut outcomes[range])?,
+                429 => break,
+                413 if range.len() > 1 => waiting.extend(halves),
+                413 => outcomes[range.start] = Outcome::Rejected(too_large(bytes)),
+                _ => return Err(self.connection.refusal(doing, &answer)),
+            }
+        }
+        Ok(outcomes)
+    }
+
     /// The next batch is cut smaller from the start.
     fn learn_limit(&self, bytes_refused: usize) {
         let bytes = bytes_refused / 2;
@@ -121,7 +154,7 @@ fn alone(bytes: usize, unreadable: Option<String>) -> Rejection {
 }
 
 /// What the server does not take even alone.
-pub(crate) fn too_large(bytes: usize) -> Rejection {
+fn too_large(bytes: usize) -> Rejection {
     Rejection::whole("too_large", format!("{bytes} bytes are too many for the server"))
 }
 

@@ -9,6 +9,7 @@ mod check;
 mod connection;
 mod copies;
 mod outcome;
+mod present;
 mod rows;
 mod search;
 mod settings;
@@ -21,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use tahoe_schemas::table::Table;
 use tahoe_schemas::templates::{index_templates, rows_template, table_template, table_templates};
-use tahoe_seams::{EventBatch, Outcome, RowChange, Sink, SinkError};
+use tahoe_seams::{EventBatch, Outcome, Present, RecordId, Rewrite, RowChange, Sink, SinkError};
 
 use connection::Connection;
 pub use settings::{Address, ElasticsearchArgs};
@@ -86,6 +87,14 @@ impl Sink for Elasticsearch {
 
     async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError> {
         self.find_recent(batch).await
+    }
+
+    async fn present(&self, ids: &[RecordId]) -> Result<Vec<Present>, SinkError> {
+        self.present_documents(ids).await
+    }
+
+    async fn rewrite(&self, changes: &[Rewrite]) -> Result<Vec<Outcome>, SinkError> {
+        self.rewrite_documents(changes).await
     }
 
     async fn keep(&self, changes: &[RowChange]) -> Result<Vec<Outcome>, SinkError> {

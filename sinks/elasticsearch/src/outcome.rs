@@ -20,7 +20,7 @@ struct BulkAnswer<'a> {
 
 #[derive(Deserialize)]
 struct Item<'a> {
-    #[serde(borrow, alias = "index")]
+    #[serde(borrow, alias = "index", alias = "delete")]
     create: Created<'a>,
 }
 
@@ -55,19 +55,39 @@ pub(crate) fn read(answer: &[u8], outcomes: &mut [Outcome]) -> Result<(), SinkEr
         outcomes.fill(Outcome::Stored);
         return Ok(());
     }
+    let parsed = parse(answer, outcomes.len())?;
+    for (item, outcome) in parsed.items.iter().zip(outcomes) {
+        *outcome = of_item(&item.create)?;
+    }
+    Ok(())
+}
+
+/// Writes over `outcomes` what became of documents that were written over or deleted as they were
+/// seen: [`Outcome::Busy`] of one that is no longer so, or whose backing index is gone.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_rewritten(answer: &[u8], outcomes: &mut [Outcome]) -> Result<(), SinkError> {
+    let parsed = parse(answer, outcomes.len())?;
+    for (item, outcome) in parsed.items.iter().zip(outcomes) {
+        *outcome = match item.create.status {
+            404 | 409 => Outcome::Busy,
+            _ => of_item(&item.create)?,
+        };
+    }
+    Ok(())
+}
+
+fn parse(answer: &[u8], events: usize) -> Result<BulkAnswer<'_>, SinkError> {
     let unclear = |text, cause| SinkError::Unavailable(text, cause);
     let parsed: BulkAnswer<'_> = serde_json::from_slice(answer).map_err(|error| {
         let text = "the bulk answer is not Elasticsearch's: is --elasticsearch right?".to_owned();
         unclear(text, Some(Box::new(error)))
     })?;
-    let (items, events) = (parsed.items.len(), outcomes.len());
-    if items != events {
-        return Err(unclear(format!("a bulk answer has {items} items for {events} events"), None));
+    match parsed.items.len() {
+        items if items == events => Ok(parsed),
+        items => Err(unclear(format!("a bulk answer has {items} items for {events} events"), None)),
     }
-    for (item, outcome) in parsed.items.iter().zip(outcomes) {
-        *outcome = of_item(&item.create)?;
-    }
-    Ok(())
 }
 
 /// The answer says for every event that it was created, and nothing else. Most answers are this

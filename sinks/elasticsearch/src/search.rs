@@ -14,7 +14,7 @@ use crate::Elasticsearch;
 use crate::connection::Answer;
 
 /// Where events are.
-const DATA_STREAMS: &str = "logs-*";
+pub(crate) const DATA_STREAMS: &str = "logs-*";
 
 /// Hits in the first page, before their size is known: 100 of the largest events (1 MiB) still fit.
 const FIRST_PAGE_HITS: usize = 100;
@@ -209,7 +209,11 @@ impl Elasticsearch {
 
     /// Asks again while shards are missing: those of a data stream that was made just now are,
     /// for some tens of milliseconds, and a partial answer would look like a whole one.
-    async fn send_patiently(&self, path: &str, body: Option<Bytes>) -> Result<Answer, SinkError> {
+    pub(crate) async fn send_patiently(
+        &self,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Answer, SinkError> {
         let deadline = Instant::now() + SHARDS_WITHIN;
         loop {
             let answer = self.connection.send(Method::Post, path, body.clone()).await?;

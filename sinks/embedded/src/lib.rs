@@ -12,6 +12,7 @@ mod document;
 mod fields;
 mod folder;
 mod known;
+mod present;
 mod query;
 mod search;
 mod writer;
@@ -22,15 +23,16 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tahoe_seams::{EventBatch, Outcome, Sink, SinkError};
+use tahoe_seams::{EventBatch, Outcome, Present, RecordId, Rewrite, Sink, SinkError};
 use tantivy::{Index, ReloadPolicy};
 use tokio::sync::{Semaphore, oneshot};
 use tracing::info;
 
 use crate::fields::Fields;
 use crate::known::Known;
+use crate::present::present_in;
 use crate::search::blocking;
-use crate::writer::{Shared, Write, Writer};
+use crate::writer::{Shared, Task, Write, Writer};
 
 /// Batches that wait for their commit, in KiB: what half a second brings at 30 MB/s.
 const IN_FLIGHT_KIB: u32 = 16 * 1024;
@@ -67,7 +69,7 @@ impl Default for Settings {
 pub struct EmbeddedStore {
     shared: Shared,
     in_flight: Arc<Semaphore>,
-    writes: Option<SyncSender<Write>>,
+    writes: Option<SyncSender<Task>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -109,6 +111,11 @@ impl EmbeddedStore {
     fn shared(&self) -> Shared {
         self.shared.clone()
     }
+
+    fn stopped(&self) -> SinkError {
+        let folder = self.shared.folder.display();
+        SinkError::Refused(format!("the store in {folder} has stopped: start again"), None)
+    }
 }
 
 impl Drop for EmbeddedStore {
@@ -146,13 +153,35 @@ impl Sink for EmbeddedStore {
         let permit = Arc::clone(&self.in_flight).acquire_many_owned(kib.min(IN_FLIGHT_KIB)).await;
         let permit = permit.expect("the semaphore is never closed");
         let (answer, answered) = oneshot::channel();
-        let sent = writes.try_send(Write { batch: batch.clone(), answer, permit });
-        let gone = || {
-            let folder = self.shared.folder.display();
-            SinkError::Refused(format!("the store in {folder} has stopped: start again"), None)
-        };
-        sent.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        let sent = writes.try_send(Task::Write(Write { batch: batch.clone(), answer, permit }));
+        sent.map_err(|_| self.stopped())?;
+        answered.await.map_err(|_| self.stopped())?
+    }
+
+    async fn present(&self, ids: &[RecordId]) -> Result<Vec<Present>, SinkError> {
+        let (shared, ids) = (self.shared(), ids.to_vec());
+        let read_only = self.writes.is_none();
+        blocking(move || {
+            let found = || {
+                if read_only {
+                    shared.reader.reload()?;
+                }
+                present_in(&shared.reader.searcher(), &shared.fields, &ids)
+            };
+            found().map_err(|error| shared.unavailable(error))
+        })
+        .await
+    }
+
+    async fn rewrite(&self, changes: &[Rewrite]) -> Result<Vec<Outcome>, SinkError> {
+        if changes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let writes = self.writes.as_ref().ok_or_else(writer::read_only)?;
+        let (answer, answered) = oneshot::channel();
+        let sent = writes.try_send(Task::Rewrite(changes.to_vec(), answer));
+        sent.map_err(|_| self.stopped())?;
+        answered.await.map_err(|_| self.stopped())?
     }
 
     async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tahoe_seams::{EventBatch, Outcome, SinkError};
+use tahoe_seams::{EventBatch, Outcome, Present, Rewrite, SinkError};
 use tantivy::collector::Count;
 use tantivy::directory::error::LockError;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, UserOperation};
@@ -23,6 +23,7 @@ use crate::Settings;
 use crate::document::index_document;
 use crate::fields::Fields;
 use crate::known::Known;
+use crate::present::{copy_of, present_in};
 
 /// A batch that nothing follows for so long is committed: a sender that waits for its answer
 /// before it sends the next one is not held up.
@@ -51,6 +52,14 @@ pub(crate) struct Write {
     pub answer: oneshot::Sender<Result<Vec<Outcome>, SinkError>>,
     /// Its share of the bytes in flight, given back with the answer.
     pub permit: OwnedSemaphorePermit,
+}
+
+/// What the writing thread is asked for.
+pub(crate) enum Task {
+    /// Events, which share a commit with others.
+    Write(Write),
+    /// Documents to write over or remove, and where the outcomes go.
+    Rewrite(Vec<Rewrite>, oneshot::Sender<Result<Vec<Outcome>, SinkError>>),
 }
 
 /// What reading and writing share.
@@ -142,14 +151,22 @@ impl Writer {
     }
 
     /// Runs until every sender is gone, and commits what is open then.
-    pub fn run(mut self, writes: &Receiver<Write>) {
+    pub fn run(mut self, tasks: &Receiver<Task>) {
         loop {
             let wait = match self.waiting.is_empty() {
                 true => self.next_retention.saturating_duration_since(Instant::now()),
                 false => self.commit_at().saturating_duration_since(Instant::now()),
             };
-            match writes.recv_timeout(wait) {
-                Ok(write) => self.take(write),
+            match tasks.recv_timeout(wait) {
+                Ok(Task::Write(write)) => self.take(write),
+                Ok(Task::Rewrite(changes, answer)) => {
+                    // A document is looked for among those that are committed.
+                    if !self.waiting.is_empty() {
+                        self.commit();
+                    }
+                    // Nobody may wait any more: the changes are durable all the same.
+                    drop(answer.send(self.rewrite(&changes)));
+                }
                 Err(RecvTimeoutError::Timeout) if self.waiting.is_empty() => self.retire(),
                 Err(RecvTimeoutError::Timeout) => self.commit(),
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -219,6 +236,26 @@ impl Writer {
         }
         self.hand_over(&mut operations)?;
         Ok(outcomes)
+    }
+
+    /// Writes over each document that is as it was seen, in one commit.
+    fn rewrite(&mut self, changes: &[Rewrite]) -> Result<Vec<Outcome>, SinkError> {
+        let mut writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => open(&self.shared, &self.settings)?,
+        };
+        match rewrite_in(&self.shared, &mut writer, changes) {
+            Ok(outcomes) => {
+                self.writer = Some(writer);
+                Ok(outcomes)
+            }
+            Err(error) => {
+                // What is not committed goes with the writer.
+                drop(writer);
+                self.fail(&error.to_string());
+                Err(self.shared.unavailable(error))
+            }
+        }
     }
 
     fn hand_over(&self, operations: &mut Vec<UserOperation>) -> Result<(), SinkError> {
@@ -296,6 +333,43 @@ impl Writer {
             self.fail(&error.to_string());
         }
     }
+}
+
+fn rewrite_in(
+    shared: &Shared,
+    writer: &mut IndexWriter,
+    changes: &[Rewrite],
+) -> tantivy::Result<Vec<Outcome>> {
+    let Shared { fields, reader, .. } = shared;
+    reader.reload()?;
+    let ids: Vec<_> = changes.iter().map(|change| change.id).collect();
+    let mut present = present_in(&reader.searcher(), fields, &ids)?;
+    let mut outcomes = Vec::with_capacity(changes.len());
+    for change in changes {
+        let is_same = |one: &Present| one.id == change.id && one.version == change.version;
+        let Some(at) = present.iter().position(is_same) else {
+            outcomes.push(Outcome::Busy);
+            continue;
+        };
+        let data_stream = &change.version.index;
+        let fresh = change.document.as_ref();
+        let fresh =
+            fresh.map(|text| index_document(fields, change.id, data_stream, text, now_ms()));
+        if let Some(Err(rejection)) = fresh {
+            outcomes.push(Outcome::Rejected(rejection));
+            continue;
+        }
+        // It is not as it was seen for whoever comes after.
+        present.swap_remove(at);
+        writer.delete_query(copy_of(fields, change.id, data_stream))?;
+        if let Some(Ok(document)) = fresh {
+            writer.add_document(document)?;
+        }
+        outcomes.push(Outcome::Stored);
+    }
+    writer.commit()?;
+    reader.reload()?;
+    Ok(outcomes)
 }
 
 /// The answer to a write where nothing may be written.

@@ -6,7 +6,7 @@
 //! headers, value. A header is `u16` length of the name, `u32` of the value, name, value.
 
 use crate::log::HEADER;
-use crate::seams::{LogRecord, Outgoing};
+use crate::seams::{FindHeader, LogRecord, MoreHeaders, Outgoing};
 
 /// The engine rounds large values up to pages of a power of two: 60 KiB and the entry's own
 /// overhead fit one of 64 KiB.
@@ -71,6 +71,17 @@ pub(super) struct Block<'a> {
     pub records: u32,
     pub written_ms: i64,
     body: &'a [u8],
+    headers: Headers<'a>,
+}
+
+/// The headers of one record, as they stand in a block.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Headers<'a>(&'a [u8]);
+
+impl FindHeader for Headers<'_> {
+    fn find(&self, name: &str) -> Option<&[u8]> {
+        find(self.0, name.as_bytes())
+    }
 }
 
 impl<'a> Block<'a> {
@@ -79,10 +90,15 @@ impl<'a> Block<'a> {
         let (head, body) = bytes.split_at_checked(HEAD)?;
         let records = u32::from_le_bytes(head[..4].try_into().ok()?);
         let written_ms = i64::from_le_bytes(head[4..].try_into().ok()?);
-        Some(Self { records, written_ms, body })
+        Some(Self { records, written_ms, body, headers: Headers::default() })
     }
 
-    /// Takes the next record; `None` if what is left is not one.
+    /// All headers of the record that was taken last.
+    pub fn headers(&self) -> Headers<'a> {
+        self.headers
+    }
+
+    /// Takes the next record, without its further headers; `None` if what is left is not one.
     pub fn next(&mut self, topic: &'a str, partition: u32, offset: u64) -> Option<LogRecord<'a>> {
         let (head, rest) = self.body.split_at_checked(20)?;
         let length = |at: usize| -> Option<usize> {
@@ -93,8 +109,10 @@ impl<'a> Block<'a> {
         let (headers, rest) = rest.split_at_checked(length(8)?)?;
         let (value, rest) = rest.split_at_checked(length(0)?)?;
         self.body = rest;
+        self.headers = Headers(headers);
         let header = find(headers, HEADER.as_bytes());
-        Some(LogRecord { topic, partition, offset, timestamp_ms, key, value, header })
+        let more_headers = MoreHeaders::default();
+        Some(LogRecord { topic, partition, offset, timestamp_ms, key, value, header, more_headers })
     }
 }
 
@@ -138,6 +156,8 @@ mod tests {
         assert_eq!((read.key, read.value), (RECORD.key, RECORD.value));
         assert_eq!((read.offset, read.timestamp_ms), (9, -5));
         assert_eq!(read.header, Some(&b"header"[..]));
+        assert_eq!(block.headers().find("reason"), Some(&b"no_timestamp"[..]));
+        assert_eq!(block.headers().find("offset"), None);
         assert!(block.next("t", 1, 10).is_none());
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
 use super::block::Block;
-use crate::seams::{KeyValue, LogError, Topic, Visit};
+use crate::seams::{KeyValue, LogError, LogRecord, MoreHeaders, Topic, Visit};
 
 /// Format of the tables below. A newer one stops this binary.
 const FORMAT: u64 = 1;
@@ -264,7 +264,9 @@ impl Store {
                     return Ok(visited);
                 }
                 visited.next = offset + 1;
-                visited.flow = visit(record);
+                let headers = block.headers();
+                let more_headers = MoreHeaders::of(&headers);
+                visited.flow = visit(LogRecord { more_headers, ..record });
                 if visited.flow.is_break() {
                     return Ok(visited);
                 }

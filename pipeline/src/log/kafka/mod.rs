@@ -12,8 +12,9 @@ mod scan;
 mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 pub use self::settings::{
     Compression, Headers, KafkaArgs, LostOffsets, SaslMechanism, SecurityProtocol,
@@ -25,9 +26,13 @@ use self::producer::Producer;
 use self::scan::Scanner;
 use crate::clock::now_ms;
 use crate::log::{durable, fence_of};
+use crate::retry::Backoff;
 use crate::seams::{
     KeyValue, Log, LogError, LogReader, Outgoing, Ownership, Pending, Topic, Visit,
 };
+
+/// A partition without a leader has one again within this, or the brokers have other troubles.
+const OFFSETS_WITHIN: Duration = Duration::from_secs(20);
 
 /// What Kafka adds to a record in a batch, at most: lengths, attributes, the batch's own head.
 const RECORD_OVERHEAD: usize = 512;
@@ -122,6 +127,15 @@ impl KafkaLog {
         lost: &dyn Fn((u64, u64)) -> Result<(), LogError>,
         visit: &mut Visit<'_>,
     ) -> Result<(), LogError> {
+        self.with_scanner(topic, |scanner| scanner.scan(topic, partition, range, lost, visit))
+    }
+
+    /// Uses the one client that reads outside of groups, which is made at its first use.
+    fn with_scanner<T>(
+        &self,
+        topic: &str,
+        ask: impl FnOnce(&Scanner) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
         self.find(topic)?;
         let mut scanner = lock(&self.scanner);
         let scanner = match scanner.take() {
@@ -131,7 +145,7 @@ impl KafkaLog {
                 scanner.insert(Scanner::new(&mut config, &self.brokers, &self.faults)?)
             }
         };
-        scanner.scan(topic, partition, range, lost, visit)
+        ask(scanner)
     }
 
     fn group(&self, name: &str) -> Result<rdkafka::ClientConfig, LogError> {
@@ -174,6 +188,26 @@ impl Log for KafkaLog {
             self.args.kafka_lost_offsets.decide(place, gone, lost)
         };
         self.scan_from(topic, partition, (from, to), &refuse, visit)
+    }
+
+    fn offsets(
+        &self,
+        topic: &str,
+        partition: u32,
+        from_ms: Option<i64>,
+    ) -> Result<Range<u64>, LogError> {
+        let (asked, mut backoff) = (Instant::now(), Backoff::usual());
+        loop {
+            let told =
+                self.with_scanner(topic, |scanner| scanner.offsets(topic, partition, from_ms));
+            match told {
+                // The partition is new, or its leader has moved.
+                Err(LogError::Retry(..)) if asked.elapsed() < OFFSETS_WITHIN => {
+                    std::thread::sleep(backoff.pause());
+                }
+                told => return told,
+            }
+        }
     }
 
     fn positions(&self) -> Result<Vec<KeyValue>, LogError> {

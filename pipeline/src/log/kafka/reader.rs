@@ -18,9 +18,9 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::failure::{Faults, journal};
 use super::producer::{partition_i32, unusable};
-use super::scan::{offset_u64, record};
+use super::scan::{Native, offset_u64, record};
 use super::settings::LostOffsets;
-use crate::seams::{LogError, LogReader, Polled, Visit};
+use crate::seams::{LogError, LogReader, LogRecord, MoreHeaders, Polled, Visit};
 
 /// What one call visits at most, so that it comes back often.
 const READ_BYTES: usize = 1 << 20;
@@ -240,7 +240,10 @@ impl LogReader for Reader {
                     if note(&mut self.places, &message) {
                         self.check_beginning(&message)?;
                     }
-                    if visit(record(&message, &mut self.space)).is_break() {
+                    let headers = Native(message.headers());
+                    let more_headers = MoreHeaders::of(&headers);
+                    let record = record(&message, &mut self.space);
+                    if visit(LogRecord { more_headers, ..record }).is_break() {
                         break;
                     }
                 }

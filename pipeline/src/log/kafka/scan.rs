@@ -1,6 +1,6 @@
 //! Reading a range of a partition outside of any group: what recovery and positions need.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -13,7 +13,7 @@ use super::cloudevents;
 use super::failure::{Faults, Plain};
 use super::producer::{partition_i32, unusable};
 use crate::log::HEADER;
-use crate::seams::{LogError, LogRecord, Visit};
+use crate::seams::{FindHeader, LogError, LogRecord, MoreHeaders, Visit};
 
 /// A broker that restarts is back well within this.
 const QUIET_MAX: Duration = Duration::from_secs(60);
@@ -73,6 +73,32 @@ impl Scanner {
         scanned
     }
 
+    /// What is there, from the first record on that was stamped at `from_ms` or later.
+    pub fn offsets(
+        &self,
+        topic: &str,
+        partition: u32,
+        from_ms: Option<i64>,
+    ) -> Result<Range<u64>, LogError> {
+        let partition = partition_i32(partition);
+        let decide = |error: KafkaError| self.faults.decide(&self.brokers, &error, Some(topic));
+        let (low, high) =
+            self.consumer.fetch_watermarks(topic, partition, WATERMARKS).map_err(decide)?;
+        let (low, high) = (offset_u64(low), offset_u64(high));
+        let Some(from_ms) = from_ms else { return Ok(low..high) };
+        let mut asked = TopicPartitionList::with_capacity(1);
+        asked
+            .add_partition_offset(topic, partition, Offset::Offset(from_ms.max(0)))
+            .map_err(decide)?;
+        let found = self.consumer.offsets_for_times(asked, WATERMARKS).map_err(decide)?;
+        let first = match found.find_partition(topic, partition).map(|one| one.offset()) {
+            Some(Offset::Offset(first)) => offset_u64(first).clamp(low, high),
+            // No record is as late as that.
+            _ => high,
+        };
+        Ok(first..high)
+    }
+
     fn visit_until(&self, topic: &str, to: u64, visit: &mut Visit<'_>) -> Result<(), LogError> {
         let mut heard = Instant::now();
         let mut space = Vec::new();
@@ -81,8 +107,10 @@ impl Scanner {
                 Some(Ok(message)) => {
                     heard = Instant::now();
                     let offset = offset_u64(message.offset());
-                    let flow =
-                        if offset < to { visit(record(&message, &mut space)) } else { flow_end() };
+                    let headers = Native(message.headers());
+                    let more_headers = MoreHeaders::of(&headers);
+                    let record = LogRecord { more_headers, ..record(&message, &mut space) };
+                    let flow = if offset < to { visit(record) } else { flow_end() };
                     if flow.is_break() || offset + 1 >= to {
                         return Ok(());
                     }
@@ -116,7 +144,7 @@ pub(super) fn offset_u64(offset: i64) -> u64 {
     u64::try_from(offset).unwrap_or_default()
 }
 
-/// The message as the seam shows it; nothing is copied,
+/// The message as the seam shows it, without its further headers; nothing is copied,
 /// except the header of a CloudEvent, which is decoded into `space`.
 pub(super) fn record<'m>(
     message: &'m BorrowedMessage<'_>,
@@ -130,6 +158,16 @@ pub(super) fn record<'m>(
         key: message.key().unwrap_or_default(),
         value: message.payload().unwrap_or_default(),
         header: message.headers().and_then(|headers| ours(headers, space)),
+        more_headers: MoreHeaders::default(),
+    }
+}
+
+/// All headers of a message, looked at only when one is asked for.
+pub(super) struct Native<'m>(pub Option<&'m BorrowedHeaders>);
+
+impl FindHeader for Native<'_> {
+    fn find(&self, name: &str) -> Option<&[u8]> {
+        self.0?.iter().find(|header| header.key == name)?.value
     }
 }
 

@@ -11,7 +11,6 @@ use tracing::info;
 
 use super::document::{STATE, Source};
 use super::fold::Row;
-use crate::bulk::too_large;
 use crate::{Elasticsearch, outcome};
 
 /// Documents asked for by one request: with what is read of them, below a MiB.
@@ -110,30 +109,8 @@ impl Elasticsearch {
 
     /// One outcome per document: [`Outcome::AlreadyThere`] if it is no longer as it was read.
     pub(super) async fn write_rows(&self, writes: &[Write]) -> Result<Vec<Outcome>, SinkError> {
-        let mut outcomes = vec![Outcome::Busy; writes.len()];
         let lines: Vec<_> = writes.iter().map(Write::lines).collect();
-        let bytes_max = self.bulk_bytes_max.load(std::sync::atomic::Ordering::Relaxed);
-        let mut waiting: Vec<_> = std::iter::once(0..writes.len()).collect();
-        while let Some(range) = waiting.pop().filter(|range| !range.is_empty()) {
-            let bytes: usize = lines[range.clone()].iter().map(Vec::len).sum();
-            let middle = range.start + range.len() / 2;
-            let halves = [middle..range.end, range.start..middle];
-            if bytes > bytes_max && range.len() > 1 {
-                waiting.extend(halves);
-                continue;
-            }
-            let path = format!("_bulk?filter_path={}", outcome::FILTER);
-            let body = Bytes::from(lines[range.clone()].concat());
-            let answer = self.connection.send(Method::Post, &path, Some(body)).await?;
-            match answer.status {
-                200 => outcome::read(&answer.body, &mut outcomes[range])?,
-                429 => break,
-                413 if range.len() > 1 => waiting.extend(halves),
-                413 => outcomes[range.start] = Outcome::Rejected(too_large(bytes)),
-                _ => return Err(self.connection.refusal("writing rows", &answer)),
-            }
-        }
-        Ok(outcomes)
+        self.send_lines(&lines, "writing rows", outcome::read).await
     }
 
     /// Creates a table's index, once, with the alias that shows only the rows that are there.

@@ -1,5 +1,7 @@
 //! `tahoe parse`: a file through the very framer and normaliser that the pipeline runs.
 
+mod exported;
+
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -23,8 +25,11 @@ const READ_BYTES: usize = 1 << 20;
 #[derive(Args)]
 pub struct ParseArgs {
     /// What the files hold: a name from --list
-    #[arg(long, required_unless_present = "list", value_name = "NAME")]
+    #[arg(long, required_unless_present_any = ["list", "exported"], value_name = "NAME")]
     dataset: Option<String>,
+    /// The files hold records as `tahoe dlq export` prints them, each of its own dataset
+    #[arg(long, conflicts_with_all = ["dataset", "line_prefix"])]
+    exported: bool,
     /// Print the datasets that there are
     #[arg(long)]
     list: bool,
@@ -75,6 +80,11 @@ fn list(out: &mut impl Write) -> anyhow::Result<()> {
 }
 
 fn parse_files(args: &ParseArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    if args.exported {
+        return args.files.iter().try_for_each(|path| {
+            exported::parse(args, path, out).with_context(|| path.display().to_string())
+        });
+    }
     let name = args.dataset.as_deref().unwrap_or_default();
     let Some(dataset) = datasets::find(name) else {
         let names: Vec<_> = datasets::ALL.iter().map(|dataset| dataset.name).collect();
@@ -89,19 +99,29 @@ fn parse_files(args: &ParseArgs, out: &mut impl Write) -> anyhow::Result<()> {
             .map_err(|error| anyhow!("--line-prefix {prefix}: {error}"))?,
     };
     let read_at = args.read_at.unwrap_or_else(jiff::Timestamp::now);
-    let rules = args.rules.read().map_err(|error| anyhow!(error))?.given();
+    let given = args.given()?;
     for path in &args.files {
-        let keep_original = !args.no_original;
-        let given = Conditions { keep_original, rules: rules.clone(), ..Conditions::default() };
-        let mut parsing = Parsing::new(args, dataset, path, read_at.as_millisecond(), given);
-        let mut input: Box<dyn Read> = match path.to_str() {
-            Some("-") => Box::new(io::stdin().lock()),
-            _ => Box::new(File::open(path).with_context(|| path.display().to_string())?),
-        };
+        let read_at_ms = read_at.as_millisecond();
+        let mut parsing = Parsing::new(args, dataset, path, read_at_ms, given.clone());
+        let mut input = open(path)?;
         let mut frames = Frames::with_context(framer, context.clone());
         parsing.run(&mut frames, &mut input, out).with_context(|| path.display().to_string())?;
     }
     Ok(())
+}
+
+fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
+    Ok(match path.to_str() {
+        Some("-") => Box::new(io::stdin().lock()),
+        _ => Box::new(File::open(path).with_context(|| path.display().to_string())?),
+    })
+}
+
+impl ParseArgs {
+    fn given(&self) -> anyhow::Result<Conditions> {
+        let rules = self.rules.read().map_err(|error| anyhow!(error))?.given();
+        Ok(Conditions { keep_original: !self.no_original, rules, ..Conditions::default() })
+    }
 }
 
 struct Parsing<'a> {

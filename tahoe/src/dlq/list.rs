@@ -1,0 +1,175 @@
+//! `tahoe dlq list`: how many letters there are, by topic, code, dataset and time, or each of them.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Args, ValueEnum};
+use serde_json::json;
+use tahoe_transformer::replay::{Letters, Visited};
+
+use super::{ChosenArgs, place, time};
+use crate::progress::Progress;
+
+/// Count rejected records by code and dataset, or list each.
+///
+/// Open are those that no replay has stored yet; tried is the highest number of replays that
+/// rejected one of them again.
+///
+/// Example: tahoe dlq list --kafka 127.0.0.1:9092 --by day
+#[derive(Args)]
+pub struct ListArgs {
+    /// Count by this time of reading as well
+    #[arg(long, value_enum, value_name = "SPAN")]
+    by: Option<Span>,
+    /// List each letter with its place, by which `tahoe dlq show` finds it
+    #[arg(long)]
+    letters: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    chosen: ChosenArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Span {
+    Hour,
+    Day,
+}
+
+impl Span {
+    /// `2026-11-21T09` of `2026-11-21T09:00:00Z`
+    fn of(self, ms: i64) -> String {
+        let digits = match self {
+            Self::Hour => 13,
+            Self::Day => 10,
+        };
+        time(ms).get(..digits).unwrap_or_default().to_owned()
+    }
+}
+
+/// Topic, code, dataset and time.
+type Kind = (String, String, String, String);
+
+#[derive(Default)]
+struct Row {
+    letters: u64,
+    open: u64,
+    tried: u32,
+    first_ms: i64,
+    last_ms: i64,
+}
+
+impl Row {
+    fn add(&mut self, visited: &Visited<'_, '_>) {
+        let ms = visited.letter.read_at_ms;
+        let is_first = self.letters == 0;
+        self.letters += 1;
+        self.open += u64::from(!visited.mark.stored);
+        self.tried = self.tried.max(visited.mark.attempts);
+        self.first_ms = if is_first { ms } else { self.first_ms.min(ms) };
+        self.last_ms = if is_first { ms } else { self.last_ms.max(ms) };
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &ListArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let process = args.chosen.begin(matches)?;
+    let (log, filter) = (args.chosen.backends.existing_log()?, args.chosen.filter()?);
+    let topics = args.chosen.topics(log.as_ref())?;
+    let mut letters = Letters::open(log.as_ref())?;
+    let mut progress = Progress::new(letters.count(&topics)?, "letters");
+    let mut rows: BTreeMap<Kind, Row> = BTreeMap::new();
+    let mut out = io::BufWriter::new(io::stdout());
+    let (mut seen, mut failure) = (0, None);
+    for topic in &topics {
+        letters.visit(topic, &filter, &mut |visited| {
+            seen += 1;
+            progress.set(seen, || format!("{} kinds", rows.len()));
+            if args.letters {
+                if let Err(error) = out.write_all(line(args, &visited).as_bytes()) {
+                    failure = Some(error);
+                }
+            } else {
+                let span = args.by.map(|span| span.of(visited.letter.read_at_ms));
+                let code = visited.letter.code.to_string();
+                let kind = (topic.clone(), code, visited.dataset.to_owned());
+                let kind = (kind.0, kind.1, kind.2, span.unwrap_or_default());
+                rows.entry(kind).or_default().add(&visited);
+            }
+            match failure.is_some() || process.stop.is_asked() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        })?;
+    }
+    drop(progress);
+    let written = failure.map_or_else(|| out.write_all(table(args, &rows).as_bytes()), Err);
+    match written.and_then(|()| out.flush()) {
+        // A reader that has seen enough (head) is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        result => Ok(result.map(|()| ExitCode::SUCCESS)?),
+    }
+}
+
+fn line(args: &ListArgs, visited: &Visited<'_, '_>) -> String {
+    let Visited { letter, dataset, mark, .. } = visited;
+    let (place, read_at) = (place(visited), time(letter.read_at_ms));
+    if args.json {
+        let object = json!({
+            "letter": place, "read_at": read_at, "code": letter.code, "dataset": dataset,
+            "attempts": mark.attempts, "stored": mark.stored, "reason": letter.reason,
+        });
+        return format!("{object}\n");
+    }
+    let state = match mark.stored {
+        true => "stored".to_owned(),
+        false => format!("tried {}", mark.attempts),
+    };
+    let (code, reason) = (&letter.code, &letter.reason);
+    format!("{place:<28} {read_at:<24} {code:<14} {dataset:<18} {state:<8} {reason}\n")
+}
+
+fn table(args: &ListArgs, rows: &BTreeMap<Kind, Row>) -> String {
+    let mut out = String::new();
+    if args.letters {
+        return out;
+    }
+    if !args.json {
+        let span = if args.by.is_some() { "time" } else { "" };
+        let head = ["topic", "code", "dataset", span, "letters", "open", "tried"];
+        out = columns(&head.map(str::to_owned), "first                    last");
+    }
+    for ((topic, code, dataset, span), row) in rows {
+        let (first, last) = (time(row.first_ms), time(row.last_ms));
+        if args.json {
+            let mut object = json!({
+                "topic": topic, "code": code, "dataset": dataset, "letters": row.letters,
+                "open": row.open, "tried": row.tried, "first": first, "last": last,
+            });
+            if args.by.is_some() {
+                object["time"] = span.as_str().into();
+            }
+            out.push_str(&format!("{object}\n"));
+            continue;
+        }
+        let [letters, open] = [row.letters, row.open].map(|n| n.to_string());
+        let texts = [topic, code, dataset, span].map(Clone::clone);
+        let [a, b, c, d] = texts;
+        out.push_str(&columns(
+            &[a, b, c, d, letters, open, row.tried.to_string()],
+            &format!("{first:<24} {last}"),
+        ));
+    }
+    out
+}
+
+fn columns(texts: &[String; 7], rest: &str) -> String {
+    let [topic, code, dataset, span, letters, open, tried] = texts;
+    let span = if span.is_empty() { String::new() } else { format!("{span:<14}") };
+    format!(
+        "{topic:<20} {code:<14} {dataset:<18} {span}{letters:>8} {open:>8} {tried:>6}  {rest}\n"
+    )
+}

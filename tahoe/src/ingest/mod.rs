@@ -1,0 +1,300 @@
+//! `tahoe ingest`: files that are loaded once, as a producer would have sent them.
+
+mod input;
+mod source;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{anyhow, bail};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tahoe_pipeline::positions;
+use tahoe_pipeline::produce::{ProduceError, ProduceSettings, produce};
+use tahoe_pipeline::retry::Backoff;
+use tahoe_pipeline::service::{Place, Process, ProcessArgs, SourceArgs};
+use tahoe_pipeline::tail::{StartAt, TailArgs, TailSettings};
+use tahoe_pipeline::telemetry::ProducerCounts;
+use tahoe_schemas::datasets;
+use tahoe_seams::{Log, Origin};
+use tahoe_transformer::{TransformArgs, TransformSettings, TransformerCounts, transform};
+
+use self::input::Input;
+use self::source::{How, Loading, Seen};
+use crate::backends::BackendArgs;
+use crate::dlq::{REJECTED, known_dataset};
+use crate::progress::Progress;
+
+/// Older, and Kafka's retention may delete the records before they are read: it goes by the time
+/// that they carry.
+const READ_AT_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
+
+/// Load files once: uploads, backfills.
+///
+/// A file is known by its content, whatever its name, and whether it is compressed (gzip, Zstandard):
+/// loaded again it adds nothing, and after a crash or Ctrl-C the same command goes on where it was. A
+/// file that has grown since is another file; tahoe-file follows those that grow. Standard input (-)
+/// is known by --name alone: given again under the same name it is skipped as far as it was loaded,
+/// so use a name once. Records go to their dataset's topic in Kafka; without Kafka they are stored at
+/// once, and the command exits with 3 if some were rejected.
+///
+/// Example: tahoe ingest --dataset nginx.access access.log.2.gz access.log.3.gz
+#[derive(Args)]
+pub struct IngestArgs {
+    /// What the files hold: a name from `tahoe parse --list`
+    #[arg(long, required_unless_present = "exported", value_name = "NAME")]
+    dataset: Option<String>,
+    /// The files hold records as `tahoe dlq export` prints them, each of its own dataset
+    #[arg(long, conflicts_with_all = ["dataset", "line_prefix"])]
+    exported: bool,
+    /// What each line begins with, as the server has it: PostgreSQL's log_line_prefix
+    #[arg(long, value_name = "PREFIX")]
+    line_prefix: Option<String>,
+    /// Name by which standard input is known
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Client company that the events belong to
+    #[arg(long, env = "TAHOE_NAMESPACE", default_value = "default", value_name = "NAME")]
+    namespace: String,
+    /// Name of the host in the events [default: this one's]
+    #[arg(long, env = "TAHOE_HOST", value_name = "NAME")]
+    host: Option<String>,
+    /// Zone of time stamps that name none: an IANA name or an offset
+    #[arg(long = "tz", env = "TAHOE_TIME_ZONE", default_value = "UTC", value_name = "ZONE")]
+    time_zone: String,
+    /// Label for every event; may be repeated
+    #[arg(long = "label", env = "TAHOE_LABELS", value_name = "NAME=VALUE", value_delimiter = ',')]
+    labels: Vec<String>,
+    /// Tag for every event; may be repeated
+    #[arg(long = "tag", env = "TAHOE_TAGS", value_name = "TAG", value_delimiter = ',')]
+    tags: Vec<String>,
+    /// Topic for the records [default: the dataset's own]
+    #[arg(long, env = "KAFKA_TOPIC", value_name = "TOPIC")]
+    topic: Option<String>,
+    /// Moment that stands for the time of reading, which decides the year of stamps without one: a
+    /// time, a day, or 2h for two hours ago [default: now]
+    #[arg(long, value_name = "TIME", value_parser = crate::time::moment)]
+    read_at: Option<Timestamp>,
+    /// Bytes of records that share one Kafka record; 0 gives each record its own
+    #[arg(long = "pack", env = "TAHOE_PACK", default_value_t = 0, value_name = "BYTES")]
+    pack_bytes: usize,
+    /// Print a summary as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Files to load; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    backends: BackendArgs,
+    #[command(flatten)]
+    transform: TransformArgs,
+    #[command(flatten)]
+    process: ProcessArgs,
+}
+
+/// What became of one input.
+struct Loaded {
+    name: String,
+    records: u64,
+    already_there: u64,
+}
+
+/// The command.
+pub fn command() -> Command {
+    IngestArgs::augment_args(Command::new("ingest"))
+}
+
+/// Runs the command.
+pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let args = IngestArgs::from_arg_matches(matches)?;
+    let process = args.process.begin(&command(), matches).map_err(|error| anyhow!(error))?;
+    let how = args.how()?;
+    let name = args.name.as_deref();
+    let inputs = args.files.iter().map(|path| Input::open(path, name));
+    let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
+    let log = args.backends.log()?;
+    if !args.backends.kafka.is_set() {
+        log.setup(&args.backends.topics(how.topic.as_slice()))?;
+    }
+    let total = inputs.iter().filter_map(|input| input.bytes).sum();
+    let progress = Arc::new(Mutex::new(Progress::new(total, "bytes")));
+    let (mut loaded, mut before) = (Vec::new(), 0);
+    for input in &inputs {
+        loaded.push(args.load(input, &how, (&log, &process), &progress, before)?);
+        before += input.bytes.unwrap_or(0);
+    }
+    drop(progress);
+    let stored = match args.backends.kafka.is_set() {
+        true => None,
+        false => Some(args.store(&log, &how, &process)?),
+    };
+    args.print(&loaded, stored.as_deref());
+    Ok(match stored.is_some_and(|counts| counts.dead_lettered.get() > 0) {
+        true => ExitCode::from(REJECTED),
+        false => ExitCode::SUCCESS,
+    })
+}
+
+impl IngestArgs {
+    fn place(&self) -> anyhow::Result<Place> {
+        let TailSettings { scan_interval, quiet_time, record_bytes_max, .. } =
+            TailSettings::default();
+        let start_at = StartAt::Beginning;
+        let sources = SourceArgs {
+            namespace: self.namespace.clone(),
+            host: self.host.clone(),
+            time_zone: self.time_zone.clone(),
+            topic: self.topic.clone(),
+            tail: TailArgs { start_at, scan_interval, quiet_time, record_bytes_max },
+            labels: self.labels.clone(),
+            tags: self.tags.clone(),
+            pack_bytes: self.pack_bytes,
+        };
+        sources.place().map_err(|error| anyhow!(error))
+    }
+
+    fn how(&self) -> anyhow::Result<How> {
+        let place = self.place()?;
+        let now = Timestamp::now();
+        let read_at = self.read_at.unwrap_or(now);
+        if self.backends.kafka.is_set() && now.duration_since(read_at) > READ_AT_AGE_MAX {
+            bail!(
+                "--read-at {read_at}: Kafka's retention goes by the time of reading, and would \
+                 delete such records before they are read: leave it out, or load without --kafka"
+            );
+        }
+        let framer = match &self.dataset {
+            None => None,
+            Some(name) => {
+                known_dataset("--dataset", name)?;
+                let dataset = datasets::find(name).ok_or_else(|| anyhow!("no dataset {name}"))?;
+                Some(match &self.line_prefix {
+                    None => (dataset.framer, Vec::new()),
+                    Some(prefix) => datasets::with_line_prefix(dataset, prefix)
+                        .map_err(|error| anyhow!("--line-prefix {prefix}: {error}"))?,
+                })
+            }
+        };
+        let origin = Origin {
+            dataset: self.dataset.clone().unwrap_or_default(),
+            namespace: place.namespace,
+            host: place.host,
+            time_zone: place.time_zone,
+            labels: place.labels,
+            tags: place.tags,
+            ..Origin::default()
+        };
+        Ok(How { origin, topic: place.topic, framer, read_at_ms: read_at.as_millisecond() })
+    }
+
+    fn load(
+        &self,
+        input: &Input,
+        how: &How,
+        (log, process): (&Arc<dyn Log>, &Process),
+        progress: &Arc<Mutex<Progress>>,
+        before: u64,
+    ) -> anyhow::Result<Loaded> {
+        let mut how = how.clone();
+        how.origin.path.clone_from(&input.path);
+        let (dataset, namespace) = (&how.origin.dataset, &how.origin.namespace);
+        let owner = format!("ingest/{}", input.source(dataset, namespace, ""));
+        let name = input.name.clone();
+        if let Some(records) = loaded_before(log.as_ref(), &owner)? {
+            return Ok(Loaded { name, records, already_there: records });
+        }
+        let settings = ProduceSettings { owner, grace: process.grace, pack_bytes: self.pack_bytes };
+        let (mut backoff, counts) = (Backoff::usual(), Arc::new(ProducerCounts::default()));
+        loop {
+            let seen = Arc::new(Seen::default());
+            let mut source = Loading::new(input, &how, &seen, progress, before);
+            match produce(log.as_ref(), &mut source, &settings, &process.stop, &counts) {
+                Ok(()) if tahoe_seams::Source::has_ended(&source) => {
+                    let records = seen.records.load(Ordering::Relaxed);
+                    let already_there = seen.already_there.load(Ordering::Relaxed);
+                    return Ok(Loaded { name, records, already_there });
+                }
+                Ok(()) => bail!("stopped before the end of {name}: the same command goes on there"),
+                Err(ProduceError::Stop(text)) => bail!(text),
+                Err(ProduceError::Again(text)) if input.bytes.is_none() => {
+                    bail!("{text}: standard input cannot be read again; give it once more")
+                }
+                Err(ProduceError::Again(text)) => {
+                    tracing::warn!(input = name, text, "loading goes on from the stored position");
+                }
+            }
+            if process.stop.is_asked_within(backoff.pause()) {
+                bail!("stopped before the end of {name}: the same command goes on there");
+            }
+        }
+    }
+
+    /// Nobody else can read the embedded log while this process has it: what was loaded is stored.
+    fn store(
+        &self,
+        log: &Arc<dyn Log>,
+        how: &How,
+        process: &Process,
+    ) -> anyhow::Result<Arc<TransformerCounts>> {
+        let sink = self.backends.sink()?;
+        let runtime = process.runtime.handle();
+        runtime.block_on(sink.setup())?;
+        let settings = self.transform.settings(how.topic.as_slice(), process.grace);
+        let settings = settings.map_err(|error| anyhow!(error))?;
+        let settings = TransformSettings { drain: std::time::Duration::MAX, ..settings };
+        let counts = Arc::new(TransformerCounts::default());
+        // Asked for from the start, it ends when nothing is left to be read.
+        process.stop.ask_to_finish();
+        transform(log.as_ref(), &sink, &settings, &process.stop, &counts, runtime)?;
+        Ok(counts)
+    }
+
+    fn print(&self, loaded: &[Loaded], stored: Option<&TransformerCounts>) {
+        if self.json {
+            println!("{}", summary(loaded, stored));
+            return;
+        }
+        for Loaded { name, records, already_there } in loaded {
+            let new = records - already_there;
+            println!("{name}: {new} records loaded, {already_there} were there");
+        }
+        if let Some(counts) = stored {
+            let (stored, rejected) = (counts.stored.get(), counts.dead_lettered.get());
+            println!("stored: {stored} records, {rejected} rejected (tahoe dlq list)");
+        }
+    }
+}
+
+fn summary(loaded: &[Loaded], stored: Option<&TransformerCounts>) -> Value {
+    let file = |one: &Loaded| {
+        json!({
+            "file": one.name,
+            "records": one.records,
+            "loaded": one.records - one.already_there,
+            "already_there": one.already_there,
+        })
+    };
+    let mut object = json!({"files": loaded.iter().map(file).collect::<Vec<_>>()});
+    if let Some(counts) = stored {
+        object["stored"] = counts.stored.get().into();
+        object["already_there"] = counts.already_there.get().into();
+        object["dead_lettered"] = counts.dead_lettered.get().into();
+    }
+    object
+}
+
+/// The records of an input that was loaded to its end, if it was.
+fn loaded_before(log: &dyn Log, owner: &str) -> anyhow::Result<Option<u64>> {
+    let positions = positions::of_owner(owner, &log.positions()?)?;
+    let ended = positions
+        .iter()
+        .filter(|position| position.clean && position.identity["ended"].as_bool() == Some(true));
+    let ended: Vec<_> = ended.collect();
+    let Some(first) = ended.first() else { return Ok(None) };
+    let streams = first.identity["streams"].as_u64().unwrap_or(0);
+    let records = first.identity["records"].as_u64().unwrap_or(0);
+    Ok((ended.len() as u64 >= streams).then_some(records))
+}
