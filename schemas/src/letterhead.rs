@@ -320,7 +320,7 @@ mod tests {
             },
             "host": {"hostname": "h", "name": "web-1"},
             "labels": {"a": "1"},
-            "log": {"file": {"path": "/var/log/\"x\".log"}},
+            "log": {"file": {"path": "/var/log/\"x\".log"}, "offset": 7},
             "message": "m",
         });
         assert_eq!(found, expected);

@@ -80,12 +80,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_of_its_zone_and_a_time_that_the_clock_leaves_out_comes_after_it() {
+    fn a_line_is_of_its_zone_and_a_time_that_the_clock_leaves_out_comes_when_it_goes_on() {
         let madrid = "Europe/Madrid";
         let after = "2026-11-21T00:00:00Z";
         assert_eq!(next("0 3 * * *", madrid, after), "2026-11-21T02:00:00Z");
         assert_eq!(next("0 3 * * *", "+05:30", after), "2026-11-21T21:30:00Z");
-        assert_eq!(next("30 2 * * *", madrid, "2026-03-29T00:00:00Z"), "2026-03-29T01:30:00Z");
+        assert_eq!(next("30 2 * * *", madrid, "2026-03-29T00:00:00Z"), "2026-03-29T01:00:00Z");
     }
 
     #[test]

@@ -312,7 +312,7 @@ mod tests {
                 "\n main.(*S).run\nsrv/x/main.go ",
             ),
             ("   at A.B.C(String d) in /srv/c.cs:line 3", "\n A.B.C"),
-            ("server: u d SELECT(errstart+0x1f) [0x55d0c8f3a1b2]", "\n (errstart+0x"),
+            ("server: u d SELECT(errstart+0x1f) [0x55d0c8f3a1b2]", "\n (errstart+0x)"),
             ("/srv/app/x/y/z.php:12\n/srv/app/x/y/z.php:13", "\nx/y/z.php "),
             ("no frames 12 here", "\n no frames  here"),
         ] {
