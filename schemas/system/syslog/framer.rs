@@ -29,8 +29,10 @@ impl Framer for SyslogFramer {
             }
             Extent::None => {}
         }
-        // The last byte seen may be a line end whose next line was not there yet.
-        let mut at = scanned.saturating_sub(1);
+        // The last byte seen may be a line end whose next line was not there yet; and while it might
+        // have been an entry, nobody looked for its lines.
+        let is_line = bytes.first().is_some_and(|first| *first == b'<');
+        let mut at = if is_line { scanned.saturating_sub(1) } else { 0 };
         while let Some(length) = memchr(b'\n', &bytes[at..]) {
             at += length + 1;
             match bytes.get(at) {
