@@ -153,12 +153,11 @@ fn names_stay_right_while_columns_are_renamed_and_the_reader_is_killed() {
             place.server.run(&format!(
                 "ALTER TABLE t CHANGE y{n} y{next} INT AFTER id, RENAME COLUMN x{n} TO x{next}"
             ));
-            if row == ROWS_PER_ROUND / 2 {
-                // In the middle of what it has to read.
-                up.kill();
-                up = place.up(&[]);
-            }
         }
+        // In the middle of what it has to read.
+        place.wait_for(2 * round * ROWS_PER_ROUND + ROWS_PER_ROUND);
+        up.kill();
+        up = place.up(&[]);
     }
     let all = ROUNDS * ROWS_PER_ROUND;
     place.wait_for(2 * all);

@@ -64,6 +64,8 @@ pub(crate) struct Binlog {
     /// The end of the last transaction.
     pub offset: Offset,
     pub gtids: Option<Gtids>,
+    /// Tables are to be read, and no chunk was decided yet.
+    pub begins: bool,
     /// The chunk that the points carry while tables are read.
     pub chunk: Option<Chunk>,
     /// Keys of rows that were changed, by table, while someone wants to know.
@@ -98,6 +100,7 @@ impl Binlog {
             reading: at.0.clone(),
             offset: at.0,
             gtids: at.1,
+            begins: false,
             chunk: None,
             changed: None,
             history: History::default(),
@@ -117,7 +120,7 @@ impl Binlog {
     pub fn point(&self) -> Point {
         let gtids = self.gtids.as_ref().map(Gtids::to_string);
         let point = Point::new(&self.server, self.offset.clone(), gtids, self.chunk.clone());
-        point.with_history(self.history.number)
+        point.with_history(self.history.number).with_beginning(self.begins)
     }
 
     /// Takes one event in; what follows from it is added to `steps`.

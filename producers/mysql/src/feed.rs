@@ -171,10 +171,14 @@ async fn begin(
             let changed = binlog.history.go_back(number, &settings.selection);
             binlog.keep(&changed, steps);
             // A chunk that was decided is read once more, from its beginning.
-            let phase = if binlog.chunk.is_some() { Phase::Open } else { Phase::Changes };
-            if binlog.chunk.is_none() {
-                log_all_read(&binlog);
-            }
+            let phase = match (&binlog.chunk, binlog.begins) {
+                (Some(_), _) => Phase::Open,
+                (None, true) => Phase::Decide(None),
+                (None, false) => {
+                    log_all_read(&binlog);
+                    Phase::Changes
+                }
+            };
             return Ok(session((variables, conn), (stream, first, binlog), phase));
         }
         Err(Failure::Lost(text)) => text,
@@ -218,6 +222,7 @@ async fn fresh(
     let known = history.begin(tables);
     binlog.history = history;
     binlog.keep(&known, steps);
+    binlog.begins = snapshot;
     if let Some(lost) = lost {
         binlog.tell_gap(&lost.offset, steps);
     }
@@ -274,6 +279,7 @@ async fn resume(
     let dialect = server.dialect(conn, variables).await?;
     let mut binlog = new_binlog(settings, variables, at, dialect);
     binlog.chunk.clone_from(&point.chunk);
+    binlog.begins = point.begins;
     Ok((stream, first, binlog))
 }
 
@@ -359,6 +365,7 @@ impl Session {
             }
         };
         self.binlog.chunk = chunk;
+        self.binlog.begins = false;
         steps.point(|out| self.binlog.point().encode(out));
         Ok(())
     }

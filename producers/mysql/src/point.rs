@@ -8,6 +8,7 @@
 //! | `f`, `p` | file of the binlog, and offset in it |
 //! | `g` | global transaction ids up to there, where the server has them |
 //! | `h` | statements before it that changed columns, as [`crate::history`] counts them |
+//! | `b` | no chunk was decided yet |
 //! | `c` | the chunk; none once every table was read |
 
 use std::cmp::Ordering;
@@ -79,17 +80,40 @@ pub(crate) struct Point {
     pub gtids: Option<String>,
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     pub history: Option<u64>,
+    #[serde(rename = "b", default, skip_serializing_if = "is_false")]
+    pub begins: bool,
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     pub chunk: Option<Chunk>,
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 impl Point {
     pub fn new(server: &str, offset: Offset, gtids: Option<String>, chunk: Option<Chunk>) -> Self {
-        Self { v: VERSION, server: server.to_owned(), offset, gtids, history: None, chunk }
+        Self {
+            v: VERSION,
+            server: server.to_owned(),
+            offset,
+            gtids,
+            history: None,
+            begins: false,
+            chunk,
+        }
     }
 
     pub fn with_history(self, number: u64) -> Self {
         Self { history: Some(number), ..self }
+    }
+
+    pub fn with_beginning(self, begins: bool) -> Self {
+        Self { begins, ..self }
+    }
+
+    /// Every table was read, or none is to be.
+    pub fn is_settled(&self) -> bool {
+        self.chunk.is_none() && !self.begins
     }
 
     pub fn encode(&self, out: &mut Vec<u8>) {

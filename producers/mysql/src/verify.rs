@@ -33,7 +33,7 @@ pub(crate) struct Snapshot {
 
 /// A feed at this point has read its tables.
 pub(crate) fn is_settled(point: &[u8]) -> bool {
-    Point::decode(point).is_some_and(|point| point.chunk.is_none())
+    Point::decode(point).is_some_and(|point| point.is_settled())
 }
 
 /// Takes a snapshot.
