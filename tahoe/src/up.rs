@@ -89,13 +89,13 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     log.setup(&args.backends.topics(&topics))?;
     let sink = args.backends.sink()?;
     runtime.block_on(sink.setup())?;
-    let tables = &args.transform.tables;
+    let tables = &args.transform.normalize.tables;
     setup::set_up_tables(matches, tables, &place, &args.backends, runtime.handle())?;
 
     let settings = ProduceSettings {
         owner: String::new(),
         grace: process.grace,
-        pack_bytes: args.sources.pack_bytes,
+        pack_bytes: args.sources.records.pack_bytes,
     };
     let feed = args.sample.then(|| sample::start(&sample_folder(&args), stop)).transpose()?;
     let running = start(planned, &log, &place.host, &settings, stop);

@@ -18,22 +18,15 @@ pub struct TransformArgs {
     /// Topics to consume [default: those of all datasets, and KAFKA_TOPIC's]
     #[arg(long, env = "TAHOE_TOPICS", value_name = "TOPIC", value_delimiter = ',')]
     pub topics: Vec<String>,
-    /// Keep each record's bytes in its event, as event.original; the topic has them anyway
-    #[arg(long, env = "TAHOE_KEEP_ORIGINAL")]
-    pub keep_original: bool,
     /// Milliseconds that a bulk request which is not full waits for more events
     #[arg(long, env = "TAHOE_LINGER_MS", default_value_t = 200, value_name = "MS")]
     pub linger_ms: u64,
-    /// The operator's own files.
+    /// How records become events.
     #[command(flatten)]
-    pub rules: RuleArgs,
-    /// Tables that are kept in more ways than one.
-    #[command(flatten)]
-    pub tables: TableArgs,
+    pub normalize: NormalizeArgs,
 }
 
-/// How records become events, for what is no loop: a replay makes the same of them as the loop if it
-/// is given the same.
+/// How records become events. A replay makes the same of them as the loop if it is given the same.
 #[derive(Args, Clone, Debug, Default)]
 pub struct NormalizeArgs {
     /// Keep each record's bytes in its event, as event.original; the topic has them anyway
@@ -53,13 +46,16 @@ impl NormalizeArgs {
     /// # Errors
     /// A file that says something of events cannot be read; names it and the setting.
     pub fn settings(&self) -> Result<ReplaySettings, String> {
-        let given = Conditions {
+        Ok(ReplaySettings { given: self.given(), rules: self.rules.read()? })
+    }
+
+    fn given(&self) -> Conditions {
+        Conditions {
             keep_original: self.keep_original,
             table_streams: self.tables.streams(),
             latest_state: self.tables.latest(),
             ..Conditions::default()
-        };
-        Ok(ReplaySettings { given, rules: self.rules.read()? })
+        }
     }
 }
 
@@ -107,17 +103,12 @@ impl TransformArgs {
     /// # Errors
     /// A file that says something of events cannot be read; names it and the setting.
     pub fn settings(&self, more: &[String], grace: Duration) -> Result<TransformSettings, String> {
-        let (rules, geoip) = self.rules.read_with_geoip()?;
+        let (rules, geoip) = self.normalize.rules.read_with_geoip()?;
         Ok(TransformSettings {
             group: self.group.clone(),
             topics: self.topics(more),
             linger: Duration::from_millis(self.linger_ms),
-            given: Conditions {
-                keep_original: self.keep_original,
-                table_streams: self.tables.streams(),
-                latest_state: self.tables.latest(),
-                ..Conditions::default()
-            },
+            given: self.normalize.given(),
             rules,
             geoip,
             grace,

@@ -71,10 +71,11 @@ impl TransformerCounts {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Counts a record of a dataset that a rule left out, beside [`TransformerCounts::dropped`].
-    pub fn add_dropped(&self, dataset: &str, rule: &str) {
+    /// Counts records of a dataset that a rule left out.
+    pub fn add_dropped(&self, dataset: &str, rule: &str, records: u64) {
+        self.dropped.add(records);
         let mut dropped = self.dropped_by.lock().unwrap_or_else(PoisonError::into_inner);
-        *dropped.entry((dataset.to_owned(), rule.to_owned())).or_default() += 1;
+        *dropped.entry((dataset.to_owned(), rule.to_owned())).or_default() += records;
     }
 
     /// Records that rules left out, by dataset and rule.

@@ -45,7 +45,8 @@ pub async fn write_until_durable(
                 tell(&error);
             }
         }
-        if outcomes.iter().any(Option::is_none) && pause(backoff.pause(), stop).await {
+        if outcomes.iter().any(Option::is_none) && pause(backoff.pause(), || stop.is_urgent()).await
+        {
             return None;
         }
     }
@@ -88,7 +89,7 @@ pub async fn keep_until_durable(
             }
             Err(error) => tell(&error),
         }
-        if !changes.is_empty() && pause(backoff.pause(), stop).await {
+        if !changes.is_empty() && pause(backoff.pause(), || stop.is_urgent()).await {
             return None;
         }
     }
@@ -100,15 +101,15 @@ fn is_whole(results: &[Outcome], outcomes: &[Option<Outcome>]) -> bool {
     results.len() == outcomes.len() && !results.contains(&Outcome::Busy)
 }
 
-/// True if stopping became urgent meanwhile.
-async fn pause(wait: Duration, stop: &Stop) -> bool {
+/// Waits; true if it was time to end meanwhile.
+pub async fn pause(wait: Duration, is_over: impl Fn() -> bool) -> bool {
     let step = Duration::from_millis(50);
     let mut left = wait;
-    while !left.is_zero() && !stop.is_urgent() {
+    while !left.is_zero() && !is_over() {
         tokio::time::sleep(left.min(step)).await;
         left = left.saturating_sub(step);
     }
-    stop.is_urgent()
+    is_over()
 }
 
 #[cfg(test)]

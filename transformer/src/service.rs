@@ -68,7 +68,7 @@ impl Service for Transformer {
 
     fn checks(&self, matches: &ArgMatches) -> Result<Vec<Check>, String> {
         let args = TransformerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
-        args.transform.rules.read()?;
+        args.transform.normalize.rules.read()?;
         let Connected { log, sink, topics } = args.connect()?;
         let kafka = move || log.check(&topics).map_err(|error| error.to_string());
         Ok(vec![Check::new("kafka", kafka), sink_check(sink)])

@@ -1,9 +1,10 @@
 //! The counting of what became of records.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tahoe_pipeline::clock::now_ms;
-use tahoe_pipeline::telemetry::SourceName;
+use tahoe_pipeline::telemetry::{Count, SourceName};
 
 use crate::counts::{RecordCounts, TransformerCounts};
 use crate::intake::Taken;
@@ -60,7 +61,7 @@ impl<'c> Tallies<'c> {
             fate: match verdict {
                 _ if is_lost(taken) => Fate::Abandoned,
                 Verdict { rejection: Some(_), .. } => Fate::DeadLettered,
-                _ if taken.left_out.is_some() => Fate::Dropped,
+                Verdict { left_out: true, .. } => Fate::Dropped,
                 Verdict { new: true, .. } => Fate::Stored,
                 Verdict { new: false, .. } => Fate::AlreadyThere,
             },
@@ -68,11 +69,15 @@ impl<'c> Tallies<'c> {
             event_ms: taken.event_ms,
         });
         let (tallies, now_ms) = (tallies.collect::<Vec<_>>(), now_ms());
-        let left_out = records.iter().zip(&tallies).filter_map(|(taken, tally)| {
-            let rule = taken.left_out.as_ref().filter(|_| tally.fate == Fate::Dropped)?;
-            Some((&known[taken.source as usize].dataset, rule))
-        });
-        left_out.for_each(|(dataset, rule)| self.counts.add_dropped(dataset, rule));
+        let mut dropped: BTreeMap<_, u64> = BTreeMap::new();
+        for (taken, tally) in records.iter().zip(&tallies) {
+            if let Some(rule) = taken.left_out.as_ref().filter(|_| tally.fate == Fate::Dropped) {
+                *dropped.entry((taken.source, rule)).or_default() += 1;
+            }
+        }
+        for ((source, rule), records) in dropped {
+            self.counts.add_dropped(&known[source as usize].dataset, rule, records);
+        }
         // Neighbours have mostly been read in the same millisecond.
         for alike in tallies.chunk_by(PartialEq::eq) {
             self.count_alike(alike[0], alike.len() as u64, now_ms);
@@ -81,22 +86,19 @@ impl<'c> Tallies<'c> {
 
     fn count_alike(&self, tally: Tally, records: u64, now_ms: i64) {
         let all = self.counts;
-        match tally.fate {
+        let (total, own): (_, fn(&RecordCounts) -> &Count) = match tally.fate {
             Fate::Abandoned => return all.abandoned.add(records),
-            Fate::DeadLettered => all.dead_lettered.add(records),
-            Fate::Dropped => all.dropped.add(records),
-            Fate::Stored => all.stored.add(records),
-            Fate::AlreadyThere => all.already_there.add(records),
-        }
+            // By its rule already.
+            Fate::Dropped => return,
+            Fate::DeadLettered => (&all.dead_lettered, |counts| &counts.dead_lettered),
+            Fate::Stored => (&all.stored, |counts| &counts.stored),
+            Fate::AlreadyThere => (&all.already_there, |counts| &counts.already_there),
+        };
+        total.add(records);
         for counts in &self.sources[tally.source as usize] {
-            match tally.fate {
-                Fate::Abandoned | Fate::Dropped => continue,
-                Fate::DeadLettered => {
-                    counts.dead_lettered.add(records);
-                    continue;
-                }
-                Fate::Stored => counts.stored.add(records),
-                Fate::AlreadyThere => counts.already_there.add(records),
+            own(counts).add(records);
+            if tally.fate == Fate::DeadLettered {
+                continue;
             }
             counts.latency.add(now_ms - tally.read_at_ms, records);
             if let Some(event_ms) = tally.event_ms {

@@ -7,6 +7,8 @@ use crate::intake::Taken;
 /// What became of a record, from what became of its events.
 pub(crate) struct Verdict {
     pub rejection: Option<Rejection>,
+    /// A rule keeps it from being stored.
+    pub left_out: bool,
     /// One of its events was not there before.
     pub new: bool,
 }
@@ -14,7 +16,8 @@ pub(crate) struct Verdict {
 impl Verdict {
     /// Before its events are looked at.
     pub fn begin(taken: &Taken) -> Self {
-        Self { rejection: taken.rejection.clone(), new: false }
+        let (rejection, left_out) = (taken.rejection.clone(), taken.left_out.is_some());
+        Self { rejection, left_out, new: false }
     }
 
     /// What became of one of them, or of its row.

@@ -20,7 +20,7 @@ use super::letter::{Letter, Opened};
 use super::marks::{Mark, Marks};
 use super::{BATCH_BYTES, Progress, ReplayError, ReplaySettings};
 use crate::delivery::{keep_until_durable, write_until_durable};
-use crate::intake::{Intake, Select, Taken, UNKNOWN, datasets_by_topic};
+use crate::intake::{Intake, Select, UNKNOWN, datasets_by_topic};
 use crate::verdict::Verdict;
 
 /// Letters in one batch at most: as many marks may be lost by a kill, and are found again by ids.
@@ -196,12 +196,6 @@ pub struct LetterReplay<'a> {
     pub runtime: &'a Handle,
 }
 
-/// What became of a letter's record.
-struct Settled {
-    verdict: Verdict,
-    left_out: bool,
-}
-
 /// Letters on their way to the store.
 struct Batch {
     intake: Intake,
@@ -292,19 +286,19 @@ impl LetterReplay<'_> {
             let settled = taken.and_then(|at| settled.get(at));
             let rejection = match settled {
                 None => Some("header"),
-                Some(one) => one.verdict.rejection.as_ref().map(|rejection| rejection.code),
+                Some(verdict) => verdict.rejection.as_ref().map(|rejection| rejection.code),
             };
             let mark = match rejection {
                 Some(code) => {
                     *counts.rejected.entry(code.to_owned()).or_default() += 1;
                     Mark { attempts: mark.attempts.saturating_add(1), stored: false }
                 }
-                None if settled.is_some_and(|one| one.left_out) => {
+                None if settled.is_some_and(|verdict| verdict.left_out) => {
                     counts.left_out += 1;
                     Mark { stored: true, ..mark }
                 }
                 None => {
-                    let new = self.sink.is_none() || settled.is_some_and(|one| one.verdict.new);
+                    let new = self.sink.is_none() || settled.is_some_and(|verdict| verdict.new);
                     *(if new { &mut counts.stored } else { &mut counts.already_there }) += 1;
                     Mark { stored: true, ..mark }
                 }
@@ -317,28 +311,24 @@ impl LetterReplay<'_> {
         Ok(())
     }
 
-    fn store(&self, batch: &mut Batch) -> Result<Vec<Settled>, ReplayError> {
+    fn store(&self, batch: &mut Batch) -> Result<Vec<Verdict>, ReplayError> {
         let rows = batch.intake.events.take_row_changes();
         let events = batch.intake.events.take();
         batch.intake.reached.clear();
         let taken = std::mem::take(&mut batch.intake.taken);
-        let begin = |taken: &Taken| Settled {
-            verdict: Verdict::begin(taken),
-            left_out: taken.left_out.is_some(),
-        };
-        let mut settled: Vec<_> = taken.iter().map(begin).collect();
+        let mut settled: Vec<_> = taken.iter().map(Verdict::begin).collect();
         let Some(sink) = &self.sink else { return Ok(settled) };
         // An earlier replay may have written them, or the pipeline some of a record's events.
         let written = write_until_durable(sink.as_ref(), &events, true, self.stop);
         let outcomes = self.runtime.block_on(written).ok_or(ReplayError::Stopped)?;
         for (event, outcome) in events.events.iter().zip(outcomes) {
-            settled[event.record as usize].verdict.add(outcome);
+            settled[event.record as usize].add(outcome);
         }
         let kept = keep_until_durable(sink.as_ref(), rows, self.stop);
         let rejected: Vec<(u32, Rejection)> =
             self.runtime.block_on(kept).ok_or(ReplayError::Stopped)?;
         for (record, rejection) in rejected {
-            settled[record as usize].verdict.add(Outcome::Rejected(rejection));
+            settled[record as usize].add(Outcome::Rejected(rejection));
         }
         Ok(settled)
     }

@@ -11,7 +11,7 @@ use tahoe_seams::{EventBatch, Outcome, Present, RecordId, Rewrite, Sink, SinkErr
 use super::ReplayError;
 use super::difference::count_differences;
 use super::records::ReplayCounts;
-use crate::delivery::write_until_durable;
+use crate::delivery::{pause, write_until_durable};
 use crate::intake::Taken;
 
 /// A document that somebody else changes each time that it is looked at is given up after so many
@@ -211,14 +211,8 @@ impl InPlace<'_> {
         }
     }
 
-    async fn stop_within(&self, pause: Duration) -> bool {
-        let step = Duration::from_millis(50);
-        let mut left = pause;
-        while !left.is_zero() && !self.stop.is_asked() {
-            tokio::time::sleep(left.min(step)).await;
-            left = left.saturating_sub(step);
-        }
-        self.stop.is_asked()
+    async fn stop_within(&self, wait: Duration) -> bool {
+        pause(wait, || self.stop.is_asked()).await
     }
 }
 
