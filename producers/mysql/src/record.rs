@@ -44,7 +44,12 @@ pub(crate) struct Origin<'a> {
     pub number: Option<u64>,
 }
 
-impl Origin<'_> {
+impl<'a> Origin<'a> {
+    /// Of a row that a query found, `position` of the log or none.
+    pub fn read(server: &'a str, position: &'a str) -> Self {
+        Self { operation: "read", time: None, server, transaction: "", position, number: None }
+    }
+
     fn begin<'o>(&self, out: &'o mut Vec<u8>) -> ChangeWriter<'o> {
         let mut writer = ChangeWriter::begin(out, self.operation);
         if let Some(time) = self.time {

@@ -112,6 +112,21 @@ impl EmbeddedStore {
         self.shared.clone()
     }
 
+    /// What `find` finds in the store as it is now.
+    async fn look<T: Send + 'static>(
+        &self,
+        find: impl FnOnce(&Shared) -> tantivy::Result<T> + Send + 'static,
+    ) -> Result<T, SinkError> {
+        let (shared, read_only) = (self.shared(), self.writes.is_none());
+        blocking(move || {
+            // Who writes it reloads it after each commit.
+            let reloaded = if read_only { shared.reader.reload() } else { Ok(()) };
+            let found = reloaded.and_then(|()| find(&shared));
+            found.map_err(|error| shared.unavailable(error))
+        })
+        .await
+    }
+
     fn stopped(&self) -> SinkError {
         let folder = self.shared.folder.display();
         SinkError::Refused(format!("the store in {folder} has stopped: start again"), None)
@@ -159,18 +174,8 @@ impl Sink for EmbeddedStore {
     }
 
     async fn present(&self, ids: &[RecordId]) -> Result<Vec<Present>, SinkError> {
-        let (shared, ids) = (self.shared(), ids.to_vec());
-        let read_only = self.writes.is_none();
-        blocking(move || {
-            let found = || {
-                if read_only {
-                    shared.reader.reload()?;
-                }
-                present_in(&shared.reader.searcher(), &shared.fields, &ids)
-            };
-            found().map_err(|error| shared.unavailable(error))
-        })
-        .await
+        let ids = ids.to_vec();
+        self.look(move |shared| present_in(&shared.reader.searcher(), &shared.fields, &ids)).await
     }
 
     async fn rewrite(&self, changes: &[Rewrite]) -> Result<Vec<Outcome>, SinkError> {
@@ -185,21 +190,12 @@ impl Sink for EmbeddedStore {
     }
 
     async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError> {
-        let (shared, batch) = (self.shared(), batch.clone());
-        let read_only = self.writes.is_none();
-        blocking(move || {
-            let found = || {
-                if read_only {
-                    shared.reader.reload()?;
-                }
-                let wanted: Vec<_> = batch
-                    .events
-                    .iter()
-                    .map(|event| (event.id.0, batch.data_stream(event)))
-                    .collect();
-                shared.known.contains(&shared.reader.searcher(), &shared.fields, &wanted)
-            };
-            found().map_err(|error| shared.unavailable(error))
+        let batch = batch.clone();
+        self.look(move |shared| {
+            let wanted = batch.events.iter();
+            let wanted = wanted.map(|event| (event.id.0, batch.data_stream(event)));
+            let wanted: Vec<_> = wanted.collect();
+            shared.known.contains(&shared.reader.searcher(), &shared.fields, &wanted)
         })
         .await
     }

@@ -185,14 +185,7 @@ impl State {
         let written = if asked.is_log() {
             log_row(&row, shape, &mut key, &mut bytes)
         } else {
-            let origin = Origin {
-                operation: "read",
-                time: None,
-                server: &self.identity,
-                transaction: "",
-                position: "",
-                number: None,
-            };
+            let origin = Origin::read(&self.identity, "");
             let after = Some(&row as &dyn Image);
             let written = write_kafka_key(&shape.table, None, after, &mut key);
             written.and_then(|()| origin.write_row(&shape.table, None, after, &mut bytes))
