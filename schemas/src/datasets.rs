@@ -34,6 +34,17 @@ pub fn find(name: &str) -> Option<&'static Dataset> {
     ALL.iter().copied().find(|dataset| dataset.name == name)
 }
 
+/// The dataset of a name that somebody gave.
+///
+/// # Errors
+/// There is none; says which there are.
+pub fn named(name: &str) -> Result<&'static Dataset, String> {
+    find(name).ok_or_else(|| {
+        let names: Vec<_> = ALL.iter().map(|dataset| dataset.name).collect();
+        format!("{name}: no such dataset; there are {}", names.join(", "))
+    })
+}
+
 /// How a dataset's files are cut whose lines begin as a setting of their server says, and the context
 /// with which each file begins; made once for each source, for as long as the process lives.
 ///

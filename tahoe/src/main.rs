@@ -3,12 +3,15 @@
 mod acl;
 mod backends;
 mod check;
+mod dataset;
 mod decrypt;
 mod dlq;
+#[cfg(test)]
+mod docs;
 mod exported;
 mod ingest;
+mod output;
 mod parse;
-mod progress;
 mod registry;
 mod replay;
 mod sample;

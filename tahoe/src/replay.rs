@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tahoe_pipeline::service::ProcessArgs;
-use tahoe_schemas::datasets;
+use tahoe_pipeline::service::{ProcessArgs, Progress};
+use tahoe_schemas::Dataset;
+use tahoe_schemas::rules::is_namespace;
 use tahoe_transformer::NormalizeArgs;
 use tahoe_transformer::replay::{FieldCounts, RecordReplay, ReplayCounts};
 
 use crate::backends::BackendArgs;
-use crate::dlq::{REJECTED, known_dataset};
-use crate::progress::Progress;
+use crate::{dataset, output};
 
 /// Put records that the log still keeps through today's parser again.
 ///
@@ -62,8 +62,7 @@ pub struct ReplayArgs {
 }
 
 fn namespace(text: &str) -> Result<String, String> {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.".contains(c);
-    match !text.is_empty() && text.chars().all(allowed) {
+    match is_namespace(text) {
         true => Ok(text.to_owned()),
         false => Err("only a-z, 0-9, _ and . make the name of a data stream".to_owned()),
     }
@@ -78,13 +77,13 @@ pub fn command() -> Command {
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let args = ReplayArgs::from_arg_matches(matches)?;
     let process = args.process.begin(&command(), matches).map_err(|error| anyhow!(error))?;
-    known_dataset("--dataset", &args.dataset)?;
+    let dataset = dataset::given("--dataset", &args.dataset)?;
     if args.from >= args.to {
         bail!("--from {} is not before --to {}", args.from, args.to);
     }
     let settings = args.normalize.settings().map_err(|error| anyhow!(error))?;
     let (log, sink) = (args.backends.existing_log()?, args.backends.sink()?);
-    let topics = args.topics()?;
+    let topics = args.topics(dataset);
     let replay = RecordReplay {
         log: log.as_ref(),
         sink,
@@ -97,7 +96,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         stop: &process.stop,
         runtime: process.runtime.handle(),
     };
-    let mut progress = Progress::new(replay.count(&topics)?, "records");
+    let mut progress = Progress::of(replay.count(&topics)?, "records");
     let counts = replay.run(&topics, &mut |counts, done| {
         progress.set(done, || sentence(counts, args.dry_run));
     })?;
@@ -108,18 +107,14 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         println!("{}", sentence(&counts, args.dry_run));
         print!("{}", table(&counts.fields));
     }
-    Ok(match counts.rejected.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(REJECTED),
-    })
+    Ok(output::exit_code(!counts.rejected.is_empty()))
 }
 
 impl ReplayArgs {
-    fn topics(&self) -> anyhow::Result<Vec<String>> {
+    fn topics(&self, dataset: &Dataset) -> Vec<String> {
         let named = self.topics.iter().filter(|topic| !topic.is_empty()).cloned();
         let mut topics: Vec<String> = named.collect();
         if topics.is_empty() {
-            let dataset = datasets::find(&self.dataset).context("it was found before")?;
             let own = match &self.producers_topic {
                 // Where the producers have a topic of their own, the dataset's may not be there.
                 Some(topic) if !topic.is_empty() => topic.clone(),
@@ -129,7 +124,7 @@ impl ReplayArgs {
         }
         topics.sort();
         topics.dedup();
-        Ok(topics)
+        topics
     }
 }
 

@@ -1,15 +1,12 @@
 //! `tahoe schema`: what the documents of a dataset are, from the declarations that the parsers and
 //! the templates come from.
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tahoe_schemas::contract::{Declared, FieldRow, field_table, json_schema, template};
-use tahoe_schemas::datasets;
 
-use crate::dlq::known_dataset;
+use crate::{dataset, output};
 
 /// Print the JSON Schema, the Elasticsearch template or the fields of a dataset.
 ///
@@ -34,18 +31,14 @@ enum Format {
 
 /// Runs the command.
 pub fn run(args: &SchemaArgs) -> anyhow::Result<ExitCode> {
-    known_dataset("DATASET", &args.dataset)?;
-    let dataset = datasets::find(&args.dataset).context("it was found just now")?;
+    let dataset = dataset::given("DATASET", &args.dataset)?;
     let text = match args.format {
         Format::JsonSchema => format!("{:#}\n", json_schema(dataset)),
         Format::Template => format!("{:#}\n", template(dataset)),
         Format::Table => table(&field_table(dataset)),
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        // A reader that has seen enough (head) is no failure.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    output::print(text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn table(rows: &[FieldRow]) -> String {
@@ -63,9 +56,10 @@ fn table(rows: &[FieldRow]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use tahoe_schemas::datasets;
 
     use super::*;
+    use crate::docs;
 
     fn page() -> String {
         let mut page = String::from(
@@ -103,12 +97,6 @@ mod tests {
 
     #[test]
     fn the_page_of_fields_is_that_of_the_declarations() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/fields.md");
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(&path, page()).expect("the page can be written");
-            return;
-        }
-        let found = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(found == page(), "write it anew: UPDATE_DOCS=1 cargo test -p tahoe fields");
+        docs::assert_current("docs/fields.md", &page());
     }
 }

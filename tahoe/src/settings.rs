@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use clap::Command;
 use tahoe_pipeline::service::{producer_command, service_command};
 
+use crate::docs;
 use crate::registry::PRODUCERS;
 
 const BEGIN: &str = "<!-- settings: `UPDATE_DOCS=1 cargo test -p tahoe settings` writes this -->\n";
@@ -98,15 +98,8 @@ fn table() -> String {
 
 #[test]
 fn the_settings_in_the_readme_are_those_of_the_code() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = std::fs::read_to_string(&path).expect("there is a README");
+    let readme = docs::read("README.md");
     let (before, rest) = readme.split_once(BEGIN).expect("README.md marks where settings begin");
-    let (found, after) = rest.split_once(END).expect("README.md marks where settings end");
-    let wanted = table();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        let text = format!("{before}{BEGIN}{wanted}{END}{after}");
-        std::fs::write(&path, text).expect("README.md can be written");
-        return;
-    }
-    assert_eq!(found, wanted, "write it anew: UPDATE_DOCS=1 cargo test -p tahoe settings");
+    let (_, after) = rest.split_once(END).expect("README.md marks where settings end");
+    docs::assert_current("README.md", &format!("{before}{BEGIN}{}{END}{after}", table()));
 }

@@ -1,13 +1,14 @@
 //! `tahoe transformations`: what the values of `tahoe.transformations` mean, from the one table that
 //! the parsers write them by.
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 use tahoe_schemas::{Explained, Transformation};
+
+use crate::output;
 
 /// Explain the values of tahoe.transformations, in which an event says what was done to it.
 ///
@@ -28,11 +29,8 @@ pub fn run(args: &TransformationsArgs) -> anyhow::Result<ExitCode> {
     for one in chosen(&args.words)? {
         out.push_str(&if args.json { line(one) } else { paragraph(one) });
     }
-    match io::stdout().write_all(out.as_bytes()) {
-        // A reader that has seen enough (head) is no failure.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    output::print(out)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn chosen(words: &[String]) -> anyhow::Result<Vec<Explained>> {
@@ -74,9 +72,9 @@ fn line(one: Explained) -> String {
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
-    use std::path::Path;
 
     use super::*;
+    use crate::docs;
 
     fn page() -> String {
         let mut page = String::from(
@@ -95,17 +93,7 @@ mod tests {
 
     #[test]
     fn the_page_of_transformations_is_that_of_the_code() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/transformations.md");
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(&path, page()).expect("the page can be written");
-            return;
-        }
-        let found = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(
-            found,
-            page(),
-            "write it anew: UPDATE_DOCS=1 cargo test -p tahoe transformations"
-        );
+        docs::assert_current("docs/transformations.md", &page());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use tahoe_schemas::Dataset;
+use tahoe_schemas::rules::is_namespace;
 use tahoe_seams::{Origin, SourceId};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -9,10 +10,10 @@ use crate::poll::Trigger;
 use crate::replicate::RecordKind;
 use crate::tail::{TailArgs, TailSettings};
 
-/// Where a producer runs and what its records are marked with.
+/// Whose records they are, what they are marked with, and where they go.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Records")]
-pub struct SourceArgs {
+pub struct RecordArgs {
     /// Client company that the events belong to
     #[arg(long, env = "TAHOE_NAMESPACE", default_value = "default", value_name = "NAME")]
     pub namespace: String,
@@ -25,9 +26,6 @@ pub struct SourceArgs {
     /// Topic for all records of this process [default: each dataset's own]
     #[arg(long, env = "KAFKA_TOPIC", value_name = "TOPIC")]
     pub topic: Option<String>,
-    /// How files are read.
-    #[command(flatten)]
-    pub tail: TailArgs,
     /// Label for every event; may be repeated
     #[arg(long = "label", env = "TAHOE_LABELS", value_name = "NAME=VALUE", value_delimiter = ',')]
     pub labels: Vec<String>,
@@ -37,6 +35,17 @@ pub struct SourceArgs {
     /// Bytes of records that share one Kafka record; 0 gives each record its own
     #[arg(long = "pack", env = "TAHOE_PACK", default_value_t = 0, value_name = "BYTES")]
     pub pack_bytes: usize,
+}
+
+/// Where a producer runs and what its records are marked with.
+#[derive(Args, Clone, Debug)]
+pub struct SourceArgs {
+    /// What the records are marked with.
+    #[command(flatten)]
+    pub records: RecordArgs,
+    /// How files are read.
+    #[command(flatten)]
+    pub tail: TailArgs,
 }
 
 /// What every stream of a service has in common.
@@ -68,12 +77,21 @@ impl SourceArgs {
     /// # Errors
     /// Names the setting.
     pub fn place(&self) -> Result<Place, String> {
+        self.records.place(TailSettings::from(&self.tail))
+    }
+}
+
+impl RecordArgs {
+    /// Checks the settings and looks up the host's name.
+    ///
+    /// # Errors
+    /// Names the setting.
+    pub fn place(&self, tail: TailSettings) -> Result<Place, String> {
         let labels = self.labels.iter().map(|label| match label.split_once('=') {
             Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
             _ => Err(format!("--label {label}: give NAME=VALUE")),
         });
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.".contains(c);
-        if self.namespace.is_empty() || !self.namespace.chars().all(allowed) {
+        if !is_namespace(&self.namespace) {
             return Err(format!(
                 "--namespace {}: only a-z, 0-9, _ and . make the name of a data stream",
                 self.namespace
@@ -98,7 +116,7 @@ impl SourceArgs {
             labels: labels.collect::<Result<_, _>>()?,
             tags: self.tags.clone(),
             topic: self.topic.clone().filter(|topic| !topic.is_empty()),
-            tail: TailSettings::from(&self.tail),
+            tail,
             once: false,
             trigger: Trigger::default(),
         })

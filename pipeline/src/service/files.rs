@@ -15,11 +15,7 @@ pub fn path_set(
     patterns: Vec<String>,
     place: &Place,
 ) -> Result<PathSet, String> {
-    let Some(found) = datasets::find(dataset) else {
-        let names: Vec<_> = datasets::ALL.iter().map(|dataset| dataset.name).collect();
-        let names = names.join(", ");
-        return Err(format!("{setting}: no dataset {dataset}; there are {names}"));
-    };
+    let found = datasets::named(dataset).map_err(|error| format!("{setting} {error}"))?;
     patterns.iter().try_for_each(|path| readable(setting, path))?;
     let declared = found.declared();
     Ok(PathSet {

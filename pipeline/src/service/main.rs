@@ -205,7 +205,7 @@ impl Service for ProducerService {
         let settings = ProduceSettings {
             owner: String::new(),
             grace: process.grace,
-            pack_bytes: args.sources.pack_bytes,
+            pack_bytes: args.sources.records.pack_bytes,
         };
         let running = start(planned, &log, &place.host, &settings, &process.stop);
         if let Some(address) = process.metrics {

@@ -8,6 +8,7 @@ mod http;
 mod lists;
 mod main;
 mod process;
+mod progress;
 mod supervise;
 mod verify;
 
@@ -17,7 +18,7 @@ use clap::{ArgMatches, Command};
 use tahoe_schemas::table::Table;
 use tahoe_seams::{Source, SourceError};
 
-pub use args::{Place, SourceArgs};
+pub use args::{Place, RecordArgs, SourceArgs};
 pub use checks::{Check, run_checks};
 pub use files::{path_set, plan_files};
 pub use health::{Readiness, not_running, source_metrics};
@@ -27,6 +28,7 @@ pub use main::{
     Service, connect_kafka, producer_command, run_producer, run_service, service_command,
 };
 pub use process::{Logging, Process, ProcessArgs, log_through, without_empty_variables};
+pub use progress::Progress;
 pub use supervise::{Running, start, stop_on_signals};
 
 use crate::telemetry::ProducerCounts;

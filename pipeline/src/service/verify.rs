@@ -1,17 +1,14 @@
 //! `--verify`: a producer's tables against what Kafka says of them.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
+use super::Progress;
 use crate::seams::Log;
-use crate::verify::{Limits, Progress, Verification, verify};
-
-/// Between two lines where there is no terminal.
-const PLAIN_EVERY: Duration = Duration::from_secs(10);
+use crate::verify::{Limits, Step, Verification, verify};
 
 #[derive(Args)]
 #[command(next_help_heading = "Comparing")]
@@ -79,13 +76,13 @@ impl VerifyArgs {
             wait: Duration::from_secs(self.verify_wait),
             chunk_rows: self.verify_chunk_rows,
         };
-        let mut reports = Vec::new();
+        let (mut reports, mut progress) = (Vec::new(), Progress::unbounded());
         for verification in asked {
-            let mut bar = Bar::new();
-            let found = verify(log, verification, &limits, &mut |progress| bar.show(progress));
-            bar.clear();
-            reports.push(found?);
+            reports.push(verify(log, verification, &limits, &mut |step| {
+                progress.say(|| sentence(step));
+            })?);
         }
+        drop(progress);
         let text = match json {
             true => {
                 let all: Vec<_> = reports.iter().map(crate::verify::Report::json).collect();
@@ -100,41 +97,12 @@ impl VerifyArgs {
     }
 }
 
-/// What a person sees meanwhile: one line that is written again, or now and then a new one.
-struct Bar {
-    bar: Option<ProgressBar>,
-    said: Option<Instant>,
-}
-
-impl Bar {
-    fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{spinner} {msg}");
-            ProgressBar::new_spinner().with_style(style.expect("the template is a literal"))
-        });
-        Self { bar, said: None }
-    }
-
-    fn show(&mut self, progress: Progress<'_>) {
-        let text = || match progress {
-            Progress::Waiting(place) => {
-                format!("waiting until the producer has stored its position at {place}")
-            }
-            Progress::Reading(records) => format!("reading Kafka: {records} records"),
-            Progress::Comparing(table, rows) => format!("comparing {table}: {rows} rows"),
-        };
-        if let Some(bar) = &self.bar {
-            bar.set_message(text());
-            bar.tick();
-        } else if self.said.is_none_or(|said| said.elapsed() >= PLAIN_EVERY) {
-            self.said = Some(Instant::now());
-            eprintln!("{}", text());
+fn sentence(step: Step<'_>) -> String {
+    match step {
+        Step::Waiting(place) => {
+            format!("waiting until the producer has stored its position at {place}")
         }
-    }
-
-    fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        Step::Reading(records) => format!("reading Kafka: {records} records"),
+        Step::Comparing(table, rows) => format!("comparing {table}: {rows} rows"),
     }
 }

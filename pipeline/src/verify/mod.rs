@@ -109,7 +109,7 @@ pub struct Limits {
 
 /// What it is doing.
 #[derive(Clone, Copy, Debug)]
-pub enum Progress<'p> {
+pub enum Step<'p> {
     /// Waiting for the producer to store that place.
     Waiting(&'p str),
     /// Records of the log so far.
@@ -119,7 +119,7 @@ pub enum Progress<'p> {
 }
 
 /// Told of each step.
-pub type Watch<'w> = dyn FnMut(Progress<'_>) + 'w;
+pub type Watch<'w> = dyn FnMut(Step<'_>) + 'w;
 
 /// Compares.
 ///
@@ -183,7 +183,7 @@ impl Wait<'_> {
                      the same settings and the same --host, or raise --verify-wait"
                 ));
             }
-            watch(Progress::Waiting(what));
+            watch(Step::Waiting(what));
             std::thread::sleep(LOOK);
         }
     }
@@ -218,7 +218,7 @@ impl Comparison<'_> {
                 let name = compared.table.clone();
                 truth.rows(table, &mut |record| {
                     if row % 10_000 == 0 {
-                        watch(Progress::Comparing(&name, row));
+                        watch(Step::Comparing(&name, row));
                     }
                     let chunk = row / self.limits.chunk_rows;
                     row += 1;
@@ -250,7 +250,7 @@ impl Comparison<'_> {
                 let visit = &mut |found: LogRecord<'_>| {
                     records += 1;
                     if records % 10_000 == 1 {
-                        watch(Progress::Reading(records));
+                        watch(Step::Reading(records));
                     }
                     ended = self.take(truth, &mut decoder, &found, state);
                     match ended {

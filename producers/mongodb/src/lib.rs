@@ -143,9 +143,7 @@ fn record_kind(
     may_change: bool,
     place: &Place,
 ) -> Result<RecordKind, String> {
-    let Some(found) = datasets::find(dataset) else {
-        return Err(format!("--mongo-logs: no dataset {dataset}; `tahoe --help` says how to list"));
-    };
+    let found = datasets::named(dataset).map_err(|error| format!("--mongo-logs {error}"))?;
     let name = format!("mongodb {path}");
     Ok(place.kind(found, &name, &format!("mongodb://{path}"), may_change))
 }

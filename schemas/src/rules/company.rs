@@ -84,13 +84,18 @@ fn rule(row: &Row<'_>) -> Result<Rule, String> {
         (Pattern::Text(_), Pattern::Around(..)) => {
             return Err("a * in NAMESPACE needs one in VALUE".to_owned());
         }
-        (_, Pattern::Text(name)) => !name.is_empty() && name.bytes().all(is_allowed),
+        (_, Pattern::Text(name)) => is_namespace(name),
         (_, Pattern::Around(before, after)) => before.bytes().chain(after.bytes()).all(is_allowed),
     };
     if !fits {
         return Err("only a-z, 0-9, _ and . make a NAMESPACE".to_owned());
     }
     Ok(Rule { dataset: Row::dataset(dataset)?, place: Place::named(field)?, value, namespace })
+}
+
+/// A namespace is part of a data stream's name, and must fit there.
+pub fn is_namespace(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_allowed)
 }
 
 fn is_allowed(byte: u8) -> bool {
@@ -128,8 +133,7 @@ impl Allowed {
             Some((topic, name)) => (Some(topic.to_owned()), name),
             None => (None, text),
         };
-        let fits = !name.is_empty() && name.bytes().all(is_allowed);
-        if !fits || topic.as_ref().is_some_and(String::is_empty) {
+        if !is_namespace(name) || topic.as_ref().is_some_and(String::is_empty) {
             return Err(format!("{text}: give NAME or TOPIC=NAME, of a-z, 0-9, _ and ."));
         }
         self.names.push((topic, name.to_owned()));

@@ -20,7 +20,7 @@ pub use app_fields::AppFields;
 pub(crate) use app_fields::{Target, Unit};
 pub use cipher::Keys;
 pub(crate) use cipher::is_encrypted;
-pub use company::{Allowed, Companies};
+pub use company::{Allowed, Companies, is_namespace};
 pub(crate) use privacy::MASK;
 pub use privacy::Privacy;
 pub use sampling::Sampling;

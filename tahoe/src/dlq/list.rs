@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, ValueEnum};
 use serde_json::json;
+use tahoe_pipeline::service::Progress;
 use tahoe_transformer::replay::{Letters, Visited};
 
 use super::{ChosenArgs, place, time};
-use crate::progress::Progress;
 
 /// Count rejected records by code and dataset, or list each.
 ///
@@ -80,7 +80,7 @@ pub fn run(args: &ListArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let (log, filter) = (args.chosen.backends.existing_log()?, args.chosen.filter()?);
     let topics = args.chosen.topics(log.as_ref())?;
     let mut letters = Letters::open(log.as_ref())?;
-    let mut progress = Progress::new(letters.count(&topics)?, "letters");
+    let mut progress = Progress::of(letters.count(&topics)?, "letters");
     let mut rows: BTreeMap<Kind, Row> = BTreeMap::new();
     let mut out = io::BufWriter::new(io::stdout());
     let (mut seen, mut failure) = (0, None);

@@ -7,17 +7,17 @@ mod show;
 
 use std::process::ExitCode;
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 use clap::{ArgMatches, Args, Command, FromArgMatches as _, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tahoe_pipeline::service::{Process, ProcessArgs};
-use tahoe_schemas::datasets;
 use tahoe_seams::{Log, LogError};
 use tahoe_transformer::replay::{LetterFilter, Visited};
 use tahoe_transformer::{dead_letter_topic, record_topics};
 
 use crate::backends::BackendArgs;
+use crate::dataset;
 use crate::exported::bytes_as_json;
 
 #[derive(Subcommand)]
@@ -27,9 +27,6 @@ enum Dlq {
     Export(export::ExportArgs),
     Replay(Box<replay::ReplayArgs>),
 }
-
-/// Exit code of a command that went to its end where some records were rejected.
-pub const REJECTED: u8 = 3;
 
 /// Which letters, and where they are.
 #[derive(Args)]
@@ -63,7 +60,7 @@ struct ChosenArgs {
 impl ChosenArgs {
     fn filter(&self) -> anyhow::Result<LetterFilter> {
         for name in &self.dataset {
-            known_dataset("--dataset", name)?;
+            dataset::given("--dataset", name)?;
         }
         Ok(LetterFilter {
             codes: self.code.clone(),
@@ -111,15 +108,6 @@ fn begin(process: &ProcessArgs, matches: &ArgMatches) -> anyhow::Result<Process>
     let command = command();
     let command = command.find_subcommand(name).expect("clap took it from this one");
     process.begin(command, matches).map_err(|error| anyhow!(error))
-}
-
-/// There is a dataset of that name; `setting` is where it was named.
-pub fn known_dataset(setting: &str, name: &str) -> anyhow::Result<()> {
-    if datasets::find(name).is_some() {
-        return Ok(());
-    }
-    let names: Vec<_> = datasets::ALL.iter().map(|dataset| dataset.name).collect();
-    bail!("{setting} {name}: no such dataset; there are {}", names.join(", "))
 }
 
 /// The command with its subcommands.

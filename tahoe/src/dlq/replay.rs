@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use clap::{ArgMatches, Args};
 use serde_json::{Value, json};
+use tahoe_pipeline::service::Progress;
 use tahoe_transformer::NormalizeArgs;
 use tahoe_transformer::replay::{LetterCounts, LetterReplay, Letters};
 
-use super::{ChosenArgs, REJECTED};
-use crate::progress::Progress;
+use super::ChosenArgs;
+use crate::output;
 
 /// Put rejected records through today's parser; store what it accepts.
 ///
@@ -45,7 +46,7 @@ pub fn run(args: &ReplayArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> 
     let sink = if args.dry_run { None } else { Some(args.chosen.backends.sink()?) };
     let topics = args.chosen.topics(log.as_ref())?;
     let total = Letters::open(log.as_ref())?.count(&topics)?;
-    let mut progress = Progress::new(total, "letters");
+    let mut progress = Progress::of(total, "letters");
     let replay = LetterReplay {
         log: log.as_ref(),
         sink,
@@ -67,10 +68,7 @@ pub fn run(args: &ReplayArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> 
             println!("{letters:>10}  {code}");
         }
     }
-    Ok(match counts.rejected.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(REJECTED),
-    })
+    Ok(output::exit_code(!counts.rejected.is_empty()))
 }
 
 fn sentence(counts: &LetterCounts, dry_run: bool) -> String {

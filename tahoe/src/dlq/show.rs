@@ -1,6 +1,5 @@
 //! `tahoe dlq show`: one letter with everything that is known of it, and its bytes as they were.
 
-use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
@@ -11,6 +10,7 @@ use tahoe_transformer::replay::{LetterFilter, Letters, Visited};
 
 use super::{as_json, begin, time};
 use crate::backends::BackendArgs;
+use crate::output;
 
 /// Bytes before and after the one that a rejection names.
 const AROUND: usize = 30;
@@ -64,10 +64,8 @@ pub fn run(args: &ShowArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         ControlFlow::Break(())
     })?;
     let Some(shown) = shown else { bail!("{}: no letter, but a fence", args.letter) };
-    match io::stdout().write_all(&shown) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    output::print(shown)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn for_people(visited: &Visited<'_, '_>) -> Vec<u8> {

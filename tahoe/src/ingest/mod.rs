@@ -15,18 +15,16 @@ use serde_json::{Value, json};
 use tahoe_pipeline::positions;
 use tahoe_pipeline::produce::{ProduceError, ProduceSettings, produce};
 use tahoe_pipeline::retry::Backoff;
-use tahoe_pipeline::service::{Place, Process, ProcessArgs, SourceArgs};
-use tahoe_pipeline::tail::{StartAt, TailArgs, TailSettings};
+use tahoe_pipeline::service::{Process, ProcessArgs, Progress, RecordArgs};
+use tahoe_pipeline::tail::TailSettings;
 use tahoe_pipeline::telemetry::ProducerCounts;
-use tahoe_schemas::datasets;
 use tahoe_seams::{Log, Origin};
 use tahoe_transformer::{TransformArgs, TransformSettings, TransformerCounts, transform};
 
 use self::input::Input;
 use self::source::{How, Loading, Seen};
 use crate::backends::BackendArgs;
-use crate::dlq::{REJECTED, known_dataset};
-use crate::progress::Progress;
+use crate::{dataset, output};
 
 /// Older, and Kafka's retention may delete the records before they are read: it goes by the time
 /// that they carry.
@@ -56,37 +54,18 @@ pub struct IngestArgs {
     /// Name by which standard input is known
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Client company that the events belong to
-    #[arg(long, env = "TAHOE_NAMESPACE", default_value = "default", value_name = "NAME")]
-    namespace: String,
-    /// Name of the host in the events [default: this one's]
-    #[arg(long, env = "TAHOE_HOST", value_name = "NAME")]
-    host: Option<String>,
-    /// Zone of time stamps that name none: an IANA name or an offset
-    #[arg(long = "tz", env = "TAHOE_TIME_ZONE", default_value = "UTC", value_name = "ZONE")]
-    time_zone: String,
-    /// Label for every event; may be repeated
-    #[arg(long = "label", env = "TAHOE_LABELS", value_name = "NAME=VALUE", value_delimiter = ',')]
-    labels: Vec<String>,
-    /// Tag for every event; may be repeated
-    #[arg(long = "tag", env = "TAHOE_TAGS", value_name = "TAG", value_delimiter = ',')]
-    tags: Vec<String>,
-    /// Topic for the records [default: the dataset's own]
-    #[arg(long, env = "KAFKA_TOPIC", value_name = "TOPIC")]
-    topic: Option<String>,
     /// Moment that stands for the time of reading, which decides the year of stamps without one: a
     /// time, a day, or 2h for two hours ago [default: now]
     #[arg(long, value_name = "TIME", value_parser = crate::time::moment)]
     read_at: Option<Timestamp>,
-    /// Bytes of records that share one Kafka record; 0 gives each record its own
-    #[arg(long = "pack", env = "TAHOE_PACK", default_value_t = 0, value_name = "BYTES")]
-    pack_bytes: usize,
     /// Print a summary as one JSON object
     #[arg(long)]
     json: bool,
     /// Files to load; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    records: RecordArgs,
     #[command(flatten)]
     backends: BackendArgs,
     #[command(flatten)]
@@ -120,7 +99,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         log.setup(&args.backends.topics(how.topic.as_slice()))?;
     }
     let total = inputs.iter().filter_map(|input| input.bytes).sum();
-    let progress = Arc::new(Mutex::new(Progress::new(total, "bytes")));
+    let progress = Arc::new(Mutex::new(Progress::of(total, "bytes")));
     let (mut loaded, mut before) = (Vec::new(), 0);
     for input in &inputs {
         loaded.push(args.load(input, &how, (&log, &process), &progress, before)?);
@@ -132,32 +111,12 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         false => Some(args.store(&log, &how, &process)?),
     };
     args.print(&loaded, stored.as_deref());
-    Ok(match stored.is_some_and(|counts| counts.dead_lettered.get() > 0) {
-        true => ExitCode::from(REJECTED),
-        false => ExitCode::SUCCESS,
-    })
+    Ok(output::exit_code(stored.is_some_and(|counts| counts.dead_lettered.get() > 0)))
 }
 
 impl IngestArgs {
-    fn place(&self) -> anyhow::Result<Place> {
-        let TailSettings { scan_interval, quiet_time, record_bytes_max, .. } =
-            TailSettings::default();
-        let start_at = StartAt::Beginning;
-        let sources = SourceArgs {
-            namespace: self.namespace.clone(),
-            host: self.host.clone(),
-            time_zone: self.time_zone.clone(),
-            topic: self.topic.clone(),
-            tail: TailArgs { start_at, scan_interval, quiet_time, record_bytes_max },
-            labels: self.labels.clone(),
-            tags: self.tags.clone(),
-            pack_bytes: self.pack_bytes,
-        };
-        sources.place().map_err(|error| anyhow!(error))
-    }
-
     fn how(&self) -> anyhow::Result<How> {
-        let place = self.place()?;
+        let place = self.records.place(TailSettings::default()).map_err(|error| anyhow!(error))?;
         let now = Timestamp::now();
         let read_at = self.read_at.unwrap_or(now);
         if self.backends.kafka.is_set() && now.duration_since(read_at) > READ_AT_AGE_MAX {
@@ -166,18 +125,9 @@ impl IngestArgs {
                  delete such records before they are read: leave it out, or load without --kafka"
             );
         }
-        let framer = match &self.dataset {
-            None => None,
-            Some(name) => {
-                known_dataset("--dataset", name)?;
-                let dataset = datasets::find(name).ok_or_else(|| anyhow!("no dataset {name}"))?;
-                Some(match &self.line_prefix {
-                    None => (dataset.framer, Vec::new()),
-                    Some(prefix) => datasets::with_line_prefix(dataset, prefix)
-                        .map_err(|error| anyhow!("--line-prefix {prefix}: {error}"))?,
-                })
-            }
-        };
+        let framing = self.dataset.as_deref();
+        let framing = framing.map(|name| dataset::framing(name, self.line_prefix.as_deref()));
+        let framer = framing.transpose()?.map(|framing| (framing.framer, framing.context));
         let origin = Origin {
             dataset: self.dataset.clone().unwrap_or_default(),
             namespace: place.namespace,
@@ -206,7 +156,8 @@ impl IngestArgs {
         if let Some(records) = loaded_before(log.as_ref(), &owner)? {
             return Ok(Loaded { name, records, already_there: records });
         }
-        let settings = ProduceSettings { owner, grace: process.grace, pack_bytes: self.pack_bytes };
+        let settings =
+            ProduceSettings { owner, grace: process.grace, pack_bytes: self.records.pack_bytes };
         let (mut backoff, counts) = (Backoff::usual(), Arc::new(ProducerCounts::default()));
         loop {
             let seen = Arc::new(Seen::default());

@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::anyhow;
 use serde_json::json;
+use tahoe_pipeline::service::Progress;
 use tahoe_schemas::{Frame, Frames, LineFramer, datasets};
 use tahoe_seams::{Batch, BatchEnd, Framer, Known, Origin, Source, SourceError, SourceId, Stream};
 
 use super::input::Input;
 use crate::exported::Exported;
-use crate::progress::Progress;
 
 /// Bytes read at a time.
 const READ_BYTES: u64 = 1 << 18;
@@ -160,7 +161,7 @@ impl Loading {
         let exported = Exported::read(frame.bytes)?;
         let (bytes, context) = (exported.bytes()?, exported.context()?);
         let mut origin = exported.origin(&exported.dataset);
-        anyhow::ensure!(datasets::find(&origin.dataset).is_some(), "no dataset {}", origin.dataset);
+        datasets::named(&origin.dataset).map_err(|error| anyhow!(error))?;
         if origin.namespace.is_empty() {
             origin.namespace.clone_from(&self.how.origin.namespace);
         }

@@ -23,7 +23,7 @@ pub fn parse(args: &ParseArgs, path: &Path, out: &mut impl Write) -> anyhow::Res
         let exported = Exported::read(&line)?;
         let (bytes, context) = (exported.bytes()?, exported.context()?);
         let name = &exported.dataset;
-        let dataset = datasets::find(name).ok_or_else(|| anyhow!("no dataset {name}"))?;
+        let dataset = datasets::named(name).map_err(|error| anyhow!(error))?;
         let read_at_ms = exported.read_at().unwrap_or(read_at).as_millisecond();
         let origin = exported.origin(dataset.name);
         let record = Record {

@@ -13,6 +13,8 @@ use tahoe_schemas::{Dataset, Frame, Frames, datasets, zone_is_known};
 use tahoe_seams::{Conditions, Events, Origin, Record, RecordId, SourceId};
 use tahoe_transformer::RuleArgs;
 
+use crate::dataset;
+
 /// Bytes read at a time; a record that is longer makes the buffer grow to hold it.
 const READ_BYTES: usize = 1 << 20;
 
@@ -86,25 +88,17 @@ fn parse_files(args: &ParseArgs, out: &mut impl Write) -> anyhow::Result<()> {
         });
     }
     let name = args.dataset.as_deref().unwrap_or_default();
-    let Some(dataset) = datasets::find(name) else {
-        let names: Vec<_> = datasets::ALL.iter().map(|dataset| dataset.name).collect();
-        bail!("--dataset {name}: no such dataset; there are {}", names.join(", "));
-    };
+    let framing = dataset::framing(name, args.line_prefix.as_deref())?;
     if !zone_is_known(&args.time_zone) {
         bail!("--tz {}: neither an IANA zone name nor an offset", args.time_zone);
     }
-    let (framer, context) = match &args.line_prefix {
-        None => (dataset.framer, Vec::new()),
-        Some(prefix) => datasets::with_line_prefix(dataset, prefix)
-            .map_err(|error| anyhow!("--line-prefix {prefix}: {error}"))?,
-    };
     let read_at = args.read_at.unwrap_or_else(jiff::Timestamp::now);
     let given = args.given()?;
     for path in &args.files {
         let read_at_ms = read_at.as_millisecond();
-        let mut parsing = Parsing::new(args, dataset, path, read_at_ms, given.clone());
+        let mut parsing = Parsing::new(args, framing.dataset, path, read_at_ms, given.clone());
         let mut input = open(path)?;
-        let mut frames = Frames::with_context(framer, context.clone());
+        let mut frames = Frames::with_context(framing.framer, framing.context.clone());
         parsing.run(&mut frames, &mut input, out).with_context(|| path.display().to_string())?;
     }
     Ok(())
