@@ -130,8 +130,21 @@ impl InElasticsearch {
         format!("/logs-*-{}", self.namespace)
     }
 
-    /// All hits, or with `size` 0 their number alone.
-    fn hits(&self, query: &str, size: usize) -> Result<(usize, Vec<Document>), String> {
+    /// Gives all that match to `visit`, a page at a time; how many there are.
+    ///
+    /// # Errors
+    /// With what the server answered instead, or that it did not.
+    pub fn each(&self, query: &str, visit: &mut dyn FnMut(Document)) -> Result<usize, String> {
+        self.visit(query, PAGE, visit)
+    }
+
+    /// With `size` 0 their number alone.
+    fn visit(
+        &self,
+        query: &str,
+        size: usize,
+        visit: &mut dyn FnMut(Document),
+    ) -> Result<usize, String> {
         let quiet = "allow_no_indices=true&ignore_unavailable=true";
         // What was written is found at once, so that nothing has to be waited for.
         self.ask("POST", &format!("{}/_refresh?{quiet}", self.pattern()), "")?;
@@ -146,16 +159,15 @@ impl InElasticsearch {
         let mut found = self.ask("POST", &path, &body.to_string())?;
         let total = found["hits"]["total"]["value"].as_u64().expect("a total");
         let total = usize::try_from(total).expect("few");
-        let mut documents = Vec::new();
         loop {
             if found["_shards"]["failed"].as_u64() != Some(0) {
                 return Err(format!("shards failed: {found}"));
             }
             let hits = found["hits"]["hits"].as_array().cloned().unwrap_or_default();
             if hits.is_empty() {
-                return Ok((total, documents));
+                return Ok(total);
             }
-            documents.extend(hits.into_iter().map(Document::parse));
+            hits.into_iter().map(Document::parse).for_each(&mut *visit);
             let next = serde_json::json!({"scroll": "1m", "scroll_id": found["_scroll_id"]});
             found = self.ask("POST", "/_search/scroll", &next.to_string())?;
         }
@@ -164,14 +176,17 @@ impl InElasticsearch {
 
 impl Documents for InElasticsearch {
     fn find(&self, query: &str) -> Vec<Document> {
-        let (total, hits) = until("Elasticsearch answers", || self.hits(query, PAGE));
+        let (total, hits) = until("Elasticsearch answers", || {
+            let mut hits = Vec::new();
+            Ok::<_, String>((self.each(query, &mut |hit| hits.push(hit))?, hits))
+        });
         assert_eq!(total, hits.len(), "what is stored changes while it is looked at");
         hits
     }
 
     fn count(&self, query: &str) -> usize {
         // The server may be down for a while, as tests have it.
-        self.hits(query, 0).map_or(0, |(total, _)| total)
+        self.visit(query, 0, &mut drop).unwrap_or(0)
     }
 }
 

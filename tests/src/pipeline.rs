@@ -143,6 +143,25 @@ impl Pipeline {
         records
     }
 
+    /// Gives the text of every record to `visit`, those of a partition in their order.
+    ///
+    /// # Panics
+    /// When Kafka cannot be read.
+    pub fn each_in_kafka(&self, visit: &mut dyn FnMut(&str)) {
+        self.scan(&self.name, &mut |record| visit(&String::from_utf8_lossy(record.value)));
+    }
+
+    /// How far Kafka's partitions reach together, fences included.
+    ///
+    /// # Panics
+    /// When Kafka does not say.
+    pub fn reach(&self) -> u64 {
+        let log = self.log();
+        let partitions = log.partitions(&self.name).expect("the topic is there");
+        let held = |partition| log.offsets(&self.name, partition, None).expect("Kafka is there");
+        (0..partitions).map(|partition| held(partition).end).sum()
+    }
+
     fn log(&self) -> KafkaLog {
         let args = KafkaArgs {
             kafka_positions_topic: self.positions_topic.clone(),

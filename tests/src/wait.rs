@@ -23,6 +23,25 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     }
 }
 
+/// Asks `look` again and again until it gives a value, for as long as the number grows that it gives
+/// instead.
+///
+/// # Panics
+/// With `what` and the number, when it has been the same for [`PATIENCE`].
+pub fn until_it_rests<T>(what: &str, mut look: impl FnMut() -> Result<T, u64>) -> T {
+    let (mut deadline, mut most) = (Instant::now() + PATIENCE, 0);
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(instead) if instead > most => {
+                (deadline, most) = (Instant::now() + PATIENCE, instead);
+            }
+            Err(instead) => assert!(Instant::now() < deadline, "{what}: {instead}"),
+        }
+        std::thread::sleep(STEP);
+    }
+}
+
 /// Asks `look` until it is true.
 ///
 /// # Panics

@@ -88,7 +88,7 @@ pub enum Step<'a> {
         bytes: Option<&'a [u8]>,
     },
     /// Whatever the log had beyond the point of the last start, and has not been given since, will
-    /// not be given any more.
+    /// not be given any more; a feed that begins anew because changes are lost says so first.
     Repeated,
 }
 

@@ -1,5 +1,10 @@
-//! Rows that the log has beyond the point at which a start goes on, by their hashes: a second read
-//! of a table from there may give them again, in another order and with others between them.
+//! Rows that the log has beyond the point at which a start goes on: a second read of a table from
+//! there may give them again, in another order and with others between them.
+//!
+//! A row that carries a place in the database's log is known by its key: every change behind that
+//! point is told as well, so what the log has of the row and these changes are all there is to know
+//! of it, whatever the row has become meanwhile. Other rows, those of tables that are polled, are
+//! known by their bytes, since another version of one is another record.
 //!
 //! Until the last of them has come, the lanes of rows stay where they are: the next start, after
 //! another crash, must find in the log what this one found.
@@ -8,7 +13,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
-use xxhash_rust::xxh3::xxh3_128;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// What has not come for so long is given up, if no further rows come at all.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -47,7 +54,7 @@ impl There {
 
     pub fn add(&mut self, bytes: &[u8]) {
         self.found = Some(Instant::now());
-        *self.counts.entry(xxh3_128(bytes)).or_default() += 1;
+        *self.counts.entry(identity(bytes)).or_default() += 1;
         // The rows come again at once, among at most as many that the log does not have.
         self.patience = self.counts.len() * 2 + 1024;
     }
@@ -57,7 +64,7 @@ impl There {
         if self.counts.is_empty() {
             return false;
         }
-        let there = match self.counts.entry(xxh3_128(bytes)) {
+        let there = match self.counts.entry(identity(bytes)) {
             Entry::Occupied(mut entry) => {
                 *entry.get_mut() -= 1;
                 if *entry.get() == 0 {
@@ -73,5 +80,63 @@ impl There {
             self.clear();
         }
         there
+    }
+}
+
+/// What of a row tells which one it is; `tahoe_schemas::change` has the format.
+#[derive(Deserialize)]
+struct Row<'a> {
+    #[serde(borrow)]
+    db: Option<&'a RawValue>,
+    #[serde(borrow)]
+    schema: Option<&'a RawValue>,
+    #[serde(borrow)]
+    table: Option<&'a RawValue>,
+    #[serde(borrow)]
+    key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    after: Option<&'a RawValue>,
+    #[serde(borrow)]
+    position: Option<&'a RawValue>,
+}
+
+fn identity(bytes: &[u8]) -> u128 {
+    let row = serde_json::from_slice::<Row<'_>>(bytes).ok();
+    let Some(row) = row.filter(|row| row.position.is_some()) else { return xxh3_128(bytes) };
+    let mut hash = Xxh3::new();
+    // Without a key, equal rows are told apart by nothing, and counted.
+    for part in [row.db, row.schema, row.table, row.key.or(row.after)] {
+        hash.update(part.map_or("", RawValue::get).as_bytes());
+        hash.update(b"\0");
+    }
+    hash.digest128()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_with_a_place_is_known_by_its_key_and_any_other_by_all_of_it() {
+        let row = |key: &str, after: &str, position: &str| {
+            format!(r#"{{"op":"read","db":"a","table":"t",{key}"after":{after}{position}}}"#)
+        };
+        let known = |one: &str, other: &str| {
+            let mut there = There::new(true);
+            there.add(one.as_bytes());
+            there.take(other.as_bytes())
+        };
+        let (key, at) = (r#""key":{"id":1},"#, r#","position":"0/1""#);
+        let first = row(key, r#"{"id":1,"v":0}"#, at);
+        assert!(known(&first, &row(key, r#"{"id":1,"v":1}"#, r#","position":"0/2""#)));
+        assert!(!known(&first, &row(r#""key":{"id":2},"#, r#"{"id":1,"v":0}"#, at)));
+        assert!(!known(&first, &first.replace(r#""t""#, r#""u""#)));
+        let keyless = row("", r#"{"v":0}"#, at);
+        assert!(known(&keyless, &row("", r#"{"v":0}"#, r#","position":"0/2""#)));
+        assert!(!known(&keyless, &row("", r#"{"v":1}"#, at)));
+        let polled = row(key, r#"{"id":1,"v":0}"#, "");
+        assert!(known(&polled, &polled));
+        assert!(!known(&polled, &row(key, r#"{"id":1,"v":1}"#, "")));
+        assert!(!known("not JSON", "nor this"));
     }
 }

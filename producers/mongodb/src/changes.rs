@@ -153,6 +153,7 @@ impl Settings {
                 tracing::warn!("{}; begun again, the gap has a record", stop());
                 let mut reader = self.begin(db, server, Some(point.position())).await?;
                 reader.unstored = Some(reader.point.encode());
+                reader.forgets_rows = true;
                 Ok(reader)
             }
         }
@@ -213,6 +214,7 @@ impl Settings {
             events_since_point: 0,
             point_at: Instant::now(),
             unstored: None,
+            forgets_rows: false,
         }
     }
 }

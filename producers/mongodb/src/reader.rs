@@ -52,6 +52,8 @@ pub(crate) struct Reader {
     /// The point at which reading was begun again, until it is stored: a start before that would
     /// begin a third time.
     pub unstored: Option<Vec<u8>>,
+    /// Changes are lost: what the log has of rows is not told by what follows.
+    pub forgets_rows: bool,
 }
 
 impl Reader {
@@ -111,6 +113,9 @@ impl Reader {
 
     /// The first record after a gap says so; it follows from the point alone.
     fn give_gap(&mut self, db: &str, take: &mut Take<'_>) -> ControlFlow<()> {
+        if std::mem::take(&mut self.forgets_rows) {
+            take(Step::Repeated)?;
+        }
         let Some(lost) = self.point.lost.take() else { return ControlFlow::Continue(()) };
         let place = Place { db, collection: "" };
         self.recorder.gap(place, &lost, &self.point.position());

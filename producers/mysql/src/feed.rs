@@ -224,6 +224,7 @@ async fn fresh(
     binlog.keep(&known, steps);
     binlog.begins = snapshot;
     if let Some(lost) = lost {
+        steps.forget_rows();
         binlog.tell_gap(&lost.offset, steps);
     }
     steps.point(|out| binlog.point().encode(out));

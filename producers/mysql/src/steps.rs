@@ -27,6 +27,7 @@ enum Kind {
     Keep,
     /// Nothing is kept under that name.
     KeepNothing,
+    Repeated,
 }
 
 /// A buffer that has grown over this is given back.
@@ -66,6 +67,12 @@ impl Steps {
         self.steps.push(Pending { is, key: start..middle, bytes: middle..self.bytes.len() });
     }
 
+    /// What the log has of rows is not told by what follows.
+    pub fn forget_rows(&mut self) {
+        let is = Kind::Repeated;
+        self.steps.push(Pending { is, key: 0..0, bytes: 0..0 });
+    }
+
     pub fn is_empty(&self) -> bool {
         self.given == self.steps.len()
     }
@@ -101,6 +108,7 @@ impl Steps {
                 Kind::Point => Step::Point(bytes),
                 Kind::Keep => Step::Keep { name: key, bytes: Some(bytes) },
                 Kind::KeepNothing => Step::Keep { name: key, bytes: None },
+                Kind::Repeated => Step::Repeated,
             })?;
         }
         self.clear();

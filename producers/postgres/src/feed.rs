@@ -68,6 +68,8 @@ struct Open {
     /// Up to here the server need not keep anything.
     stored: Lsn,
     looked: Option<Instant>,
+    /// Changes are lost: what the log has of rows is not told by what follows.
+    forgets_rows: bool,
     /// A message may be several records, and one stands for a gap.
     waiting: VecDeque<(usize, Written)>,
     written: Written,
@@ -212,6 +214,7 @@ impl Feed for Changes {
             pointed: goes_on.then_some((point.lsn, now)),
             stored: point.lsn,
             looked: None,
+            forgets_rows: gap.is_some(),
             waiting: gap.into_iter().collect(),
             written: Written::default(),
         });
@@ -226,6 +229,9 @@ impl Feed for Changes {
             gave.set(true);
             take(step)
         };
+        if std::mem::take(&mut open.forgets_rows) && take(Step::Repeated).is_break() {
+            return Ok(());
+        }
         loop {
             while let Some((kind, written)) = open.waiting.pop_front() {
                 if give(kind, &written, take).is_break() {
