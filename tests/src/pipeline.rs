@@ -162,6 +162,16 @@ impl Pipeline {
         (0..partitions).map(|partition| held(partition).end).sum()
     }
 
+    /// How many dead letters there are.
+    ///
+    /// # Panics
+    /// When Kafka cannot be read.
+    pub fn dead_letters(&self) -> usize {
+        let mut letters = 0;
+        self.scan(&tahoe_transformer::dead_letter_topic(&self.name), &mut |_| letters += 1);
+        letters
+    }
+
     fn log(&self) -> KafkaLog {
         let args = KafkaArgs {
             kafka_positions_topic: self.positions_topic.clone(),
