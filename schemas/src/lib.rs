@@ -23,6 +23,7 @@ mod lines;
 mod nothing;
 mod object;
 mod parser;
+pub mod path;
 mod rows;
 pub mod rules;
 mod scan;

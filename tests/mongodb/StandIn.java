@@ -10,9 +10,13 @@ import de.bwaldvogel.mongo.bson.Document;
 import de.bwaldvogel.mongo.exception.MongoServerError;
 import de.bwaldvogel.mongo.oplog.Oplog;
 import io.netty.channel.Channel;
+import java.lang.reflect.Field;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -24,10 +28,13 @@ import java.util.concurrent.atomic.AtomicLong;
  * with a resume token, cluster and wall time, documentKey, updateDescription of whatever changed,
  * fullDocument and fullDocumentBeforeChange as they are asked for; postBatchResumeToken and
  * operationTime in each reply; streams of a collection and of a database; invalidation; a history
- * that a test can cut off for its database (`{forgetHistory: 1}`). Its own library has streams of
- * collections alone, whose updates say neither which document nor where.
+ * that a test can cut off for its database (`{forgetHistory: 1}`), or make leave out the next
+ * changes (`{tellNothingOf: 3}`); documents as they were at a past time, unless a test forbids it for
+ * its database (`{refuseSnapshots: 1}`); the ends of the oplog; at a second port TLS, passwords and
+ * roles (Login.java). Its own library has streams of collections alone, whose updates say neither
+ * which document nor where.
  *
- * What it does not show: a `getMore` that waits, transactions, shards, rollbacks, passwords.
+ * What it does not show: a `getMore` that waits, transactions, shards, rollbacks.
  */
 public final class StandIn {
     /** What an event is found by, and what it is for each stream. */
@@ -41,6 +48,10 @@ public final class StandIn {
         private final Server server;
         private long last = 1;
         private final Map<String, Long> keptFrom = new HashMap<>();
+        /** So many changes of that database come in no stream. */
+        private final Map<String, Integer> untold = new HashMap<>();
+        /** What is written now is the stand-in's own. */
+        private boolean quiet = false;
 
         History(Server server) { this.server = server; }
 
@@ -53,6 +64,21 @@ public final class StandIn {
 
         void forget(String db) { keptFrom.put(db, next()); }
 
+        /** A collection's documents as they were at that time. */
+        List<Document> at(long time, String namespace) {
+            Map<Object, Document> found = new HashMap<>(documents.getOrDefault(namespace, Map.of()));
+            for (int at = entries.size() - 1; at >= 0 && entries.get(at).time() > time; at--) {
+                Entry entry = entries.get(at);
+                if (!(entry.db() + "." + entry.collection()).equals(namespace)) continue;
+                Document key = (Document) entry.event().get("documentKey");
+                if (key == null) continue;
+                Document before = (Document) entry.event().get("fullDocumentBeforeChange");
+                if (before == null) found.remove(key.get("_id"));
+                else found.put(key.get("_id"), before);
+            }
+            return new ArrayList<>(found.values());
+        }
+
         private void add(String namespace, String operation, Document more, Document after) {
             long time = next();
             String[] names = namespace.split("\\.", 2);
@@ -63,7 +89,10 @@ public final class StandIn {
             Document ns = new Document("db", names[0]);
             if (names.length > 1) ns.append("coll", names[1]);
             event.append("ns", ns).appendAll(more);
-            entries.add(new Entry(time, names[0], names.length > 1 ? names[1] : "", event, after));
+            String collection = names.length > 1 ? names[1] : "";
+            boolean told = untold.merge(names[0], -1, Integer::sum) < 0;
+            if (told) untold.remove(names[0]);
+            entries.add(new Entry(time, told ? names[0] : "", collection, event, after));
         }
 
         private Map<Object, Document> known(String namespace) {
@@ -75,6 +104,7 @@ public final class StandIn {
         }
 
         @Override public void handleInsert(String namespace, List<Document> inserted) {
+            if (quiet) return;
             Map<Object, Document> known = known(namespace);
             for (Document one : inserted) {
                 Document document = one.cloneDeeply();
@@ -139,6 +169,7 @@ public final class StandIn {
         }
 
         @Override public void handleDropCollection(String namespace) {
+            if (quiet) return;
             documents.remove(namespace);
             add(namespace, "drop", new Document(), null);
         }
@@ -251,12 +282,18 @@ public final class StandIn {
         private final String set;
         private final History history = new History(this);
         private final Map<Long, Stream> streams = new HashMap<>();
+        private final Set<String> withoutSnapshots = new HashSet<>();
+        private final int securePort;
+        private final Login login;
+        private final long began = System.currentTimeMillis() / 1000 << 32 | 1;
         /** Who gave the command that is answered now. */
         private Channel channel;
 
-        Server(int port, String set) {
+        Server(int port, String set, int securePort, Login login) {
             this.port = port;
             this.set = set;
+            this.securePort = securePort;
+            this.login = login;
             version(new MongoVersion() {
                 @Override public List<Integer> getVersionArray() { return List.of(7, 0, 0, 0); }
                 @Override public String toVersionString() { return "7.0.0"; }
@@ -283,9 +320,23 @@ public final class StandIn {
             return reply;
         }
 
+        private boolean isSecure(Channel channel) {
+            return login != null
+                && ((InetSocketAddress) channel.localAddress()).getPort() == securePort;
+        }
+
         private Document answer(Channel channel, String db, String command, Document query) {
+            if (isSecure(channel)) {
+                Document reply = login.answer(channel, db, command, query);
+                if (reply != null) return reply;
+            }
             switch (command) {
-                case "hello", "isMaster", "ismaster": return hello(channel, db);
+                case "hello", "isMaster", "ismaster": return hello(channel, db, query);
+                case "find":
+                    if (db.equals("local")) return oplog(query);
+                    Document concern = (Document) query.getOrDefault("readConcern", new Document());
+                    if ("snapshot".equals(concern.get("level"))) return past(channel, db, query);
+                    break;
                 case "aggregate":
                     Document stage = stage(query);
                     if (stage != null) return watch(db, query, stage);
@@ -304,6 +355,12 @@ public final class StandIn {
                 case "forgetHistory":
                     history.forget(db);
                     return ok(new Document());
+                case "tellNothingOf":
+                    history.untold.put(db, ((Number) query.get("tellNothingOf")).intValue());
+                    return ok(new Document());
+                case "refuseSnapshots":
+                    withoutSnapshots.add(db);
+                    return ok(new Document());
                 case "renameCollection":
                     Document reply = super.handleCommand(channel, db, command, query);
                     String from = (String) query.get("renameCollection");
@@ -314,12 +371,56 @@ public final class StandIn {
             return super.handleCommand(channel, db, command, query);
         }
 
-        private Document hello(Channel channel, String db) {
+        /** The documents of a time that is past, from a copy that is made for this answer. */
+        private Document past(Channel channel, String db, Document query) {
+            if (withoutSnapshots.contains(db)) {
+                throw new MongoServerError(239, "SnapshotTooOld",
+                    "Read timestamp is older than the oldest available timestamp.");
+            }
+            Document concern = (Document) query.get("readConcern");
+            long time = ((BsonTimestamp) concern.get("atClusterTime")).getValue();
+            String name = (String) query.get("find"), copies = "copies_of_" + db;
+            history.quiet = true;
+            try {
+                List<Document> documents = history.at(time, db + "." + name);
+                if (!documents.isEmpty()) {
+                    Document insert = new Document("insert", name).append("documents", documents)
+                        .append("$db", copies);
+                    super.handleCommand(channel, copies, "insert", insert);
+                }
+                Document find = new Document(query);
+                find.remove("readConcern");
+                find.append("batchSize", 1_000_000).append("$db", copies);
+                Document reply = super.handleCommand(channel, copies, "find", find);
+                super.handleCommand(channel, copies, "drop",
+                    new Document("drop", name).append("$db", copies));
+                ((Document) reply.get("cursor")).append("ns", db + "." + name);
+                return reply;
+            } catch (MongoServerError error) {
+                if (error.getCode() != 26) throw error;
+                return ok(new Document("cursor", new Document("firstBatch", List.of())
+                    .append("id", 0L).append("ns", db + "." + name)));
+            } finally {
+                history.quiet = false;
+            }
+        }
+
+        /** The first or the last entry of the oplog, by its time alone. */
+        private Document oplog(Document query) {
+            Document sort = (Document) query.getOrDefault("sort", new Document());
+            boolean first = Objects.equals(sort.get("$natural"), 1);
+            Document entry = new Document("ts", new BsonTimestamp(first ? began : history.now()));
+            return ok(new Document("cursor", new Document("firstBatch", List.of(entry))
+                .append("id", 0L).append("ns", "local.oplog.rs")));
+        }
+
+        private Document hello(Channel channel, String db, Document query) {
             Document reply = new Document();
             reply.putAll(super.handleCommand(channel, db, "isMaster", new Document()));
             reply.append("isWritablePrimary", true).append("helloOk", true);
+            if (isSecure(channel)) login.hello(query, reply);
             if (set != null) {
-                String me = "127.0.0.1:" + port;
+                String me = isSecure(channel) ? "localhost:" + securePort : "127.0.0.1:" + port;
                 reply.append("setName", set).append("me", me).append("primary", me)
                     .append("hosts", List.of(me)).append("setVersion", 1);
             }
@@ -364,13 +465,31 @@ public final class StandIn {
         private static Document ok(Document reply) { return reply.append("ok", 1.0); }
     }
 
-    /** Arguments: port, and the replica set's name unless it is to be a single server. */
+    /**
+     * Arguments: port, and the replica set's name unless it is to be a single server; then a port
+     * for TLS, and the folder with its certificates and password.
+     */
     public static void main(String[] arguments) throws Exception {
         int port = Integer.parseInt(arguments[0]);
-        Server backend = new Server(port, arguments.length > 1 ? arguments[1] : null);
+        String set = arguments.length > 1 ? arguments[1] : null;
+        boolean secure = arguments.length > 3;
+        int securePort = secure ? Integer.parseInt(arguments[2]) : 0;
+        Login login = secure ? new Login(Path.of(arguments[3])) : null;
+        Server backend = new Server(port, set, securePort, login);
         MongoServer server = new MongoServer(backend);
         server.enableOplog();
         server.bind("127.0.0.1", port);
+        if (secure) {
+            // The library's own way to TLS takes no certificates of clients.
+            Field tls = MongoServer.class.getDeclaredField("sslContext");
+            tls.setAccessible(true);
+            // The second address is one that the certificate does not name.
+            for (String address : List.of("127.0.0.1", "127.0.0.2")) {
+                MongoServer other = new MongoServer(backend);
+                tls.set(other, login.tls());
+                other.bind(address, securePort);
+            }
+        }
         System.out.println("ready on 127.0.0.1:" + port);
         Thread.currentThread().join();
     }

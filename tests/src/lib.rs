@@ -7,6 +7,7 @@ pub mod documents;
 pub mod feed;
 pub mod log_contract;
 pub mod mariadb;
+pub mod mongodb;
 pub mod pipeline;
 pub mod postgresql;
 pub mod program;

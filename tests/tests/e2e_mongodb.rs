@@ -39,8 +39,8 @@ fn wait_for_records(pipeline: &Pipeline, count: usize) {
 
 #[test]
 fn documents_and_changes_are_the_collection_when_their_reader_is_killed_twenty_times() {
-    let Some(pipeline) = Pipeline::set_up("mongodb") else { return };
-    let Some(fresh) = Pipeline::set_up("mongodb_fresh") else { return };
+    let Some(pipeline) = Pipeline::of_kafka("mongodb") else { return };
+    let Some(fresh) = Pipeline::of_kafka("mongodb_fresh") else { return };
     let Some(shop) = Shop::open(&pipeline.name) else { return };
     shop.fill(DOCUMENTS);
     let witness = shop.witness();
@@ -98,7 +98,7 @@ fn documents_and_changes_are_the_collection_when_their_reader_is_killed_twenty_t
 
 #[test]
 fn a_dropped_collection_is_an_event_and_the_next_one_of_its_name_is_read_on() {
-    let Some(pipeline) = Pipeline::set_up("mongodb_drop") else { return };
+    let Some(pipeline) = Pipeline::of_kafka("mongodb_drop") else { return };
     let Some(shop) = Shop::open(&pipeline.name) else { return };
     shop.insert("orders", doc! {"_id": 1});
     let server = shop.server.clone();
@@ -129,7 +129,7 @@ fn a_dropped_collection_is_an_event_and_the_next_one_of_its_name_is_read_on() {
 
 #[test]
 fn a_lost_position_stops_the_reader_or_is_an_event_of_its_own_as_the_setting_says() {
-    let Some(pipeline) = Pipeline::set_up("mongodb_lost") else { return };
+    let Some(pipeline) = Pipeline::of_kafka("mongodb_lost") else { return };
     let Some(shop) = Shop::open(&pipeline.name) else { return };
     shop.insert("orders", doc! {"_id": 1});
     let server = shop.server.clone();
@@ -154,8 +154,32 @@ fn a_lost_position_stops_the_reader_or_is_an_event_of_its_own_as_the_setting_say
 }
 
 #[test]
+fn a_gap_that_is_skipped_is_an_event_and_the_changes_behind_it_are_read() {
+    let Some(pipeline) = Pipeline::of_kafka("mongodb_skip") else { return };
+    let Some(shop) = Shop::open(&pipeline.name) else { return };
+    shop.insert("orders", doc! {"_id": 1});
+    let server = shop.server.clone();
+    let arguments = ["--mongo-host", &server, "--mongo-db", &shop.name];
+    let producer = pipeline.start("tahoe-mongodb", &arguments);
+    wait_for_records(&pipeline, 1);
+    producer.stop();
+    shop.insert("orders", doc! {"_id": 2});
+    shop.run(doc! {"forgetHistory": 1});
+    let policy = [&arguments[..], &["--mongo-on-lost-position", "latest"]].concat();
+    let producer = pipeline.start("tahoe-mongodb", &policy);
+    wait_for_records(&pipeline, 2);
+    shop.insert("orders", doc! {"_id": 3});
+    wait_for_records(&pipeline, 3);
+    producer.stop();
+    let mut texts: Vec<_> = records(&pipeline).iter().map(Record::summary).collect();
+    texts.sort_unstable();
+    assert!(texts[0].starts_with("ddl gap: the changes from 82"), "{texts:?}");
+    assert_eq!(texts[1..], ["insert {\"_id\":3}", "read {\"_id\":1}"]);
+}
+
+#[test]
 fn log_documents_are_read_once_in_the_order_of_their_time_whenever_the_reader_is_killed() {
-    let Some(pipeline) = Pipeline::set_up("mongodb_logs") else { return };
+    let Some(pipeline) = Pipeline::of_kafka("mongodb_logs") else { return };
     let Some(shop) = Shop::open(&pipeline.name) else { return };
     let server = shop.server.clone();
     let arguments = [
@@ -190,7 +214,7 @@ fn log_documents_are_read_once_in_the_order_of_their_time_whenever_the_reader_is
 
 #[test]
 fn check_says_what_the_server_is_and_what_would_have_to_change() {
-    let Some(pipeline) = Pipeline::set_up("mongodb_check") else { return };
+    let Some(pipeline) = Pipeline::of_kafka("mongodb_check") else { return };
     let Some(shop) = Shop::open(&pipeline.name) else { return };
     shop.insert("orders", doc! {"_id": 1});
     let server = shop.server.clone();

@@ -1,12 +1,14 @@
-//! `--verify` on real servers: a table that is written to all the time is the same in Kafka, and
+//! `--verify` on real servers, and the stand-in for MongoDB: a table that is written to all the time is the same in Kafka, and
 //! what is changed behind the producer's back is found.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use mongodb::bson::{Document, doc};
 use serde_json::Value;
 use tahoe_tests::mariadb::Mariadb;
+use tahoe_tests::mongodb as stand_in;
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::postgresql::Database;
 use tahoe_tests::program::{Ended, Program, command};
@@ -54,6 +56,12 @@ fn different(ended: &Ended) -> Value {
     serde_json::from_str::<Value>(&ended.stdout).expect("JSON")["databases"][0].take()
 }
 
+/// The number that a row's key is.
+fn number(key: &Value) -> i64 {
+    let id = key["id"].as_i64().or_else(|| key["_id"].as_i64());
+    id.expect("a number")
+}
+
 /// The reasons of one table by the numbers of its rows, and the numbers that it has not.
 fn reasons(report: &Value, table: &str) -> (Vec<(i64, String)>, Vec<i64>) {
     let tables = report["tables"].as_array().expect("tables");
@@ -65,11 +73,11 @@ fn reasons(report: &Value, table: &str) -> (Vec<(i64, String)>, Vec<i64>) {
     let chunks = found["chunks"].as_array().expect("chunks");
     let reason = |key: Value| {
         let why = key["why"].as_str().expect("a reason").to_owned();
-        (key["key"]["id"].as_i64().expect("a number"), why)
+        (number(&key["key"]), why)
     };
     let reasons = chunks.iter().flat_map(keys).map(reason).collect();
     let extra = keys(&found["not_in_the_table"]);
-    (reasons, extra.iter().map(|key| key["id"].as_i64().expect("a number")).collect())
+    (reasons, extra.iter().map(number).collect())
 }
 
 fn why(id: i64, text: &str) -> (i64, String) {
@@ -208,5 +216,76 @@ fn a_mariadb_is_the_same_while_it_changes_and_what_was_not_logged_is_found() {
     assert_eq!(found, [why(1, "told with other values"), why(4000, "never told")]);
     assert_eq!(extra, [2]);
     assert_eq!(reasons(&report, "emptied"), (Vec::new(), Vec::new()));
+    producer.stop();
+}
+
+fn order(id: i64, step: i64) -> Document {
+    let address = doc! {"city": "Ronda", "zip": step, "geo": {"lat": 36.7}};
+    doc! {"_id": id, "n": step, "address": address, "tags": [1, step, 3], "price": 1.5}
+}
+
+/// Changes of whole documents and of parts, of which one is put onto the other.
+fn change(shop: &stand_in::Database, step: i64) {
+    let id = step * 7 % 1600;
+    shop.update("orders", id, doc! {"$set": {"n": step, "address.city": format!("c{step}")}});
+    shop.update("orders", id, doc! {"$unset": {"address.geo": "", "price": ""}});
+    shop.update("orders", id + 1, doc! {"$push": {"tags": {"deep": step}}});
+    shop.update("orders", id + 1, doc! {"$pop": {"tags": 1}, "$inc": {"n": 1}});
+    shop.update("orders", id + 2, order(id + 2, step));
+    shop.delete("orders", id + 3);
+    shop.insert("orders", [order(10_000 + step, step)]);
+}
+
+#[test]
+fn a_mongodb_is_the_same_while_it_changes_and_what_was_in_no_stream_is_found() {
+    let Some(pipeline) = Pipeline::of_kafka("verify_mongo") else { return };
+    let Some(shop) = stand_in::Database::open(&pipeline.name) else { return };
+    shop.insert("orders", (0..1500).map(|id| order(id, 0)));
+    shop.insert("dropped", [order(1, 0), order(2, 0)]);
+    let (server, name) = (shop.server.clone(), shop.name.clone());
+    let settings = [("MONGO_HOST", &*server), ("MONGO_DB", &*name), ("MONGO_CHUNK", "200")];
+    let go = |arguments: &[&str]| start(&pipeline, "tahoe-mongodb", &settings, arguments);
+    let mut early = go(&["--verify", "--verify-wait", "1"]).wait();
+    assert_eq!(early.status.code(), Some(2), "{}{}", early.stdout, early.stderr);
+    early = go(&["--verify", "--mongo-snapshot", "never"]).wait();
+    assert!(early.stderr.contains("--mongo-snapshot"), "{}", early.stderr);
+    let producer = go(&[]);
+    assert_same(&go(&["--verify"]).wait());
+    shop.run(doc! {"drop": "dropped"});
+    shop.insert("dropped", [order(2, 5)]);
+    let shop = Arc::new(shop);
+    let other = Arc::clone(&shop);
+    let writer =
+        Writer::start(move |step| change(&other, i64::try_from(step).expect("a small number")));
+    for more in [&["--verify"][..], &["--verify", "--verify-chunk-rows", "100"]] {
+        let ended = go(more).wait();
+        assert_same(&ended);
+        assert!(ended.stdout.contains(".orders: "), "{}", ended.stdout);
+    }
+    // Documents are read as they are now, in the middle of their changes.
+    shop.run(doc! {"refuseSnapshots": 1});
+    assert_same(&go(&["--verify"]).wait());
+    assert_same(&go(&["--verify", "--mongo-full-document", "lookup"]).wait());
+    writer.finish();
+    shop.delete("orders", 0);
+    shop.insert("orders", [order(0, 1)]);
+    for id in 1..4 {
+        shop.delete("orders", id);
+        shop.insert("orders", [order(id, 1)]);
+    }
+    assert_same(&go(&["--verify"]).wait());
+    shop.run(doc! {"tellNothingOf": 4});
+    shop.update("orders", 0, doc! {"$set": {"address.zip": "not told"}});
+    shop.update("orders", 1, doc! {"$set": {"new": 1}});
+    shop.delete("orders", 2);
+    shop.insert("orders", [order(-1, 1)]);
+    // A part that is told does not hide that another was not.
+    shop.update("orders", 0, doc! {"$set": {"address.city": "told"}});
+    let report = different(&go(&["--verify", "--json"]).wait());
+    let (found, extra) = reasons(&report, "orders");
+    let other_values = "told with other values";
+    assert_eq!(found, [why(-1, "never told"), why(0, other_values), why(1, other_values)]);
+    assert_eq!(extra, [2]);
+    assert_eq!(reasons(&report, "dropped"), (Vec::new(), Vec::new()));
     producer.stop();
 }

@@ -6,7 +6,10 @@
 //! bounded by bytes: where the keys of all tables do not fit, they are dealt by their hashes into
 //! passes, each of which reads both sides again.
 
+mod doubts;
+mod parts;
 mod report;
+mod state;
 mod told;
 
 use std::collections::HashSet;
@@ -20,8 +23,8 @@ use crate::positions;
 use crate::produce::each_record;
 use crate::replicate::{self, RecordKind};
 pub use report::{Chunk, Compared, Report, Why};
+use state::{Overflow, State};
 pub use told::Told;
-use told::{Overflow, State};
 
 /// Between two looks at how far the producer has stored its position.
 const LOOK: Duration = Duration::from_millis(500);
@@ -46,6 +49,37 @@ pub trait Truth {
     /// # Errors
     /// A sentence that names the setting to change.
     fn rows(&mut self, table: usize, each: &mut dyn FnMut(&[u8])) -> Result<(), String>;
+    /// How its records are to be read.
+    fn manner(&self) -> Manner {
+        Manner::default()
+    }
+    /// Nothing is left of the change's table.
+    fn empties(&self, change: &Told<'_>) -> bool {
+        change.operation() == "truncate"
+    }
+    /// Called when rows were read: says whether that was at other times than the place. From then on
+    /// the place is the end of the reading, and what was changed since its beginning is
+    /// [`Has::Perhaps`].
+    ///
+    /// # Errors
+    /// A sentence that names the setting to change.
+    fn has_moved(&mut self) -> Result<bool, String> {
+        Ok(false)
+    }
+}
+
+/// In what a database's records are others than those of tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// The column by which a row is known, whatever else its key names.
+    pub named_by: Option<&'static str>,
+    /// A row that was read stands behind the changes at its place, and not before them.
+    pub rows_come_last: bool,
+    /// A record has all of its row, so that columns that it has not are a difference, or says that it
+    /// is a part, by paths.
+    pub whole_rows: bool,
+    /// [`Truth::has_moved`] may say so.
+    pub may_move: bool,
 }
 
 /// A table of a [`Truth`].
@@ -101,7 +135,7 @@ pub struct Verification {
 pub struct Limits {
     /// Of what was told of keys, in one pass.
     pub memory_bytes: usize,
-    /// Until the producer has stored the snapshot's place.
+    /// Until the producer has stored a place.
     pub wait: Duration,
     /// Rows of a chunk.
     pub chunk_rows: u64,
@@ -133,8 +167,7 @@ pub fn verify(
 ) -> Result<Report, String> {
     let sources = replicate::sources(&verification.kinds);
     let count = verification.kinds.len();
-    let wait =
-        Wait { log, sources: &sources, kinds: count, deadline: Instant::now() + limits.wait };
+    let wait = Wait { log, sources: &sources, kinds: count, most: limits.wait };
     let settled = verification.is_settled;
     let name = &verification.name;
     wait.until(settled, &format!("all tables of {name} read"), watch)?;
@@ -144,11 +177,14 @@ pub fn verify(
     let mut topics: Vec<_> = verification.kinds.iter().map(|kind| kind.topic.as_str()).collect();
     topics.sort_unstable();
     topics.dedup();
-    let mut comparison = Comparison { log, topics, sources: &sources, limits };
+    let comparison = Comparison { log, topics, sources: &sources, limits, wait };
     let mut passes = 1;
     loop {
         match comparison.run(truth.as_mut(), passes, watch)? {
-            Some(tables) => return Ok(Report { name: name.clone(), place, passes, tables }),
+            Some(tables) => {
+                let place = truth.place();
+                return Ok(Report { name: name.clone(), place, passes, tables });
+            }
             None => passes *= 2,
         }
     }
@@ -159,7 +195,7 @@ struct Wait<'a> {
     log: &'a dyn Log,
     sources: &'a HashSet<SourceId>,
     kinds: usize,
-    deadline: Instant,
+    most: Duration,
 }
 
 impl Wait<'_> {
@@ -169,6 +205,7 @@ impl Wait<'_> {
         what: &str,
         watch: &mut Watch<'_>,
     ) -> Result<(), String> {
+        let deadline = Instant::now() + self.most;
         loop {
             let stored = self.log.positions().map_err(|error| error.to_string())?;
             let known = positions::of_sources(self.sources, &stored);
@@ -177,7 +214,7 @@ impl Wait<'_> {
             if points.into_iter().any(|point| reached(&point)) {
                 return Ok(());
             }
-            if Instant::now() >= self.deadline {
+            if Instant::now() >= deadline {
                 return Err(format!(
                     "the producer has not stored its position at {what} in time: let it run, with \
                      the same settings and the same --host, or raise --verify-wait"
@@ -194,43 +231,41 @@ struct Comparison<'a> {
     topics: Vec<&'a str>,
     sources: &'a HashSet<SourceId>,
     limits: &'a Limits,
+    wait: Wait<'a>,
 }
+
+/// Takes a record in.
+type Take<'t> = dyn FnMut(&Told<'_>) -> Result<Result<(), Overflow>, String> + 't;
 
 impl Comparison<'_> {
     /// All passes; `None` if there are too few.
     fn run(
-        &mut self,
+        &self,
         truth: &mut dyn Truth,
         passes: u64,
         watch: &mut Watch<'_>,
     ) -> Result<Option<Vec<Compared>>, String> {
         let mut compared: Vec<_> = truth.tables().iter().map(Compared::of).collect();
         for pass in 0..passes {
-            let mut state = State::new(truth.tables(), (pass, passes), self.limits.memory_bytes);
-            if let Err(Overflow) = self.tell(&*truth, &mut state, watch)? {
+            let mut state = State::new(truth, (pass, passes), self.limits.memory_bytes);
+            let mut done = self.tell(truth, &mut state, watch)?;
+            for (table, compared) in compared.iter_mut().enumerate() {
+                if done.is_ok() && compared.left_out.is_none() {
+                    done = self.compare(truth, table, &mut state, compared, watch)?;
+                }
+            }
+            if let Err(Overflow) = done {
                 return Ok(None);
             }
-            for (table, compared) in compared.iter_mut().enumerate() {
-                if compared.left_out.is_some() {
-                    continue;
-                }
-                let (mut row, mut failure) = (0, None);
-                let name = compared.table.clone();
-                truth.rows(table, &mut |record| {
-                    if row % 10_000 == 0 {
-                        watch(Step::Comparing(&name, row));
-                    }
-                    let chunk = row / self.limits.chunk_rows;
-                    row += 1;
-                    if let Err(error) = state.compare(table, record, chunk, compared) {
-                        failure.get_or_insert(error);
-                    }
-                })?;
-                if let Some(failure) = failure {
-                    return Err(failure);
-                }
-                state.finish(table, compared);
+            if state.doubts() && truth.has_moved()? {
+                let place = truth.place();
+                self.wait.until(|point| truth.is_reached(point), &place, watch)?;
+                let server = truth.server().to_owned();
+                let excused =
+                    self.scan(&server, watch, &mut |told| state.excuse(told, truth).map(Ok))?;
+                excused.expect("it takes no memory");
             }
+            state.settle(&mut compared);
         }
         Ok(Some(compared))
     }
@@ -242,6 +277,49 @@ impl Comparison<'_> {
         state: &mut State,
         watch: &mut Watch<'_>,
     ) -> Result<Result<(), Overflow>, String> {
+        let server = truth.server();
+        let told = self.scan(server, watch, &mut |told| state.take(told, truth))?;
+        if told.is_err() || !state.has_parts() {
+            return Ok(told);
+        }
+        let told = self.scan(server, watch, &mut |told| state.take_part(told, truth))?;
+        state.put_together()?;
+        Ok(told)
+    }
+
+    fn compare(
+        &self,
+        truth: &mut dyn Truth,
+        table: usize,
+        state: &mut State,
+        compared: &mut Compared,
+        watch: &mut Watch<'_>,
+    ) -> Result<Result<(), Overflow>, String> {
+        let (mut row, mut ended) = (0, Ok(Ok(())));
+        let name = compared.table.clone();
+        truth.rows(table, &mut |record| {
+            if row % 10_000 == 0 {
+                watch(Step::Comparing(&name, row));
+            }
+            let chunk = row / self.limits.chunk_rows;
+            row += 1;
+            if matches!(ended, Ok(Ok(()))) {
+                ended = state.compare(table, record, chunk, compared);
+            }
+        })?;
+        if matches!(ended, Ok(Ok(()))) {
+            state.finish(table, compared);
+        }
+        ended
+    }
+
+    /// Gives each record of that server.
+    fn scan(
+        &self,
+        server: &str,
+        watch: &mut Watch<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<Result<(), Overflow>, String> {
         let (mut decoder, mut records) = (Decoder::default(), 0);
         for topic in &self.topics {
             let partitions = self.log.partitions(topic).map_err(|error| error.to_string())?;
@@ -252,7 +330,7 @@ impl Comparison<'_> {
                     if records % 10_000 == 1 {
                         watch(Step::Reading(records));
                     }
-                    ended = self.take(truth, &mut decoder, &found, state);
+                    ended = self.give(server, &mut decoder, &found, take);
                     match ended {
                         Ok(Ok(())) => ControlFlow::Continue(()),
                         _ => ControlFlow::Break(()),
@@ -268,12 +346,12 @@ impl Comparison<'_> {
         Ok(Ok(()))
     }
 
-    fn take(
+    fn give(
         &self,
-        truth: &dyn Truth,
+        server: &str,
         decoder: &mut Decoder,
         found: &LogRecord<'_>,
-        state: &mut State,
+        take: &mut Take<'_>,
     ) -> Result<Result<(), Overflow>, String> {
         let Some(header) = found.header.filter(|_| !found.value.is_empty()) else {
             return Ok(Ok(()));
@@ -285,8 +363,8 @@ impl Comparison<'_> {
         }
         for (_, _, _, bytes) in each_record(&header, found.value) {
             let told = Told::parse(bytes).map_err(|error| format!("{place:?}: {error}"))?;
-            if told.server() == truth.server()
-                && let Err(overflow) = state.take(&told, truth)?
+            if told.server() == server
+                && let Err(overflow) = take(&told)?
             {
                 return Ok(Err(overflow));
             }

@@ -100,13 +100,18 @@ impl Compared {
         Self { table: held.name(), left_out: held.left_out.clone(), ..Self::default() }
     }
 
-    /// The chunk of that number, which a key is in.
-    pub(super) fn chunk(&mut self, number: u64, key: &str) -> &mut Chunk {
+    /// The chunk of that number.
+    pub(super) fn chunk_at(&mut self, number: u64) -> &mut Chunk {
         let number = usize::try_from(number).expect("a chunk is many rows");
         if number >= self.chunks.len() {
             self.chunks.resize(number + 1, Chunk::default());
         }
-        let chunk = &mut self.chunks[number];
+        &mut self.chunks[number]
+    }
+
+    /// The chunk of that number, which a key is in.
+    pub(super) fn chunk(&mut self, number: u64, key: &str) -> &mut Chunk {
+        let chunk = self.chunk_at(number);
         if chunk.from.is_empty() {
             key.clone_into(&mut chunk.from);
         }

@@ -7,6 +7,7 @@ struct Fake {
     place: u64,
     held: Vec<Held>,
     rows: Vec<String>,
+    manner: Manner,
 }
 
 impl Truth for Fake {
@@ -42,6 +43,10 @@ impl Truth for Fake {
         self.rows.iter().for_each(|row| each(row.as_bytes()));
         Ok(())
     }
+
+    fn manner(&self) -> Manner {
+        self.manner
+    }
 }
 
 fn fake(rows: &[&str]) -> Fake {
@@ -51,7 +56,15 @@ fn fake(rows: &[&str]) -> Fake {
         place: 100,
         held: vec![Held { db, table, ..Held::default() }],
         rows: rows.iter().map(row).collect(),
+        manner: Manner::default(),
     }
+}
+
+/// Rows as documents are told: whole, or in parts.
+fn documents(rows: &[&str]) -> Fake {
+    let manner =
+        Manner { named_by: Some("id"), rows_come_last: true, whole_rows: true, may_move: false };
+    Fake { manner, ..fake(rows) }
 }
 
 /// `"key":{"id":7}` of `{"id":7,…}`
@@ -73,16 +86,28 @@ fn put(op: &str, position: &str, n: u64, after: &str) -> String {
 
 fn compared(truth: &mut Fake, told: &[String], bytes_max: usize) -> Option<Compared> {
     let mut compared = Compared::of(&truth.held[0]);
-    let mut state = State::new(&truth.held, (0, 1), bytes_max);
+    let mut state = State::new(truth, (0, 1), bytes_max);
     for record in told {
         let told = Told::parse(record.as_bytes()).expect("a record");
         if state.take(&told, truth).expect("readable").is_err() {
             return None;
         }
     }
+    if state.has_parts() {
+        for record in told {
+            let told = Told::parse(record.as_bytes()).expect("a record");
+            if state.take_part(&told, truth).expect("readable").is_err() {
+                return None;
+            }
+        }
+        state.put_together().expect("documents");
+    }
     let rows = truth.rows.clone();
     for (at, row) in rows.iter().enumerate() {
-        state.compare(0, row.as_bytes(), at as u64 / 2, &mut compared).expect("a row");
+        state
+            .compare(0, row.as_bytes(), at as u64 / 2, &mut compared)
+            .expect("a row")
+            .expect("it fits");
     }
     state.finish(0, &mut compared);
     Some(compared)
@@ -168,16 +193,83 @@ fn keys_that_do_not_fit_into_a_pass_are_dealt_into_more() {
     assert!(compared(&mut truth, &told, 1000).is_none());
     let mut found = Compared::of(&truth.held[0]);
     for pass in 0..4 {
-        let mut state = State::new(&truth.held, (pass, 4), 1 << 20);
+        let mut state = State::new(&truth, (pass, 4), 1 << 20);
         for record in &told {
             let told = Told::parse(record.as_bytes()).expect("a record");
             state.take(&told, &truth).expect("readable").expect("it fits");
         }
         for row in truth.rows.clone() {
-            state.compare(0, row.as_bytes(), 0, &mut found).expect("a row");
+            state.compare(0, row.as_bytes(), 0, &mut found).expect("a row").expect("it fits");
         }
         state.finish(0, &mut found);
     }
     let chunk = &found.chunks[0];
     assert_eq!((chunk.rows, chunk.same, found.differ()), (40, 40, 0));
+}
+
+fn part(position: &str, id: u64, more: &str) -> String {
+    record(
+        "update",
+        position,
+        0,
+        &format!("\"key\":{{\"c\":1,\"id\":{id}}},\"partial\":true,{more}"),
+    )
+}
+
+#[test]
+fn a_document_is_its_last_whole_image_and_the_parts_behind_it() {
+    let mut truth = documents(&[
+        r#"{"id":1,"a":{"z":1,"b":2},"l":[1,7],"n":1.5}"#,
+        r#"{"id":2,"a":1}"#,
+        r#"{"id":3,"a":1,"b":1}"#,
+        r#"{"id":4,"a":2}"#,
+    ]);
+    let told = [
+        part("9", 1, r#""after":{"a.b":2,"l.1":7},"truncated":{"l":2},"removed":["gone"]"#),
+        part("3", 1, r#""after":{"a.b":"before the row"}"#),
+        put("read", "5", 0, r#"{"id":1,"a":{"b":1,"z":1},"l":[1,2,3],"gone":1,"n":1.5}"#),
+        // What was told whole after its parts, and a row at the place of a change.
+        part("2", 2, r#""after":{"a":9}"#),
+        put("update", "3", 0, r#"{"id":2,"a":1}"#),
+        put("read", "5", 0, r#"{"id":4,"a":2}"#),
+        put("update", "5", 0, r#"{"id":4,"a":1}"#),
+        put("insert", "3", 0, r#"{"id":3,"a":1}"#),
+    ];
+    let found = compared(&mut truth, &told, 1 << 20).expect("it fits");
+    let keys: Vec<_> = found.chunks.iter().flat_map(|chunk| chunk.keys.clone()).collect();
+    assert_eq!(keys, [(r#"{"id":3}"#.to_owned(), Why::OtherValues)], "a field was not told");
+    let lost = [&told[1..], &[part("9", 1, r#""after":{"l.1":7},"truncated":{"l":2}"#)]].concat();
+    let found = compared(&mut truth, &lost, 1 << 20).expect("it fits");
+    assert_eq!(found.differ(), 2, "a part was not told");
+}
+
+#[test]
+fn what_was_changed_while_rows_were_read_is_in_doubt_and_then_excused() {
+    let mut truth = fake(&[r#"{"id":1,"a":2}"#, r#"{"id":2,"a":2}"#, r#"{"id":3,"a":1}"#]);
+    truth.manner.may_move = true;
+    let mut state = State::new(&truth, (0, 1), 1 << 20);
+    let told = [1, 2, 3, 4, 5].map(|id| put("insert", "1", 0, &format!("{{\"id\":{id},\"a\":1}}")));
+    for record in &told {
+        let told = Told::parse(record.as_bytes()).expect("a record");
+        state.take(&told, &truth).expect("readable").expect("it fits");
+    }
+    let mut all = vec![Compared::of(&truth.held[0])];
+    for row in truth.rows.clone() {
+        state.compare(0, row.as_bytes(), 0, &mut all[0]).expect("a row").expect("it fits");
+    }
+    state.finish(0, &mut all[0]);
+    assert!(state.doubts() && all[0].differ() == 0);
+    // The fake's place, at which it has a change perhaps.
+    let changes = [
+        put("update", "100", 0, r#"{"id":1,"a":2}"#),
+        record("delete", "100", 1, r#""key":{"id":4}"#),
+    ];
+    for change in &changes {
+        let told = Told::parse(change.as_bytes()).expect("a record");
+        state.excuse(&told, &truth).expect("readable");
+    }
+    state.settle(&mut all);
+    let chunk = &all[0].chunks[0];
+    assert_eq!((chunk.same, chunk.unsure, chunk.differ), (1, 1, 1));
+    assert_eq!(all[0].not_there, (1, vec![r#"{"id":5}"#.to_owned()]));
 }

@@ -14,9 +14,10 @@ use tahoe_pipeline::seams::{Lag, SourceError};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::change::Recorder;
+use crate::oplog::Watched;
 use crate::point::Point;
 use crate::reader::{Reader, SNAPSHOT_WAIT, WAIT};
-use crate::server::{Identity, connect, decide, identify, is_lost};
+use crate::server::{Identity, SHARDED, connect, decide, identify, is_lost};
 use crate::settings::{MongoArgs, Snapshot as SnapshotMode, Target};
 use crate::snapshot::{self, Snapshot};
 use crate::stream::{ChangeStream, Watch};
@@ -26,6 +27,7 @@ pub(crate) struct Changes {
     settings: Settings,
     runtime: Runtime,
     reader: Option<Reader>,
+    oplog: Watched,
 }
 
 /// What the feed was given.
@@ -43,7 +45,7 @@ impl Changes {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             SourceError::Retry(format!("cannot start to read: {error}"), Some(error.into()))
         })?;
-        Ok(Self { settings, runtime, reader: None })
+        Ok(Self { settings, runtime, reader: None, oplog: Watched::default() })
     }
 }
 
@@ -63,8 +65,16 @@ impl Feed for Changes {
     }
 
     fn read(&mut self, wait: Duration, take: &mut Take<'_>) -> Result<(), SourceError> {
-        let reader = self.reader.as_mut().expect("it was opened");
-        self.runtime.block_on(reader.read(&self.settings, wait, take))
+        let Self { settings, runtime, reader, oplog, .. } = self;
+        let reader = reader.as_mut().expect("it was opened");
+        runtime.block_on(async {
+            reader.read(settings, wait, take).await?;
+            if reader.point.server.set != SHARDED {
+                let position = reader.point.time();
+                oplog.look(&reader.db, position, settings.args.mongo_oplog_warn).await;
+            }
+            Ok(())
+        })
     }
 
     fn forget(&mut self, before: &[u8]) -> Result<(), SourceError> {
@@ -78,7 +88,10 @@ impl Feed for Changes {
     fn lag(&self) -> Vec<Lag> {
         let Some(reader) = &self.reader else { return Vec::new() };
         let seconds = reader.stream.caught_up.elapsed().as_secs_f64();
-        vec![Lag { of: self.settings.target.db.clone(), bytes: 0, seconds }]
+        let db = &self.settings.target.db;
+        let mut lag = vec![Lag { of: db.clone(), bytes: 0, seconds }];
+        lag.extend(self.oplog.lag(db));
+        lag
     }
 }
 
@@ -94,10 +107,14 @@ impl Settings {
 
     /// What the loop does about an error.
     pub fn decide(&self, error: Error) -> SourceError {
-        decide(error, &self.target.connection)
+        decide(error, &self.target)
     }
 
-    async fn collections(&self, db: &Database) -> Result<Vec<String>, Error> {
+    /// The collections that are read.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn collections(&self, db: &Database) -> Result<Vec<String>, Error> {
         match self.target.collections.is_empty() {
             true => snapshot::collections(db).await,
             false => Ok(self.target.collections.clone()),

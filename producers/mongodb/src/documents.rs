@@ -125,7 +125,7 @@ impl Feed for Documents {
 
 impl Settings {
     fn decide(&self, error: Error) -> SourceError {
-        decide(error, &self.target.connection)
+        decide(error, &self.target)
     }
 }
 

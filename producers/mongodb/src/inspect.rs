@@ -2,11 +2,12 @@
 
 use futures_util::StreamExt as _;
 use mongodb::Database;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::doc;
 use mongodb::error::Error;
 use tokio::runtime::Builder;
 
-use crate::server::{connect, decide, identify};
+use crate::oplog::{GRANT, Window};
+use crate::server::{SHARDED, connect, decide, identify};
 use crate::settings::{Before, FullDocument, MongoArgs, Target};
 
 /// Within this, a restart after a weekend finds its place.
@@ -20,7 +21,7 @@ pub(crate) fn inspect(target: &Target, args: &MongoArgs, changes: bool) -> Resul
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start to read: {error}"))?;
     let looked = runtime.block_on(look(target, args, changes));
-    let lines = looked.map_err(|error| decide(error, &target.connection).to_string())?;
+    let lines = looked.map_err(|error| decide(error, target).to_string())?;
     match lines.iter().find_map(|line| line.strip_prefix("error: ")) {
         Some(error) => Err(error.to_owned()),
         None => Ok(lines.join("\n")),
@@ -34,7 +35,7 @@ async fn look(target: &Target, args: &MongoArgs, changes: bool) -> Result<Vec<St
     let server = identify(&db).await?;
     let role = match server.set.as_str() {
         "" => "a single server".to_owned(),
-        "sharded" => "a sharded cluster".to_owned(),
+        SHARDED => "a sharded cluster".to_owned(),
         set => format!("replica set {set}"),
     };
     let at = target.connection.describe();
@@ -63,7 +64,9 @@ async fn look(target: &Target, args: &MongoArgs, changes: bool) -> Result<Vec<St
                 .to_owned(),
         );
     }
-    lines.push(oplog_window(&db).await);
+    if server.set != SHARDED {
+        lines.extend(oplog_window(&db, args.mongo_oplog_warn).await);
+    }
     lines.extend(images(&names, args));
     Ok(lines)
 }
@@ -96,29 +99,23 @@ async fn list(db: &Database, target: &Target) -> Result<Vec<Collection>, Error> 
 }
 
 /// How far back the server remembers.
-async fn oplog_window(db: &Database) -> String {
-    let oplog = db.client().database("local").collection::<Document>("oplog.rs");
-    let end = async |order: i32| {
-        let found = oplog.find_one(doc! {}).sort(doc! {"$natural": order});
-        let entry = found.projection(doc! {"ts": 1}).await.ok().flatten()?;
-        match entry.get("ts") {
-            Some(Bson::Timestamp(at)) => Some(at.time),
-            _ => None,
+async fn oplog_window(db: &Database, hours: u32) -> Option<String> {
+    let window = match Window::ask(db).await {
+        Ok(window) => window?,
+        Err(_) => {
+            return Some(format!(
+                "how far back the oplog reaches is not told to this user: {GRANT}"
+            ));
         }
     };
-    let (Some(first), Some(last)) = (end(1).await, end(-1).await) else {
-        return "how far back the oplog reaches is not told to this user: \
-                db.grantRolesToUser(USER, [{role: \"read\", db: \"local\"}])"
-            .to_owned();
-    };
-    let hours = last.saturating_sub(first) / 3600;
-    match hours < OPLOG_HOURS_MIN {
+    let reaches = format!("the oplog reaches back {} h", window.seconds() / 3600);
+    Some(match window.is_short(hours, None) {
         true => format!(
-            "warning: the oplog reaches back {hours} h, and a longer stop loses changes: \
+            "warning: {reaches}, and a longer stop loses changes: \
              db.adminCommand({{replSetResizeOplog: 1, minRetentionHours: {OPLOG_HOURS_MIN}}})"
         ),
-        false => format!("the oplog reaches back {hours} h"),
-    }
+        false => reaches,
+    })
 }
 
 fn images(collections: &[Collection], args: &MongoArgs) -> Vec<String> {

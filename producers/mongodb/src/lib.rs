@@ -8,8 +8,10 @@
 
 mod change;
 mod changes;
+mod connection;
 mod documents;
 mod inspect;
+mod oplog;
 mod point;
 mod reader;
 mod server;
@@ -17,10 +19,12 @@ mod settings;
 mod snapshot;
 mod stream;
 mod value;
+mod verify;
 
 use clap::{ArgMatches, Args as _, Command};
 use tahoe_pipeline::replicate::{RecordKind, Replicate};
 use tahoe_pipeline::service::{Place, Planned, Producer, path_set, plan_files};
+use tahoe_pipeline::verify::Verification;
 use tahoe_schemas::datasets;
 
 use crate::changes::Changes;
@@ -62,8 +66,7 @@ impl Producer for MongoDb {
             };
         }
         let target = args.target()?;
-        // Who reads a collection of logs on a server without replicas wants no changes.
-        if args.mongo_logs.is_empty() || !args.mongo_collection.is_empty() {
+        if args.reads_changes() {
             planned.push(plan_changes(&args, &target, place)?);
         }
         for logs in &args.mongo_logs {
@@ -71,22 +74,56 @@ impl Producer for MongoDb {
         }
         Ok(planned)
     }
+
+    fn verifications(
+        &self,
+        matches: &ArgMatches,
+        place: &Place,
+    ) -> Result<Vec<Verification>, String> {
+        let args = MongoArgs::read(matches)?.without_empty();
+        if !args.names_a_server() || !args.reads_changes() {
+            return Ok(Vec::new());
+        }
+        if args.mongo_snapshot == Snapshot::Never {
+            return Err(
+                "--verify compares what was told of all documents, which --mongo-snapshot \
+                        never leaves out"
+                    .to_owned(),
+            );
+        }
+        let target = args.target()?;
+        let name = format!("mongodb-{}", path_of(&target));
+        let kinds = change_kinds(&target, place)?;
+        let settings = changes::Settings { target, args };
+        let open = Box::new(move || verify::open(settings));
+        Ok(vec![Verification { name, kinds, is_settled: verify::is_settled, open }])
+    }
+}
+
+/// What the changes are called by: `shop`, or `shop.orders,users`.
+fn path_of(target: &Target) -> String {
+    match target.collections.is_empty() {
+        true => target.db.clone(),
+        false => format!("{}.{}", target.db, target.collections.join(",")),
+    }
+}
+
+fn change_kinds(target: &Target, place: &Place) -> Result<Vec<RecordKind>, String> {
+    let path = path_of(target);
+    let change = record_kind("mongodb.change", &path, false, place)?;
+    let row = record_kind("mongodb.row", &path, true, place)?;
+    Ok(vec![change, row])
 }
 
 fn plan_changes(args: &MongoArgs, target: &Target, place: &Place) -> Result<Planned, String> {
-    let mut path = target.db.clone();
-    if !target.collections.is_empty() {
-        path = format!("{path}.{}", target.collections.join(","));
-    }
-    let change = record_kind("mongodb.change", &path, false, place)?;
-    let row = record_kind("mongodb.row", &path, true, place)?;
+    let path = path_of(target);
+    let kinds = change_kinds(target, place)?;
     let first = match args.mongo_snapshot {
         Snapshot::Initial => "what it holds, then its changes",
         Snapshot::Never => "its changes",
     };
     let (inspected, settings) = ((target.clone(), args.clone()), (target.clone(), args.clone()));
-    let topics = vec![change.topic.clone(), row.topic.clone()];
-    let kinds = vec![change, row];
+    let topics = kinds.iter().map(|kind| kind.topic.clone()).collect();
     Ok(Planned {
         name: format!("mongodb-{path}"),
         notes: vec![format!("reading {path} at {}: {first}", target.connection.describe())],

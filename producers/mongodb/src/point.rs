@@ -2,10 +2,11 @@
 //! next, with both its ends, so that a second reading covers the same documents. It is BSON,
 //! version 1: `{v, id, set, token, lost?, chunk?: {collection, kind, after?, through}}`.
 
-use mongodb::bson::{Bson, Document, RawDocument, doc};
+use mongodb::bson::{Bson, Document, RawDocument, Timestamp, doc};
 
 use crate::change::data_of;
 use crate::server::Identity;
+use crate::stream::place_in_oplog;
 
 const VERSION: i32 = 1;
 
@@ -40,6 +41,11 @@ impl Point {
     pub fn position(&self) -> String {
         let token = mongodb::bson::RawDocumentBuf::try_from(&self.token).unwrap_or_default();
         data_of(&token).to_owned()
+    }
+
+    /// The cluster's time at it.
+    pub fn time(&self) -> Option<Timestamp> {
+        place_in_oplog(&self.position()).map(|(time, _)| time)
     }
 
     /// The point's bytes.

@@ -1,16 +1,14 @@
 //! What can be set, and the connection that follows from it.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Args, FromArgMatches as _, ValueEnum};
-use mongodb::options::{ClientOptions, Credential, ServerAddress, Tls, TlsOptions};
+use mongodb::options::ServerAddress;
 use tahoe_pipeline::replicate::OnLostPosition;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
 use tahoe_pipeline::service::{List, add_lists};
 
-/// A server that is there answers sooner, and `--check` is to answer within 10 s.
-const ANSWER_WITHIN: Duration = Duration::from_secs(6);
+use crate::connection::{Connection, Mechanism};
 
 /// Its settings.
 #[derive(Args, Clone, Debug)]
@@ -37,6 +35,9 @@ pub(crate) struct MongoArgs {
     /// File with the password
     #[arg(long, env = "MONGO_PASSWORD_FILE", value_name = "PATH")]
     pub mongo_password_file: Option<PathBuf>,
+    /// How to log in [default: what the server has for the user, SCRAM-SHA-256 first]
+    #[arg(long, env = "MONGO_AUTH", value_name = "MECHANISM")]
+    pub mongo_auth: Option<Mechanism>,
     /// Database that the user is defined in
     #[arg(long, env = "MONGO_AUTH_DB", value_name = "NAME", default_value = "admin")]
     pub mongo_auth_db: String,
@@ -46,6 +47,9 @@ pub(crate) struct MongoArgs {
     /// Authority of the server's certificate, PEM [default: the public ones]
     #[arg(long, env = "MONGO_CA_FILE", value_name = "PATH")]
     pub mongo_ca_file: Option<PathBuf>,
+    /// Our own certificate and its key, unencrypted, in one PEM file
+    #[arg(long, env = "MONGO_CERT_FILE", value_name = "PATH")]
+    pub mongo_cert_file: Option<PathBuf>,
     /// Only this one server, under this name: do not look for other members of its replica set
     #[arg(long, env = "MONGO_DIRECT")]
     pub mongo_direct: bool,
@@ -71,6 +75,10 @@ pub(crate) struct MongoArgs {
     /// When the server no longer has the changes from our position on
     #[arg(long, env = "MONGO_ON_LOST_POSITION", value_name = "WHAT", default_value = "stop")]
     pub mongo_on_lost_position: OnLostPosition,
+    /// Hours before our position that the oplog is to reach back to, else there is a warning; 0 for
+    /// none
+    #[arg(long, env = "MONGO_OPLOG_WARN", value_name = "HOURS", default_value_t = 48)]
+    pub mongo_oplog_warn: u32,
     /// Longest record; in a longer one large values are replaced by their length and SHA-256
     #[arg(long, env = "MONGO_RECORD_BYTES_MAX", value_name = "BYTES", default_value_t = 16 << 20)]
     pub mongo_record_bytes_max: usize,
@@ -160,18 +168,6 @@ pub(crate) struct Target {
     pub collections: Vec<String>,
 }
 
-/// How to reach the server; what it holds of secrets does not print.
-#[derive(Clone, Debug)]
-pub(crate) struct Connection {
-    uri: Option<Secret>,
-    hosts: Vec<ServerAddress>,
-    login: Option<(String, Secret)>,
-    auth_db: String,
-    tls: bool,
-    ca_file: Option<PathBuf>,
-    direct: bool,
-}
-
 impl MongoArgs {
     /// What was given, with the lists of the file.
     ///
@@ -209,6 +205,11 @@ impl MongoArgs {
         !self.mongo_host.is_empty() || self.mongo_uri.is_some() || self.mongo_uri_file.is_some()
     }
 
+    /// Who reads a collection of logs on a server without replicas wants no changes.
+    pub fn reads_changes(&self) -> bool {
+        self.mongo_logs.is_empty() || !self.mongo_collection.is_empty()
+    }
+
     /// Where the documents are.
     ///
     /// # Errors
@@ -240,6 +241,14 @@ impl MongoArgs {
         if uri.is_some() && !self.mongo_host.is_empty() {
             return Err("MONGO_URI and MONGO_HOST are both set: keep one".to_owned());
         }
+        let by_certificate = self.mongo_auth == Some(Mechanism::X509);
+        if by_certificate && self.mongo_cert_file.is_none() {
+            return Err("MONGO_AUTH x509: MONGO_CERT_FILE is not set".to_owned());
+        }
+        if by_certificate && self.mongo_user.is_some() {
+            return Err("MONGO_AUTH x509: the certificate names the user, so leave MONGO_USER out"
+                .to_owned());
+        }
         let password = from_value_or_file(
             "MONGO_PASSWORD",
             self.mongo_password.as_ref(),
@@ -251,82 +260,50 @@ impl MongoArgs {
             (Some(_), None) => return Err("MONGO_USER is set, MONGO_PASSWORD is not".to_owned()),
             (None, Some(_)) => return Err("MONGO_PASSWORD is set, MONGO_USER is not".to_owned()),
         };
-        let hosts = self.mongo_host.iter().map(|host| {
-            let address = ServerAddress::parse(host);
-            let address = address.map_err(|error| format!("MONGO_HOST {host}: {error}"))?;
-            Ok(match address {
-                ServerAddress::Tcp { host, port: None } => {
-                    ServerAddress::Tcp { host, port: Some(self.mongo_port) }
-                }
-                address => address,
-            })
-        });
+        let (ca, cert) = (self.mongo_ca_file.as_deref(), self.mongo_cert_file.as_deref());
+        pem("MONGO_CA_FILE", ca, &["BEGIN CERTIFICATE"])?;
+        pem("MONGO_CERT_FILE", cert, &["BEGIN CERTIFICATE", "PRIVATE KEY"])?;
+        let hosts = self.mongo_host.iter().map(|host| self.address(host));
         Ok(Connection {
             uri,
             hosts: hosts.collect::<Result<_, String>>()?,
             login,
+            mechanism: self.mongo_auth,
             auth_db: self.mongo_auth_db.clone(),
-            tls: self.mongo_tls || self.mongo_ca_file.is_some(),
+            tls: self.mongo_tls || ca.is_some() || cert.is_some(),
             ca_file: self.mongo_ca_file.clone(),
+            cert_file: self.mongo_cert_file.clone(),
             direct: self.mongo_direct,
+        })
+    }
+
+    fn address(&self, host: &str) -> Result<ServerAddress, String> {
+        if host.contains("://") || host.contains('@') {
+            // It may hold a password.
+            return Err("MONGO_HOST is a connection string: that goes to MONGO_URI".to_owned());
+        }
+        let address = ServerAddress::parse(host);
+        Ok(match address.map_err(|error| format!("MONGO_HOST {host}: {error}"))? {
+            ServerAddress::Tcp { host, port: None } => {
+                ServerAddress::Tcp { host, port: Some(self.mongo_port) }
+            }
+            address => address,
         })
     }
 }
 
-impl Connection {
-    /// The database that the connection string names.
-    fn database(&self) -> Option<String> {
-        let uri = self.uri.as_ref()?.reveal().strip_prefix("mongodb://")?;
-        let (_, path) = uri.split_once('/')?;
-        let name = path.split('?').next()?;
-        (!name.is_empty()).then(|| name.to_owned())
+/// The file can be read and has what it must have.
+fn pem(setting: &str, path: Option<&Path>, parts: &[&str]) -> Result<(), String> {
+    let Some(path) = path else { return Ok(()) };
+    let at = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("{setting}: cannot read {at}: {error}"))?;
+    if text.contains("ENCRYPTED") {
+        return Err(format!("{setting}: the key in {at} is encrypted, which is not supported"));
     }
-
-    /// What the driver is given.
-    ///
-    /// # Errors
-    /// The connection string, or a certificate, is not as it should be.
-    pub async fn options(&self) -> Result<ClientOptions, mongodb::error::Error> {
-        let mut options = match &self.uri {
-            Some(uri) => ClientOptions::parse(uri.reveal()).await?,
-            None => ClientOptions::builder().hosts(self.hosts.clone()).build(),
-        };
-        if let Some((user, password)) = &self.login {
-            let credential = Credential::builder()
-                .username(user.clone())
-                .password(password.reveal().to_owned())
-                .source(self.auth_db.clone());
-            options.credential = Some(credential.build());
-        }
-        if self.tls {
-            let tls = TlsOptions::builder().ca_file_path(self.ca_file.clone()).build();
-            options.tls = Some(Tls::Enabled(tls));
-        }
-        if self.direct {
-            options.direct_connection = Some(true);
-        }
-        options.app_name.get_or_insert_with(|| "tahoe-mongodb".to_owned());
-        options.server_selection_timeout.get_or_insert(ANSWER_WITHIN);
-        options.connect_timeout.get_or_insert(ANSWER_WITHIN);
-        // One command at a time; the driver's own two watch the server.
-        options.max_pool_size.get_or_insert(4);
-        Ok(options)
-    }
-
-    /// No other member than the one that is named is used.
-    pub fn is_direct(&self) -> bool {
-        self.direct
-    }
-
-    /// The server's name for notes, without the password.
-    pub fn describe(&self) -> String {
-        let Some(uri) = &self.uri else {
-            let hosts: Vec<String> = self.hosts.iter().map(ToString::to_string).collect();
-            return hosts.join(",");
-        };
-        let rest = uri.reveal().strip_prefix("mongodb://").unwrap_or_default();
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        authority.rsplit('@').next().unwrap_or_default().to_owned()
+    match parts.iter().find(|part| !text.contains(**part)) {
+        Some(part) => Err(format!("{setting}: {at} has no {} in PEM", part.replace("BEGIN ", ""))),
+        None => Ok(()),
     }
 }
 
@@ -360,5 +337,42 @@ mod tests {
         assert_eq!(read.db, "shop");
         assert_eq!(read.connection.describe(), "h1:1,h2");
         assert!(!format!("{read:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_password_with_signs_that_should_be_encoded_is_in_no_name_and_no_error() {
+        for uri in [
+            "mongodb://me:hunter/2secret@h1/shop",
+            "mongodb://me:hunter?2@secret@h1/shop",
+            "mongodb://me:hunter%2secret@h1/shop",
+            "mongodb://me:hunter:2secret@h1/shop",
+            "mongodb://h1/shop?tlsCertificateKeyFilePassword=hunter2&tls=maybe",
+        ] {
+            let read = target(&["--mongo-uri", uri]).expect("a target");
+            assert_eq!((&*read.connection.describe(), &*read.db), ("h1", "shop"), "{uri}");
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a thread");
+            if let Err(error) = runtime.block_on(read.connection.options()) {
+                let said = crate::server::decide(error, &read).to_string();
+                assert!(said.contains("MONGO_URI"), "{said}");
+                assert!(!said.contains("hunter") && !said.contains("secret"), "{said}");
+            }
+        }
+        let said = target(&["--mongo-host", "mongodb://me:hunter2@h1"]).expect_err("no host");
+        assert!(said.contains("MONGO_URI") && !said.contains("hunter"), "{said}");
+    }
+
+    #[test]
+    fn a_certificate_that_is_missing_or_in_another_form_is_said_by_its_setting() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("a.pem");
+        std::fs::write(&path, "-----BEGIN CERTIFICATE-----").expect("written");
+        let path = path.to_str().expect("UTF-8");
+        let refused = |more: &[&str]| {
+            let host = ["--mongo-host", "h", "--mongo-db", "shop"];
+            target(&[&host[..], more].concat()).expect_err("refused")
+        };
+        assert!(refused(&["--mongo-ca-file", "/nonexistent"]).starts_with("MONGO_CA_FILE: cannot"));
+        assert!(refused(&["--mongo-cert-file", path]).contains("has no PRIVATE KEY"));
+        assert!(refused(&["--mongo-auth", "x509"]).contains("MONGO_CERT_FILE is not set"));
     }
 }

@@ -17,7 +17,7 @@ use crate::point::Chunk;
 use crate::stream::operation_time;
 
 /// What an `_id` can be; ids of different kinds are not compared with each other.
-const KINDS: [&[&str]; 11] = [
+pub(crate) const KINDS: [&[&str]; 11] = [
     &["objectId"],
     &["number"],
     &["string"],
@@ -167,7 +167,8 @@ async fn next_chunk(
     }
 }
 
-fn filter(kind: usize, after: Option<&Bson>) -> Document {
+/// Ids of that kind, behind one.
+pub(crate) fn filter(kind: usize, after: Option<&Bson>) -> Document {
     let mut id = doc! {"$type": KINDS[kind].to_vec()};
     if let Some(after) = after {
         id.insert("$gt", after);

@@ -181,11 +181,30 @@ impl Watch {
     }
 }
 
-/// The time in a resume token: a key string whose first value is a timestamp (type 0x82).
+/// The time in a resume token.
 fn cluster_time(token: &Document) -> Option<Timestamp> {
-    let digits = token.get_str("_data").ok()?.strip_prefix("82")?.get(..16)?;
+    place_in_oplog(token.get_str("_data").ok()?).map(|(time, _)| time)
+}
+
+/// The time in the text of a resume token, and where the change is among those of that time. The
+/// token is a key string: a timestamp (type 0x82), then numbers: the token's version, whether a
+/// change or only its time is meant, and the change's number in its transaction.
+pub(crate) fn place_in_oplog(data: &str) -> Option<(Timestamp, u64)> {
+    let (digits, rest) = data.strip_prefix("82")?.split_at_checked(16)?;
     let number = u64::from_str_radix(digits, 16).ok()?;
-    Some(Timestamp { time: (number >> 32) as u32, increment: number as u32 })
+    let time = Timestamp { time: (number >> 32) as u32, increment: number as u32 };
+    let rest = without_version(rest);
+    let rest = format!("{:0<16}", rest.get(..16).unwrap_or(rest));
+    Some((time, u64::from_str_radix(&rest, 16).ok()?))
+}
+
+/// The token names a change, behind which others of the same time may come.
+pub(crate) fn is_of_a_change(data: &str) -> bool {
+    data.get(18..).is_some_and(|rest| without_version(rest).starts_with("2C0100"))
+}
+
+fn without_version(rest: &str) -> &str {
+    rest.strip_prefix("2B").and_then(|rest| rest.get(2..)).unwrap_or(rest)
 }
 
 /// When the server made its reply.
@@ -209,5 +228,17 @@ mod tests {
         assert_eq!(time("82"), None);
         assert_eq!(time("0165F0C0FF00000002"), None);
         assert_eq!(cluster_time(&doc! {}), None);
+    }
+
+    #[test]
+    fn changes_of_one_transaction_have_one_time_and_an_order() {
+        let place = |data: &str| place_in_oplog(data).expect("a token");
+        let watermark = "8265F0C0FF000000022B0229296E04";
+        let first = "8265F0C0FF000000022B022C0100296E5A1004";
+        let second = "8265F0C0FF000000022B022C01002B046E5A1004";
+        let places = [watermark, first, second].map(place);
+        assert!(places.is_sorted() && places[0].1 < places[1].1 && places[1].1 < places[2].1);
+        assert_eq!(places[0].0, places[2].0);
+        assert!(!is_of_a_change(watermark) && is_of_a_change(first));
     }
 }

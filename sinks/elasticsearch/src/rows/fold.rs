@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tahoe_schemas::path;
 use tahoe_seams::{RowChange, RowNow, RowPart};
 
 /// Parts that wait for their row with one document. Beyond, its next whole image is waited for.
@@ -89,36 +90,12 @@ fn edit(columns: &mut Columns, path: &str, change: &mut dyn FnMut(&mut Option<Va
     let Some(column) = names.next() else { return };
     let there = columns.remove(column);
     let mut value = there.and_then(|raw| serde_json::from_str(raw.get()).ok());
-    edit_in(&mut value, &names.collect::<Vec<_>>(), change);
+    path::edit(&mut value, &names.collect::<Vec<_>>(), change);
     if let Some(value) = value
         && let Ok(raw) = serde_json::value::to_raw_value(&value)
     {
         columns.insert(column.to_owned(), raw);
     }
-}
-
-fn edit_in(at: &mut Option<Value>, path: &[&str], change: &mut dyn FnMut(&mut Option<Value>)) {
-    let Some((name, rest)) = path.split_first() else { return change(at) };
-    if let (Some(Value::Array(list)), Ok(index)) = (&mut *at, name.parse::<usize>()) {
-        let mut value = list.get_mut(index).map(Value::take);
-        edit_in(&mut value, rest, change);
-        // A list keeps its places, as the database's does.
-        if value.is_some() && index >= list.len() {
-            list.resize(index + 1, Value::Null);
-        }
-        if let Some(place) = list.get_mut(index) {
-            *place = value.unwrap_or_default();
-        }
-        return;
-    }
-    let mut object = match at.take() {
-        Some(Value::Object(object)) => object,
-        _ => serde_json::Map::new(),
-    };
-    let mut value = object.remove(*name);
-    edit_in(&mut value, rest, change);
-    value.into_iter().for_each(|value| drop(object.insert((*name).to_owned(), value)));
-    *at = Some(Value::Object(object));
 }
 
 impl Row {
