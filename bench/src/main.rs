@@ -8,6 +8,7 @@ mod endpoint;
 mod floor;
 mod generate;
 mod measure;
+mod parse;
 mod produce;
 mod source;
 mod topics;
@@ -33,6 +34,9 @@ enum Command {
     /// Print realistic lines, the same for the same seed
     #[command(after_help = "Example: tahoe-bench generate laravel --events 1000000 > laravel.log")]
     Generate(GenerateArgs),
+    /// Measure parsing alone, of every dataset, from bytes to finished documents; needs no server
+    #[command(after_help = "Example: tahoe-bench parse laravel.log nginx.access --rounds 9")]
+    Parse(parse::ParseArgs),
     /// Measure the producer: a file through the tail and the producer loop into Kafka
     #[command(after_help = "Example: tahoe-bench produce laravel laravel.log --topic bench \
                             --kafka 127.0.0.1:9092")]
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
             let out = &mut BufWriter::with_capacity(1 << 20, io::stdout().lock());
             generate::write(args.kind, args.events, args.seed, out).map_err(Into::into)
         }
+        Command::Parse(args) => parse::run(args),
         Command::Produce(args) => produce::run(args),
         Command::Transform(args) => transform::run(args),
         Command::Source(args) => source::run(args),

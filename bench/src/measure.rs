@@ -56,7 +56,7 @@ fn rounded(number: f64) -> f64 {
 }
 
 /// User and system time of all threads since the process began.
-fn cpu() -> Duration {
+pub fn cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(
         u64::try_from(time.tv_sec).unwrap_or_default(),

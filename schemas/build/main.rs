@@ -51,7 +51,7 @@ fn main() -> Result<(), Failure> {
         declarations.push_str(&format!("{},\n", declared.constant(&declared_all)?));
     }
     let mut made = Made::default();
-    made.node(&tree, "", 0, 0);
+    made.node(&tree, &Place::default());
     if made.leaves_count > FIELDS_MAX {
         return Err(format!("{} fields; Event holds {FIELDS_MAX}", made.leaves_count).into());
     }
@@ -155,6 +155,16 @@ fn add(tree: &mut Tree, name: &str, leaf: Leaf) -> Result<(), Failure> {
     }
 }
 
+/// Where an object is.
+#[derive(Default)]
+struct Place {
+    path: String,
+    /// What opens it, from the root on, without the root's own brace: `"a":{"b":{`
+    opening: String,
+    parent: usize,
+    depth: usize,
+}
+
 #[derive(Default)]
 struct Made {
     constants: String,
@@ -165,11 +175,10 @@ struct Made {
 
 impl Made {
     /// Writes the fields below one object, depth first, so that its leaves have adjacent numbers.
-    fn node(&mut self, tree: &Tree, path: &str, parent: usize, depth: usize) {
+    fn node(&mut self, tree: &Tree, place: &Place) {
         let number = self.nodes.len();
-        let key = path.rsplit('.').next().unwrap_or_default();
-        let key = format!(",\"{key}\":{{");
-        self.nodes.push(format!("Node {{ parent: {parent}, depth: {depth}, key: b{key:?} }}"));
+        let Place { path, opening, parent, depth } = place;
+        self.nodes.push(String::new());
         if tree.children.values().any(|child| child.leaf.is_some()) {
             self.constants.push_str("use crate::Field;\n");
         }
@@ -188,19 +197,26 @@ impl Made {
             }
             if !child.children.is_empty() {
                 let _ = writeln!(self.constants, "/// `{path}.*`\npub mod {} {{", module(name));
-                self.node(child, &path, number, depth + 1);
+                let opening = format!("{opening}{name:?}:{{");
+                self.node(
+                    child,
+                    &Place { path: path.clone(), opening, parent: number, depth: depth + 1 },
+                );
                 self.constants.push_str("}\n");
             }
             if let Some(leaf) = &child.leaf {
                 let end = self.leaves_count;
-                let key = format!(",\"{name}\":");
+                let (key, keys) = (opening.len(), format!("{opening}{name:?}:"));
                 self.leaves[id] = format!(
-                    "Leaf {{ key: b{key:?}, node: {number}, end: {end}, array: {}, kind: {:?}, \
-                     removed: \"null_removed:{path}\" }}",
+                    "Leaf {{ keys: b{keys:?}, key: {key}, node: {number}, end: {end}, array: {}, \
+                     kind: {:?}, removed: \"null_removed:{path}\" }}",
                     leaf.array, leaf.kind
                 );
             }
         }
+        let (opened, end) = (opening.len(), self.leaves_count);
+        self.nodes[number] =
+            format!("Node {{ parent: {parent}, depth: {depth}, opened: {opened}, end: {end} }}");
     }
 
     fn tables(&self, multi: &[(String, String)]) -> String {

@@ -3,12 +3,13 @@
 
 use std::net::IpAddr;
 
+use crate::find::Find;
 use crate::{Event, fields};
 
 /// `'user'@'host'` at the start of `text`, and what follows it. Quotes inside are not escaped, so
 /// the first end that fits counts.
 fn quoted(text: &str) -> Option<(&str, &str, &str)> {
-    let (user, rest) = text.strip_prefix('\'')?.split_once("'@'")?;
+    let (user, rest) = text.strip_prefix('\'')?.split_on("'@'")?;
     let (host, rest) = rest.split_once('\'')?;
     Some((user, host, rest))
 }
@@ -44,7 +45,7 @@ pub(crate) struct UserHost<'a> {
 
 impl<'a> UserHost<'a> {
     pub fn parse(text: &'a str) -> Option<Self> {
-        let (names, place) = text.split_once("] @ ")?;
+        let (names, place) = text.split_on("] @ ")?;
         let (privileged, user) = names.split_once('[').unwrap_or((names, ""));
         let (host, rest) = place.split_once('[').unwrap_or((place, ""));
         let (address, rest) = rest.split_once(']').unwrap_or((rest, ""));
@@ -55,7 +56,7 @@ impl<'a> UserHost<'a> {
 
 /// Sets what `Access denied for user 'user'@'host' …` says. Says whether the message is that.
 pub(crate) fn denied<'a>(message: &'a str, event: &mut Event<'a>) -> bool {
-    let rest = message.split_once("Access denied for user ").map(|(_, rest)| rest);
+    let rest = message.split_on("Access denied for user ").map(|(_, rest)| rest);
     let Some((user, host, _)) = rest.and_then(quoted) else { return false };
     set_user(user, event);
     set_host(host, event);

@@ -3,12 +3,13 @@
 //! record that follows; where none follows soon, it is a record of its own.
 
 use super::lines;
+use crate::find::find;
 use crate::time::Stamp;
 use crate::{Event, fields};
 
 /// A line that begins such a block: `mysqld, Version: 8.0.15 (…). started with:`.
 pub(crate) fn begins(line: &[u8]) -> bool {
-    line.ends_with(b"started with:") && memchr::memmem::find(line, b", Version: ").is_some()
+    line.ends_with(b"started with:") && find(line, b", Version: ").is_some()
 }
 
 /// Any line of such a block.

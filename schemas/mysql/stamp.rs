@@ -1,8 +1,7 @@
 //! The stamps of every version: `YYMMDD hh:mm:ss` up to MySQL 5.6 and MariaDB 10.0, where the hour
 //! may be padded with a space; `YYYY-MM-DD hh:mm:ss`, so padded by MariaDB; and ISO 8601.
 
-use memchr::memmem;
-
+use crate::find::find;
 use crate::time::{self, Stamp};
 
 /// Two-digit years from this one on are of the last century.
@@ -44,8 +43,8 @@ pub(crate) fn in_row<'a>(line: &'a [u8], time: &[u8], other: &[u8]) -> Option<&'
     if !line.starts_with(b"{\"") {
         return None;
     }
-    let text = &line[memmem::find(line, time)? + time.len()..];
-    memmem::find(line, other)?;
+    let text = &line[find(line, time)? + time.len()..];
+    find(line, other)?;
     let (_, length) = parse(text)?;
     Some(&text[..length])
 }

@@ -8,6 +8,7 @@ use memchr::memchr;
 use smallvec::SmallVec;
 use tahoe_seams::Rejection;
 
+use crate::find::{Find, trim_start};
 use crate::time::{self, Stamp};
 use crate::{Event, Transformation, fields, url};
 
@@ -132,7 +133,11 @@ fn is_number(word: &str) -> bool {
 
 /// The next word and what follows it.
 pub(crate) fn word(text: &str) -> (&str, &str) {
-    text.trim_start().split_once(' ').unwrap_or((text.trim_start(), ""))
+    let text = trim_start(text);
+    match memchr(b' ', text.as_bytes()) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, ""),
+    }
 }
 
 /// A quoted text at the start of `text`, without its quotes, and what follows it. In it a quote is
@@ -150,7 +155,7 @@ pub(crate) fn quoted(text: &str) -> Option<(&str, &str)> {
 }
 
 fn optional(text: &str) -> (Option<&str>, &str) {
-    quoted(text.trim_start()).map_or((None, text), |(inside, rest)| (Some(inside), rest))
+    quoted(trim_start(text)).map_or((None, text), |(inside, rest)| (Some(inside), rest))
 }
 
 /// What `\xHH`, `\"`, `\\`, `\n` and the like stand for.
@@ -188,8 +193,12 @@ fn escape(text: &[u8]) -> (u8, usize) {
 
 /// Sets what `GET /path?query HTTP/1.1` says. Says whether the text is such a request.
 pub(crate) fn set_request<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
-    let parts = text.split_once(' ').and_then(|(method, rest)| {
-        let (target, version) = rest.rsplit_once(" HTTP/")?;
+    let parts = text.split_on(" ").and_then(|(method, rest)| {
+        // A target with a space in it is left to the search from the end.
+        let (target, version) = rest
+            .split_on(" HTTP/")
+            .filter(|(_, version)| !version.has(" HTTP/"))
+            .or_else(|| rest.rsplit_once(" HTTP/"))?;
         Some((method, target, version))
     });
     let Some((method, target, version)) = parts else { return false };
@@ -255,7 +264,7 @@ impl<'a> Peers<'a> {
 }
 
 fn is_ip(word: &str) -> bool {
-    word.trim_matches([',', '"']).parse::<IpAddr>().is_ok()
+    word != "-" && word.trim_matches([',', '"']).parse::<IpAddr>().is_ok()
 }
 
 /// Among several addresses the client's is the first that is not a proxy's.

@@ -396,8 +396,8 @@ impl<'a> Event<'a> {
             self.set(fields::tahoe::TRANSFORMATIONS, all.into_bump_slice());
         }
         let (index, head) = (&*self.index, self.letterhead);
-        let mut page =
-            Page { writer: Writer::begin(out), head, values: &self.values, run: 0..0, held: None };
+        let writer = Writer::begin(out);
+        let mut form = Form { writer, head, values: &self.values, run: 0..0, held: None };
         let mut printed = 0;
         let mut summary = index.summary | head.summary();
         while summary != 0 {
@@ -410,19 +410,19 @@ impl<'a> Event<'a> {
                 bits &= bits - 1;
                 let id = word * 64 + bit;
                 if own & 1 << bit == 0 {
-                    page.print(id, printed);
+                    form.print(id, printed);
                 } else if let Some(slot) = index.slot(id) {
-                    page.write(id, slot);
+                    form.write(id, slot);
                 }
                 printed += usize::from(common & 1 << bit != 0);
             }
         }
-        page.finish();
+        form.finish();
     }
 }
 
 /// An event's own fields and those of its letterhead, which come in one order.
-struct Page<'o, 'e> {
+struct Form<'o, 'e> {
     writer: Writer<'o>,
     head: &'e Letterhead,
     values: &'e [Value<'e>],
@@ -433,7 +433,7 @@ struct Page<'o, 'e> {
     held: Option<(usize, usize, usize)>,
 }
 
-impl Page<'_, '_> {
+impl Form<'_, '_> {
     /// The next field is the letterhead's `number`-th.
     fn print(&mut self, id: usize, number: usize) {
         self.release(id);

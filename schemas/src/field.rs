@@ -15,8 +15,10 @@ const PREFIX_LEN: usize = "null_removed:".len();
 pub struct Field(u16);
 
 pub(crate) struct Leaf {
-    /// `,"name":`
-    pub key: &'static [u8],
+    /// What opens the objects that it is in, from the root on, and its own key: `"event":{"code":`
+    pub keys: &'static [u8],
+    /// Where its own key begins in that.
+    pub key: u16,
     /// The object that it is in.
     pub node: u16,
     /// One past the last field below it; the next number if it is no object.
@@ -28,12 +30,21 @@ pub(crate) struct Leaf {
     pub removed: &'static str,
 }
 
+impl Leaf {
+    /// `"code":`
+    pub fn own_key(&self) -> &'static [u8] {
+        &self.keys[usize::from(self.key)..]
+    }
+}
+
 pub(crate) struct Node {
     /// The object that it is in; the root is its own parent.
     pub parent: u16,
     pub depth: u16,
-    /// `,"name":{`
-    pub key: &'static [u8],
+    /// How much of [`Leaf::keys`] it takes to open it.
+    pub opened: u16,
+    /// One past the last field inside it.
+    pub end: u16,
 }
 
 impl Field {

@@ -3,9 +3,13 @@
 
 /// Appends `text` as a JSON string, quotes included (RFC 8259, section 7).
 pub fn write_str(text: &str, out: &mut Vec<u8>) {
-    out.reserve(text.len() + 2);
+    let bytes = text.as_bytes();
+    out.reserve(bytes.len() + 2);
     out.push(b'"');
-    write_escaped(text.as_bytes(), out);
+    match plain_run(bytes) {
+        run if run == bytes.len() => out.extend_from_slice(bytes),
+        run => write_escaped(bytes, run, out),
+    }
     out.push(b'"');
 }
 
@@ -22,13 +26,15 @@ pub(crate) fn write_u64(number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-fn write_escaped(mut bytes: &[u8], out: &mut Vec<u8>) {
+/// `run` bytes at the beginning need no escape.
+fn write_escaped(mut bytes: &[u8], mut run: usize, out: &mut Vec<u8>) {
     loop {
-        let run = plain_run(bytes);
         out.extend_from_slice(&bytes[..run]);
         let Some(&byte) = bytes.get(run) else { return };
-        write_escape(byte, out);
+        let (escape, length) = escaped(byte);
+        out.extend_from_slice(&escape[..length]);
         bytes = &bytes[run + 1..];
+        run = plain_run(bytes);
     }
 }
 
@@ -37,8 +43,19 @@ fn must_be_escaped(byte: u8) -> bool {
 }
 
 /// The number of bytes up to the first that must be escaped.
-fn plain_run(bytes: &[u8]) -> usize {
+pub(crate) fn plain_run(bytes: &[u8]) -> usize {
     let mut run = 0;
+    // Keys and most values are short: the second eight bytes are seldom reached inside of JSON.
+    while let Some(block) = bytes.get(run..).and_then(|rest| rest.first_chunk::<8>()) {
+        let escapes = escapes_in(u64::from_le_bytes(*block));
+        if escapes != 0 {
+            return run + (escapes.trailing_zeros() / 8) as usize;
+        }
+        run += 8;
+        if run == 16 {
+            break;
+        }
+    }
     // Without a branch inside, the compiler compares a block at once.
     while let Some(block) = bytes.get(run..run + 32) {
         if block.iter().fold(false, |found, byte| found | must_be_escaped(*byte)) {
@@ -53,9 +70,26 @@ fn plain_run(bytes: &[u8]) -> usize {
         }
         run += 8;
     }
+    // What is left is the end of the last eight bytes, if there are so many.
+    if let Some(block) = bytes.last_chunk::<8>() {
+        let seen = 8 - (bytes.len() - run);
+        let escapes = match seen {
+            8 => 0,
+            seen => {
+                escapes_in(u64::from_le_bytes(*block) >> (seen * 8) | PLAIN << ((8 - seen) * 8))
+            }
+        };
+        return match escapes {
+            0 => bytes.len(),
+            _ => run + (escapes.trailing_zeros() / 8) as usize,
+        };
+    }
     let rest = &bytes[run..];
     run + rest.iter().position(|byte| must_be_escaped(*byte)).unwrap_or(rest.len())
 }
+
+/// Eight bytes that need no escape.
+const PLAIN: u64 = u64::MAX / 255 * b' ' as u64;
 
 /// Sets the high bit of each byte that must be escaped; exact up to and including the first.
 fn escapes_in(word: u64) -> u64 {
@@ -68,8 +102,9 @@ fn escapes_in(word: u64) -> u64 {
     (control | quote | backslash) & HIGH
 }
 
+/// What a byte that must be escaped is written as, and how long that is.
 #[cold]
-fn write_escape(byte: u8, out: &mut Vec<u8>) {
+fn escaped(byte: u8) -> ([u8; 6], usize) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let short = match byte {
         b'"' => b'"',
@@ -80,13 +115,11 @@ fn write_escape(byte: u8, out: &mut Vec<u8>) {
         0x08 => b'b',
         0x0c => b'f',
         _ => {
-            out.extend_from_slice(b"\\u00");
-            out.push(HEX[usize::from(byte >> 4)]);
-            out.push(HEX[usize::from(byte & 15)]);
-            return;
+            let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+            return ([b'\\', b'u', b'0', b'0', digits[0], digits[1]], 6);
         }
     };
-    out.extend_from_slice(&[b'\\', short]);
+    ([b'\\', short, 0, 0, 0, 0], 2)
 }
 
 #[cfg(test)]

@@ -135,9 +135,9 @@ impl Letterhead {
         let mut writer = Writer::begin(&mut text);
         for (field, value) in common {
             let id = field.id();
-            writer.enter(LEAVES[id].node);
-            let from = writer.out.len() + usize::from(writer.comma);
-            writer.field(id, value);
+            writer.enter(id);
+            let from = writer.out.len();
+            writer.entered_field(id, value);
             let at = from..writer.out.len();
             if matches!(value, Value::Time(_)) {
                 let time = Some(PrintedTime { at: at.end - TIME_BYTES, ms: 0 });
@@ -158,9 +158,8 @@ impl Letterhead {
         for (time, ms) in times {
             let Some(time) = time.as_mut().filter(|time| time.ms != ms) else { continue };
             time.ms = ms;
-            let mut text = Vec::with_capacity(TIME_BYTES);
-            Time::from_ms(ms).write(&mut text);
-            self.text[time.at + 1..time.at + TIME_BYTES - 1].copy_from_slice(&text);
+            let (text, length) = Time::from_ms(ms).text();
+            self.text[time.at + 1..time.at + TIME_BYTES - 1].copy_from_slice(&text[..length]);
         }
     }
 
@@ -186,7 +185,7 @@ impl Letterhead {
     /// The value of a field.
     pub fn get(&self, id: usize) -> Option<Value<'_>> {
         let printed = self.printed.iter().find(|printed| printed.field.id() == id)?;
-        let value = &self.text[printed.at.clone()][LEAVES[id].key.len() - 1..];
+        let value = &self.text[printed.at.clone()][LEAVES[id].own_key().len()..];
         Some(match printed.field {
             fields::data_stream::NAMESPACE => self.namespace().into(),
             fields::host::NAME => self.origin.host.as_str().into(),
@@ -201,13 +200,9 @@ impl Letterhead {
     /// Copies fields that follow each other, by their numbers.
     pub fn copy(&self, run: Range<usize>, writer: &mut Writer<'_>) {
         let (first, last) = (&self.printed[run.start], &self.printed[run.end - 1]);
-        writer.enter(LEAVES[first.field.id()].node);
-        if writer.comma {
-            writer.out.push(b',');
-        }
+        writer.enter(first.field.id());
         writer.out.extend_from_slice(&self.text[first.at.start..last.at.end]);
         writer.node = LEAVES[last.field.id()].node;
-        writer.comma = true;
     }
 
     /// One without any field.

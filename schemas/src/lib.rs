@@ -12,6 +12,7 @@ mod declaration;
 pub mod enrich;
 mod event;
 mod field;
+mod find;
 mod foreign;
 mod framing;
 mod index;

@@ -1,6 +1,7 @@
 //! Writing JSON again: strings as text, and objects without the keys that became fields.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::nothing::is_nothing_in_json;
 use crate::scan::{Entries, Entry, Scan};
@@ -50,14 +51,39 @@ pub(crate) fn flattened<'a>(
     field: Field,
     event: &mut Event<'a>,
 ) -> Option<Value<'a>> {
-    let (kept, _) = without_nothing(entries, field.path(), event);
+    let place = Place { above: None, key: field.path().as_bytes() };
+    let (kept, _) = without_nothing(entries, &place, event);
     object(&kept, event)
+}
+
+/// Where an object is; its path is seldom needed as text.
+struct Place<'p> {
+    above: Option<&'p Place<'p>>,
+    key: &'p [u8],
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(above) = self.above {
+            write!(f, "{above}.")?;
+        }
+        f.write_str(&String::from_utf8_lossy(self.key))
+    }
+}
+
+/// The entries of a valid object; none of any other value.
+fn entries_inside(value: &[u8]) -> Entries<'_> {
+    let mut scan = Scan::of_valid(value);
+    if !value.starts_with(b"{") || scan.run().is_err() {
+        return Entries::new();
+    }
+    scan.entries
 }
 
 /// The entries that say something, and whether that is fewer or others than there were.
 fn without_nothing<'a>(
     entries: impl IntoIterator<Item = Entry<'a>>,
-    path: &str,
+    above: &Place<'_>,
     event: &mut Event<'a>,
 ) -> (Entries<'a>, bool) {
     let (mut kept, mut changed) = (Entries::new(), false);
@@ -67,10 +93,10 @@ fn without_nothing<'a>(
             kept.push(entry);
             continue;
         }
-        let path = format!("{path}.{}", String::from_utf8_lossy(entry.key));
-        let inside = if is_object { self::entries(entry.value, event) } else { None };
-        if let Some(inside) = inside.filter(|inside| !inside.is_empty()) {
-            let (inside, fewer) = without_nothing(inside, &path, event);
+        let place = Place { above: Some(above), key: entry.key };
+        let inside = entries_inside(entry.value);
+        if !inside.is_empty() {
+            let (inside, fewer) = without_nothing(inside, &place, event);
             changed |= fewer;
             match object(&inside, event) {
                 Some(Value::Raw(object)) if fewer => entry.value = object,
@@ -79,7 +105,7 @@ fn without_nothing<'a>(
             }
             kept.push(entry);
         } else if is_nothing_in_json(entry.value) {
-            event.transformation_of(Transformation::NullRemoved, &path);
+            event.transformation_of(Transformation::NullRemoved, &place.to_string());
             changed = true;
         } else {
             kept.push(entry);

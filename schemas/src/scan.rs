@@ -4,8 +4,9 @@
 //! What Elasticsearch would refuse is refused here: keys that occur twice, halves of surrogate
 //! pairs, numbers out of range, deep nesting.
 
-use memchr::memchr2;
 use smallvec::SmallVec;
+
+use crate::json::plain_run;
 
 /// Elasticsearch's `flattened` goes 20 deep; the field that holds it counts.
 const DEPTH_MAX: usize = 18;
@@ -99,7 +100,7 @@ impl<'a> Scan<'a> {
         match self.space()? {
             b'{' => self.container(b'}'),
             b'[' => self.container(b']'),
-            b'"' => self.string().map(|_| ()),
+            b'"' => self.string().map(drop),
             b't' => self.word(b"true"),
             b'f' => self.word(b"false"),
             b'n' => self.word(b"null"),
@@ -148,14 +149,14 @@ impl<'a> Scan<'a> {
             return Err(Flaw::At(self.at));
         }
         let from = self.at;
-        let key = self.string()?;
+        let (key, is_plain) = self.string()?;
         if self.depth <= self.compares {
             // Keys that are spelt with escapes could be equal without looking so.
             let keys = &self.keys[base..];
             let mark = mark_of(key);
             let twice = *marks & mark != 0 && keys.contains(&key);
             *marks |= mark;
-            if !has_one_spelling(key) || keys.len() == KEYS_MAX || twice {
+            if !(is_plain || has_one_spelling(key)) || keys.len() == KEYS_MAX || twice {
                 return Err(Flaw::At(from));
             }
             self.keys.push(key);
@@ -167,26 +168,28 @@ impl<'a> Scan<'a> {
         Ok(key)
     }
 
-    /// The inside of a string.
-    fn string(&mut self) -> Result<&'a [u8], Flaw> {
+    /// The inside of a string, and whether that is what it says: no escapes or control characters.
+    fn string(&mut self) -> Result<(&'a [u8], bool), Flaw> {
         let from = self.at + 1;
-        let mut at = from;
+        let (mut at, mut is_plain) = (from, true);
         loop {
-            let rest = &self.text[at..];
-            let Some(run) = memchr2(b'"', b'\\', rest) else {
-                self.at = self.text.len();
-                return Err(Flaw::Unfinished);
-            };
-            at += run;
-            if rest[run] == b'"' {
-                break;
+            at += plain_run(self.text.get(at..).unwrap_or_default());
+            match self.text.get(at) {
+                Some(b'"') => break,
+                Some(b'\\') => at += self.escape(at)?,
+                Some(_) => {
+                    self.repair = true;
+                    at += 1;
+                }
+                None => {
+                    self.at = self.text.len();
+                    return Err(Flaw::Unfinished);
+                }
             }
-            at += self.escape(at)?;
+            is_plain = false;
         }
         self.at = at + 1;
-        let inside = &self.text[from..at];
-        self.repair |= inside.iter().fold(false, |found, byte| found | (*byte < 0x20));
-        Ok(inside)
+        Ok((&self.text[from..at], is_plain))
     }
 
     /// The length of an escape.
@@ -221,6 +224,12 @@ impl<'a> Scan<'a> {
 
     fn number(&mut self) -> Result<(), Flaw> {
         let rest = &self.text[self.at..];
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let ends = matches!(rest.get(digits), Some(b',' | b'}' | b']' | b' '));
+        if ends && (1..NUMBER_BYTES_SAFE).contains(&digits) && (rest[0] != b'0' || digits == 1) {
+            self.at += digits;
+            return Ok(());
+        }
         let is_part =
             |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
         let length = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());

@@ -52,9 +52,15 @@ impl Time {
 
     /// `2026-11-21T09:00:00.000Z`, with more digits only if the source had them.
     pub fn write(self, out: &mut Vec<u8>) {
+        let (text, length) = self.text();
+        out.extend_from_slice(&text[..length]);
+    }
+
+    /// The same, and how long it is; what is behind it is nothing.
+    pub(crate) fn text(self) -> ([u8; 32], usize) {
         let (year, month, day) = civil_from_days(self.seconds.div_euclid(SECONDS_PER_DAY));
         let second = self.seconds.rem_euclid(SECONDS_PER_DAY) as u32;
-        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        let mut text = *b"0000-00-00T00:00:00.000000000Z  ";
         let year = year as u32;
         put2(&mut text, 0, year / 100);
         put2(&mut text, 2, year % 100);
@@ -63,19 +69,22 @@ impl Time {
         put2(&mut text, 11, second / 3600);
         put2(&mut text, 14, second / 60 % 60);
         put2(&mut text, 17, second % 60);
-        let mut rest = self.nanos;
-        for place in text[20..29].iter_mut().rev() {
-            *place = b'0' + (rest % 10) as u8;
-            rest /= 10;
+        let (millis, rest) = (self.nanos / 1_000_000, self.nanos % 1_000_000);
+        text[20] = b'0' + (millis / 100) as u8;
+        put2(&mut text, 21, millis % 100);
+        if self.digits > 3 {
+            put2(&mut text, 23, rest / 10_000);
+            put2(&mut text, 25, rest / 100 % 100);
+            put2(&mut text, 27, rest % 100);
         }
         let end = 20 + usize::from(self.digits);
         text[end] = b'Z';
-        out.extend_from_slice(&text[..=end]);
+        (text, end + 1)
     }
 }
 
-fn put2(text: &mut [u8], at: usize, number: u32) {
-    text[at] = b'0' + (number / 10 % 10) as u8;
+fn put2(text: &mut [u8; 32], at: usize, number: u32) {
+    text[at] = b'0' + (number / 10) as u8;
     text[at + 1] = b'0' + (number % 10) as u8;
 }
 
@@ -155,11 +164,18 @@ pub fn parse_day_first(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
     Some((Stamp { local_s, nanos, digits, offset_s: None, year_assumed }, at + 8 + fraction))
 }
 
+/// Seconds within which no other year's same day is nearer.
+const HALF_A_YEAR: u64 = 182 * SECONDS_PER_DAY as u64;
+
 /// The time of a date without a year that is nearest to `read_at_ms`.
 fn in_nearest_year(month: u32, day: u32, clock: (u32, u32, u32), read_at_ms: i64) -> Option<i64> {
     let (hour, minute, second) = clock;
     let read_at_s = read_at_ms.div_euclid(1000);
     let (year, ..) = civil_from_days(read_at_s.div_euclid(SECONDS_PER_DAY));
+    let this_year = seconds_of(year, month, day, hour, minute, second);
+    if let Some(seconds) = this_year.filter(|at| at.abs_diff(read_at_s) < HALF_A_YEAR) {
+        return Some(seconds);
+    }
     (year - 1..=year + 1)
         .filter_map(|year| seconds_of(year, month, day, hour, minute, second))
         .min_by_key(|seconds| seconds.abs_diff(read_at_s))
@@ -281,15 +297,14 @@ fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
 pub(crate) fn civil_from_days(days: i64) -> (i64, u32, u32) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097) as u32;
     let year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = (day_of_year - (153 * month_from_march + 2) / 5 + 1) as u32;
-    let month =
-        (if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 }) as u32;
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (i64::from(year_of_era) + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// `.123` or `,123`: nanoseconds, digits, length. Digits after the ninth are skipped.

@@ -1,6 +1,7 @@
 //! The target of a request: a path with a query, or a whole URL as a proxy is asked for it
 //! (RFC 9112, section 3.2).
 
+use crate::find::Find;
 use crate::{Event, Transformation, fields};
 
 /// Sets what a target says. Path and query are decoded; `url.original` keeps them as written.
@@ -8,7 +9,7 @@ pub(crate) fn set_target<'a>(target: &'a str, event: &mut Event<'a>) {
     if !event.set_clean(fields::url::ORIGINAL, target) {
         return;
     }
-    let local = match target.split_once("://") {
+    let local = match target.split_on("://") {
         Some((scheme, rest)) if is_scheme(scheme) => {
             event.set(fields::url::SCHEME, event.lower_case(scheme));
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -21,8 +22,8 @@ pub(crate) fn set_target<'a>(target: &'a str, event: &mut Event<'a>) {
         _ if target.starts_with('/') => target,
         _ => return,
     };
-    let (local, fragment) = split(local, '#');
-    let (path, query) = split(local, '?');
+    let (local, fragment) = split(local, "#");
+    let (path, query) = split(local, "?");
     if let Some(fragment) = fragment {
         event.set(fields::url::FRAGMENT, fragment);
     }
@@ -71,8 +72,8 @@ fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(is_part)
 }
 
-fn split(text: &str, at: char) -> (&str, Option<&str>) {
-    text.split_once(at).map_or((text, None), |(before, after)| (before, Some(after)))
+fn split<'t>(text: &'t str, at: &str) -> (&'t str, Option<&'t str>) {
+    text.split_on(at).map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
 /// The bytes that `%HH` stand for. A text in which any `%` is something else stays as it is.

@@ -1,19 +1,16 @@
 //! Fields in the order of nested JSON, with the objects between them opened and closed.
 
-use crate::field::{LEAVES, NODES};
+use crate::field::{LEAVES, Leaf, NODES};
 use crate::json;
 use crate::value::Value;
-
-/// The deepest that ECS and own fields nest, with room.
-const DEPTH_MAX: usize = 16;
 
 /// Writes fields that come in order, opening and closing the objects between them.
 pub(crate) struct Writer<'o> {
     pub out: &'o mut Vec<u8>,
     /// The innermost open object.
     pub node: u16,
-    /// Something precedes in it.
-    pub comma: bool,
+    /// Something precedes.
+    comma: bool,
 }
 
 impl<'o> Writer<'o> {
@@ -23,12 +20,23 @@ impl<'o> Writer<'o> {
         Self { out, node: 0, comma: false }
     }
 
+    /// Writes a field that comes after those before.
     pub fn field(&mut self, id: usize, value: &Value<'_>) {
         let leaf = &LEAVES[id];
-        if leaf.node != self.node {
-            self.enter(leaf.node);
-        }
-        self.key(leaf.key);
+        let opened = self.leave(id);
+        self.out.extend_from_slice(&leaf.keys[opened..]);
+        self.node = leaf.node;
+        self.listed(leaf, value);
+    }
+
+    /// The same for the field that was [entered](Self::enter).
+    pub fn entered_field(&mut self, id: usize, value: &Value<'_>) {
+        let leaf = &LEAVES[id];
+        self.out.extend_from_slice(leaf.own_key());
+        self.listed(leaf, value);
+    }
+
+    fn listed(&mut self, leaf: &Leaf, value: &Value<'_>) {
         let wrap = leaf.array && !matches!(value, Value::List(_) | Value::Raw(_));
         if wrap {
             self.out.push(b'[');
@@ -39,33 +47,28 @@ impl<'o> Writer<'o> {
         }
     }
 
-    /// Keys are stored with the comma that precedes all but the first.
-    fn key(&mut self, key: &'static [u8]) {
-        self.out.extend_from_slice(if self.comma { key } else { &key[1..] });
-        self.comma = true;
+    /// Opens the objects that a field is in, as far as its own key.
+    pub fn enter(&mut self, id: usize) {
+        let leaf = &LEAVES[id];
+        let opened = self.leave(id);
+        self.out.extend_from_slice(&leaf.keys[opened..usize::from(leaf.key)]);
+        self.node = leaf.node;
     }
 
-    pub fn enter(&mut self, target: u16) {
-        let mut opens = [0; DEPTH_MAX];
-        let mut count = 0;
-        let mut inner = target;
-        while self.node != inner {
-            let (open, wanted) = (&NODES[usize::from(self.node)], &NODES[usize::from(inner)]);
-            if open.depth >= wanted.depth {
-                self.out.push(b'}');
-                self.comma = true;
-                self.node = open.parent;
-            } else {
-                opens[count] = inner;
-                count += 1;
-                inner = wanted.parent;
-            }
+    /// Closes the objects that a field is not in, and says how much of its keys is open already. What
+    /// follows has a comma before it: an object is only opened for the field that is next.
+    fn leave(&mut self, id: usize) -> usize {
+        let mut open = &NODES[usize::from(self.node)];
+        while id >= usize::from(open.end) {
+            self.out.push(b'}');
+            self.node = open.parent;
+            open = &NODES[usize::from(open.parent)];
         }
-        for node in opens[..count].iter().rev() {
-            self.key(NODES[usize::from(*node)].key);
-            self.comma = false;
+        if self.comma {
+            self.out.push(b',');
         }
-        self.node = target;
+        self.comma = true;
+        usize::from(open.opened)
     }
 
     fn value(&mut self, value: &Value<'_>) {

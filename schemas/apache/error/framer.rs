@@ -2,6 +2,7 @@
 
 use tahoe_seams::{Cut, Framer};
 
+use crate::find::find;
 use crate::lines;
 use crate::time::{self, Stamp};
 
@@ -31,6 +32,5 @@ pub(super) fn stamp(line: &[u8]) -> Option<(Stamp, usize)> {
 /// A line that Apache wrote, with a time or, as it is sent to syslog, without.
 fn is_own(line: &[u8]) -> bool {
     let head = &line[..line.len().min(64)];
-    stamp(line).is_some()
-        || line.starts_with(b"[") && memchr::memmem::find(head, b"] [pid ").is_some()
+    stamp(line).is_some() || line.starts_with(b"[") && find(head, b"] [pid ").is_some()
 }

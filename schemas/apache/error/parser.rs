@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use tahoe_seams::{Record, Rejection};
 
 use super::framer;
+use crate::find::Find;
 use crate::time::Stamp;
 use crate::{Event, Parser, fields, url};
 
@@ -91,7 +92,7 @@ fn set_level<'a>(word: &'a str, event: &mut Event<'a>) -> bool {
 
 /// `12`, `12:tid 34`
 fn set_process(value: &str, event: &mut Event<'_>) -> bool {
-    let (pid, tid) = value.split_once(":tid ").unwrap_or((value, ""));
+    let (pid, tid) = value.split_on(":tid ").unwrap_or((value, ""));
     let Ok(pid) = pid.parse::<u32>() else { return false };
     event.set(fields::process::PID, pid);
     if let Ok(tid) = tid.parse::<u64>() {
@@ -148,7 +149,7 @@ fn inside<'a>(message: &'a str, event: &mut Event<'a>) {
     {
         rest = after.trim_start();
     }
-    if let Some((code, after)) = rest.split_once(": ").filter(|(code, _)| is_code(code)) {
+    if let Some((code, after)) = rest.split_on(": ").filter(|(code, _)| is_code(code)) {
         event.set(fields::event::CODE, code);
         rest = after;
     }
@@ -156,14 +157,14 @@ fn inside<'a>(message: &'a str, event: &mut Event<'a>) {
         event.set_clean(fields::http::request::REFERRER, referrer);
         rest = before;
     }
-    if let Some((_, path)) = rest.split_once("File does not exist: ") {
+    if let Some((_, path)) = rest.split_on("File does not exist: ") {
         event.set_clean(fields::file::PATH, path);
     }
 }
 
 /// `file.c(12): ` and what follows it.
 fn place(text: &str) -> Option<(&str, u64, &str)> {
-    let (head, rest) = text.split_once("): ")?;
+    let (head, rest) = text.split_on("): ")?;
     let (file, line) = head.split_once('(')?;
     let is_file = !file.is_empty() && !file.contains([' ', ':', '[']);
     Some((file, line.parse().ok()?, rest)).filter(|_| is_file)
@@ -172,7 +173,7 @@ fn place(text: &str) -> Option<(&str, u64, &str)> {
 /// `(2)No such file or directory: ` and what follows it.
 fn failure(text: &str) -> Option<(&str, &str, &str)> {
     let (code, rest) = text.strip_prefix('(')?.split_once(')')?;
-    let (text, rest) = rest.split_once(": ")?;
+    let (text, rest) = rest.split_on(": ")?;
     let is_number = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then_some((code, text, rest))
 }

@@ -1,5 +1,6 @@
 //! Errors as JSON holds them: a text, a text with its stack, or an object.
 
+use crate::find::Find;
 use crate::object::{entries, scalar};
 use crate::{Event, fields};
 
@@ -20,7 +21,7 @@ pub(super) fn text<'a>(text: &'a str, event: &mut Event<'a>) {
 pub(super) fn stack<'a>(text: &'a str, event: &mut Event<'a>) {
     event.set(fields::error::STACK_TRACE, text);
     let text = text.trim_end();
-    let (line, next) = match text.contains(TRACEBACK) {
+    let (line, next) = match text.has(TRACEBACK) {
         true => (text.rsplit('\n').find(|line| !line.starts_with([' ', '\t'])), "at "),
         false => {
             let mut lines = text.split('\n');
@@ -28,7 +29,7 @@ pub(super) fn stack<'a>(text: &'a str, event: &mut Event<'a>) {
         }
     };
     let line = line.unwrap_or_default().trim_end();
-    let (name, message) = line.split_once(": ").unwrap_or((line, ""));
+    let (name, message) = line.split_on(": ").unwrap_or((line, ""));
     let is_name =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'$' | b'\\');
     let says_type = !message.is_empty() || next.starts_with("at ");

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::keys::{self, Role};
 use super::level::{self, Numbers};
 use super::{error, mapped, stamp};
+use crate::find::Find;
 use crate::object::{entries, flattened, scalar};
 use crate::rules::{AppFields, Unit};
 use crate::scan::{Entries, Entry, Scan};
@@ -128,7 +129,7 @@ fn duration<'a>(text: &str, unit: Unit, event: &mut Event<'a>) -> bool {
 /// What a request's keys say. Says whether the value fits.
 fn request<'a>(role: Role, text: &'a str, event: &mut Event<'a>) -> bool {
     match role {
-        Role::Url if text.starts_with('/') || text.contains("://") => set_target(text, event),
+        Role::Url if text.starts_with('/') || text.has("://") => set_target(text, event),
         Role::Host => set_host(text, event),
         Role::Client => return client(text, event),
         Role::Status => match text.parse::<u16>() {

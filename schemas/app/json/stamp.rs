@@ -1,7 +1,5 @@
 //! Times as JSON holds them: text of ISO 8601 or of a web server, or a number since the epoch.
 
-use memchr::memmem;
-
 use crate::time::{self, Stamp};
 
 /// Bytes of a time that are carried.
@@ -58,11 +56,28 @@ pub(super) fn utc(seconds: i64, nanos: u32, digits: u8) -> Stamp {
     Stamp { local_s: seconds, nanos, digits, offset_s: Some(0), year_assumed: false }
 }
 
+/// What follows the first of the keys that the object has.
+fn after_key(object: &[u8]) -> Option<&[u8]> {
+    let mut found = None;
+    let mut better = KEYS.len();
+    for at in memchr::memchr_iter(b'"', object) {
+        if !matches!(object.get(at + 1), Some(b'@' | b't' | b'd')) {
+            continue;
+        }
+        let is_key = |key: &&[u8]| object[at..].starts_with(key);
+        if let Some(key) = KEYS[..better].iter().position(is_key) {
+            (found, better) = (Some(&object[at + KEYS[key].len()..]), key);
+            if better == 0 {
+                break;
+            }
+        }
+    }
+    found
+}
+
 /// The text of an object's time, found without reading the rest.
 pub(super) fn text(object: &[u8]) -> Option<&[u8]> {
-    let key = |key: &&[u8]| memmem::find(object, key).map(|at| at + key.len());
-    let at = KEYS.iter().find_map(key)?;
-    let rest = object[at..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let rest = after_key(object)?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
     let rest = rest.strip_prefix(b"\"").unwrap_or(rest);
     let rest = &rest[..rest.len().min(STAMP_BYTES_MAX)];
     let end = rest.iter().position(|byte| matches!(byte, b'"' | b',' | b'}'))?;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::datasets::system_kern::Flow;
+use crate::find::Find;
 use crate::time::Time;
 use crate::{Event, Field, fields};
 
@@ -147,7 +148,7 @@ fn is_default(line: &str) -> bool {
     let (account, interface) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let mut times = words.skip(7).take(2);
     (is_number(account) || account == "unknown")
-        && (interface.contains("eni-") || interface == "-")
+        && (interface.has("eni-") || interface == "-")
         && line.split_ascii_whitespace().take(DEFAULT_COLUMNS - 1).count() == DEFAULT_COLUMNS - 1
         && times.all(is_number)
 }

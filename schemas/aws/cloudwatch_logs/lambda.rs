@@ -1,6 +1,7 @@
 //! Lambda's lines as text: those of the platform, and those that its runtimes put before a message.
 
 use crate::datasets::app_json;
+use crate::find::Find;
 use crate::object::scalar;
 use crate::{Event, Field, fields};
 
@@ -29,7 +30,7 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     }
     set_kind(kind, event);
     for part in rest.split(['\t', '\n']) {
-        if let Some((name, value)) = part.trim().split_once(": ") {
+        if let Some((name, value)) = part.trim().split_on(": ") {
             set_part(name, value.trim(), event);
         }
     }

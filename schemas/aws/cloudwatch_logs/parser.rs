@@ -1,12 +1,12 @@
 //! From a record to its log events.
 
-use memchr::memmem;
 use tahoe_seams::{Conditions, Events, Normalizer, Record, Rejection};
 
 use super::framer::Carried;
 use super::shape::{Envelope, whole};
 use super::{DATASET, flow, group, message};
 use crate::event::Scratch;
+use crate::find::rfind;
 use crate::object::{entries, flattened, scalar};
 use crate::parser::in_scratch;
 use crate::scan::Entry;
@@ -193,7 +193,7 @@ pub(super) fn time_text(record: &[u8]) -> Option<&[u8]> {
         let text = head.or_else(|| bracketed(record).map(|(_, text)| text));
         return text.filter(|text| text.len() <= TIME_BYTES_MAX);
     }
-    let at = memmem::rfind(record, b"\"timestamp\"")? + b"\"timestamp\"".len();
+    let at = rfind(record, b"\"timestamp\"")? + b"\"timestamp\"".len();
     let rest = record[at..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     (11..=14).contains(&digits).then(|| &rest[..digits])

@@ -1,5 +1,6 @@
 //! `GET https://host:443/path?query HTTP/1.1`, with a dash for what could not be read of it.
 
+use crate::find::Find;
 use crate::{Event, fields};
 
 /// Sets the fields of a request; `- - -` is that of a TCP connection.
@@ -28,7 +29,7 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
 }
 
 fn url<'a>(target: &'a str, event: &mut Event<'a>) {
-    let path = match target.split_once("://") {
+    let path = match target.split_on("://") {
         Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
             event.set(fields::url::SCHEME, scheme);
             let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));

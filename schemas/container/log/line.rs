@@ -1,7 +1,6 @@
 //! One line of a runtime's file.
 
-use memchr::memmem;
-
+use crate::find::rfind;
 use crate::scan::Scan;
 use crate::time::{self, Stamp};
 
@@ -90,7 +89,7 @@ pub(super) fn outline(raw: &[u8]) -> Option<(&[u8], bool)> {
     }
     // Docker writes its keys in this order; a quote inside the text would be escaped.
     let rest = raw.strip_prefix(b"{\"log\":\"")?;
-    let after = memmem::rfind(rest, b"\",\"stream\":\"")?;
+    let after = rfind(rest, b"\",\"stream\":\"")?;
     let stream = &rest[after + b"\",\"stream\":\"".len()..];
     let stream = &stream[..memchr::memchr(b'"', stream)?];
     Some((stream, !ends_line(&rest[..after])))
@@ -99,7 +98,7 @@ pub(super) fn outline(raw: &[u8]) -> Option<(&[u8], bool)> {
 /// The text of a line's time.
 pub(super) fn stamp_text(raw: &[u8]) -> Option<&[u8]> {
     let text = match raw.starts_with(b"{") {
-        true => &raw[memmem::rfind(raw, b"\"time\":\"")? + b"\"time\":\"".len()..],
+        true => &raw[rfind(raw, b"\"time\":\"")? + b"\"time\":\"".len()..],
         false => raw,
     };
     let text = &text[..text.len().min(STAMP_BYTES_MAX)];

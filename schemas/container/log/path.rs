@@ -4,6 +4,7 @@
 //! - `/var/log/containers/<pod>_<namespace>_<container>-<id>.log`
 //! - `/var/log/pods/<namespace>_<pod>_<uid>/<container>/<restart>.log`, perhaps with a time behind
 
+use crate::find::Find;
 use crate::{Event, fields};
 
 /// Sets container, pod and namespace.
@@ -11,7 +12,7 @@ pub(super) fn set<'a>(path: &'a str, event: &mut Event<'a>) {
     let mut parts = path.rsplit('/');
     let (file, folder) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let above = parts.next().unwrap_or_default();
-    let stem = file.split(".log").next().unwrap_or_default();
+    let stem = file.split_on(".log").map_or(file, |(stem, _)| stem);
     if is_id(folder) {
         event.set(fields::container::ID, folder);
     } else if folder == "containers" {

@@ -2,18 +2,18 @@
 //! lists of both where a field occurs several times, and `null` where journalctl found them too
 //! long.
 
-use memchr::memmem;
 use serde_json::Value;
 use tahoe_seams::Rejection;
 
 use super::entry::Named;
+use crate::find::find;
 use crate::{Event, Transformation, fields};
 
 /// Every entry has it, and hardly anything else.
 const MARK: &[u8] = b"\"__REALTIME_TIMESTAMP\"";
 
 pub(super) fn is_entry(bytes: &[u8]) -> bool {
-    object(bytes).starts_with(b"{") && memmem::find(bytes, MARK).is_some()
+    object(bytes).starts_with(b"{") && find(bytes, MARK).is_some()
 }
 
 /// The object of a line of `json`, `json-sse` or `json-seq`.

@@ -3,6 +3,7 @@
 use tahoe_seams::{Record, Rejection};
 
 use super::{framer, trace};
+use crate::find::Find;
 use crate::time::Stamp;
 use crate::{Event, Parser, clf, fields};
 
@@ -104,12 +105,12 @@ fn component(message: &str) -> (Option<&str>, &str) {
 
 /// `[thread] [logger] - message`, `[thread] logger:line - message` or `logger: [thread]: message`
 fn of_columns(text: &str) -> Option<Parts<'_>> {
-    let Some((thread, rest)) = text.strip_prefix('[').and_then(|text| text.split_once("] ")) else {
-        let (logger, rest) = text.split_once(": [").filter(|(name, _)| trace::is_class(name))?;
-        let (thread, rest) = rest.split_once("]: ")?;
+    let Some((thread, rest)) = text.strip_prefix('[').and_then(|text| text.split_on("] ")) else {
+        let (logger, rest) = text.split_on(": [").filter(|(name, _)| trace::is_class(name))?;
+        let (thread, rest) = rest.split_on("]: ")?;
         return Some(Parts { logger: Some(logger), thread: Some(thread), ..message(rest) });
     };
-    let (head, rest) = rest.split_once(" - ")?;
+    let (head, rest) = rest.split_on(" - ")?;
     let (logger, line) = match head.strip_prefix('[') {
         Some(inside) => (inside.strip_suffix(']')?, None),
         None => {

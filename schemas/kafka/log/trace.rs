@@ -1,5 +1,6 @@
 //! An exception as Java prints it: `class: message`, lines of `at place`, `Caused by: …`.
 
+use crate::find::find;
 use crate::{Event, fields, lines};
 
 /// Whether a text begins with an exception.
@@ -13,8 +14,7 @@ pub(super) fn begins(text: &str) -> bool {
 /// Sets an exception and its trace.
 pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
     let text = text.trim_end();
-    let end = memchr::memmem::find(text.as_bytes(), b"\n\tat ")
-        .or_else(|| memchr::memmem::find(text.as_bytes(), b"\n    at "));
+    let end = find(text.as_bytes(), b"\n\tat ").or_else(|| find(text.as_bytes(), b"\n    at "));
     let head = text[..end.unwrap_or(text.len())].trim_end();
     let (class, message) = split_class(head);
     event.set(fields::error::TYPE, class);

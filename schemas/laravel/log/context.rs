@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::exception;
+use crate::find::Find;
 use crate::object::{flattened, indexed, scalar};
 use crate::scan::{Entries, Entry, Scan};
 use crate::{Event, Field, fields};
@@ -95,7 +96,7 @@ fn fits(field: Field, text: &str) -> bool {
     match field {
         fields::source::IP => text.parse::<IpAddr>().is_ok(),
         fields::user::EMAIL => text.contains('@'),
-        fields::url::ORIGINAL => text.starts_with('/') || text.contains("://"),
+        fields::url::ORIGINAL => text.starts_with('/') || text.has("://"),
         fields::http::request::METHOD => text.bytes().all(|byte| byte.is_ascii_alphabetic()),
         _ => true,
     }

@@ -3,6 +3,7 @@
 //! `[object] (Class(code: N): message at file:line)`, then `[stacktrace]` and its lines, then the
 //! same for each previous one; or as a message, `Class: message in file:line`, `Stack trace:`.
 
+use crate::find::{Find, find};
 use crate::object::{entries, scalar};
 use crate::{Event, fields};
 
@@ -23,8 +24,8 @@ impl<'a> Thrown<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let head = text.trim_end();
         let head = head.strip_prefix("[object] (")?.strip_suffix(')')?;
-        let (class, rest) = head.split_once("(code: ")?;
-        let (code, rest) = rest.split_once("): ")?;
+        let (class, rest) = head.split_on("(code: ")?;
+        let (code, rest) = rest.split_on("): ")?;
         let (message, place) = split_place(rest, " at ");
         Some(Self { class, code, message, place })
     }
@@ -68,7 +69,7 @@ pub(super) fn from_context<'a>(value: &'a [u8], event: &mut Event<'a>) -> bool {
         return set_thrown(text, event);
     }
     // A file whose line ends were converted has them inside its records too.
-    let text = match text.contains("\r\n") {
+    let text = match text.has("\r\n") {
         true => event.alloc_str(&text.replace("\r\n", "\n")),
         false => text,
     };
@@ -76,7 +77,7 @@ pub(super) fn from_context<'a>(value: &'a [u8], event: &mut Event<'a>) -> bool {
     if !set_thrown(head.split(PREVIOUS).next().unwrap_or(head), event) {
         return false;
     }
-    if let Some((_, trace)) = text.split_once(STACK) {
+    if let Some((_, trace)) = text.split_on(STACK) {
         event.set(fields::error::STACK_TRACE, trace.trim_end());
     }
     let mut previous = event.list::<&'a str>();
@@ -141,7 +142,7 @@ pub(super) fn from_message<'a>(message: &'a str, event: &mut Event<'a>) -> &'a s
     if memchr::memchr(b'\n', message.as_bytes()).is_none() {
         return message;
     }
-    let Some(at) = memchr::memmem::find(message.as_bytes(), b"\nStack trace:") else {
+    let Some(at) = find(message.as_bytes(), b"\nStack trace:") else {
         return message;
     };
     let Some(trace) = message[at + 1..]
@@ -159,9 +160,9 @@ pub(super) fn from_message<'a>(message: &'a str, event: &mut Event<'a>) -> &'a s
     }
     let named = match text.strip_prefix("exception '") {
         Some(rest) => rest
-            .split_once("' with message '")
+            .split_on("' with message '")
             .map(|(class, message)| (class, message.strip_suffix('\'').unwrap_or(message))),
-        None => text.split_once(": ").filter(|(class, _)| is_class(class)),
+        None => text.split_on(": ").filter(|(class, _)| is_class(class)),
     };
     if let Some((class, message)) = named {
         event.set(fields::error::TYPE, class);

@@ -5,6 +5,7 @@ use super::occasion::Occasion;
 use super::outline::{Outline, outline};
 use super::parser::{set_namespace, set_number, set_user};
 use super::peer;
+use crate::find::Find;
 use crate::object::{entries, object, scalar};
 use crate::scan::{Entries, Entry, Scan};
 use crate::{Event, Field, Transformation, Value, fields, json};
@@ -275,7 +276,7 @@ pub(super) fn set_error<'a>(text: &'a str, event: &mut Event<'a>) {
         name.starts_with(|first: char| first.is_ascii_uppercase())
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
-    if let Some((name, _)) = text.split_once(": ").filter(|(name, _)| named(name)) {
+    if let Some((name, _)) = text.split_on(": ").filter(|(name, _)| named(name)) {
         event.set_if_absent(fields::error::TYPE, name);
     }
 }

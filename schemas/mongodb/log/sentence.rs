@@ -5,6 +5,7 @@ use super::occasion::Occasion;
 use super::operation::{self, set_duration};
 use super::parser::{set_number, set_user};
 use super::peer;
+use crate::find::Find;
 use crate::{Event, fields};
 
 /// How a message begins that was longer than the log takes, before its first and last bytes.
@@ -20,7 +21,7 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
         .strip_prefix("warning: ")
         .unwrap_or(text)
         .strip_prefix(SHORTENED)
-        .and_then(|rest| rest.split_once("printing beginning and end ... "))
+        .and_then(|rest| rest.split_on("printing beginning and end ... "))
         .map_or(text, |(_, operation)| operation);
     if operation::set(operation, event) {
         return;
@@ -51,17 +52,17 @@ fn word(text: &str) -> &str {
 fn connection<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     if let Some(rest) = text.strip_prefix("connection accepted from ") {
         Occasion::Accepted.set(event);
-        let (address, rest) = rest.split_once(" #").unwrap_or((rest, ""));
+        let (address, rest) = rest.split_on(" #").unwrap_or((rest, ""));
         peer::set(address, event);
         set_number(fields::mongodb::log::connection::ID, word(rest), event);
         open_connections(rest, event);
     } else if let Some(rest) = text.strip_prefix("end connection ") {
         Occasion::Ended.set(event);
-        let (address, rest) = rest.split_once(" (").map_or((rest, ""), |(a, _)| (a, rest));
+        let (address, rest) = rest.split_on(" (").map_or((rest, ""), |(a, _)| (a, rest));
         peer::set(address, event);
         open_connections(rest, event);
     } else if let Some(rest) = text.strip_prefix("received client metadata from ") {
-        let (address, document) = rest.split_once(" conn").unwrap_or((rest, ""));
+        let (address, document) = rest.split_on(" conn").unwrap_or((rest, ""));
         peer::set(address, event);
         let driver = document.find("driver: { ").map_or("", |at| &document[at..]);
         let parts = [
@@ -98,13 +99,13 @@ fn login<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     if let Some(rest) = text.strip_prefix("Successfully authenticated as principal ") {
         Occasion::Authenticated.set(event);
         on_database(rest, event);
-    } else if let Some((mechanism, rest)) = text.split_once(" authentication failed for ")
+    } else if let Some((mechanism, rest)) = text.split_on(" authentication failed for ")
         && mechanism.strip_prefix("SASL ").unwrap_or(mechanism).bytes().all(|byte| byte != b' ')
     {
         Occasion::NotAuthenticated.set(event);
         let mechanism = mechanism.strip_prefix("SASL ").unwrap_or(mechanism);
         event.set_clean(fields::mongodb::log::auth::MECHANISM, mechanism);
-        let (rest, reason) = rest.split_once(" ; ").unwrap_or((rest, ""));
+        let (rest, reason) = rest.split_on(" ; ").unwrap_or((rest, ""));
         on_database(rest, event);
         set_error(reason.trim(), event);
     } else if let Some(rest) = text.strip_prefix("Failed to authenticate ") {
@@ -114,11 +115,11 @@ fn login<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
         set_user(user, event);
         event.set_clean(fields::mongodb::log::auth::DATABASE, database);
         let rest = rest.strip_prefix("from client ").unwrap_or(rest);
-        let (address, rest) = rest.split_once(" with mechanism ").unwrap_or(("", rest));
+        let (address, rest) = rest.split_on(" with mechanism ").unwrap_or(("", rest));
         if !address.is_empty() {
             peer::set(address, event);
         }
-        if let Some((mechanism, reason)) = rest.split_once(": ") {
+        if let Some((mechanism, reason)) = rest.split_on(": ") {
             event.set_clean(fields::mongodb::log::auth::MECHANISM, word(mechanism));
             set_error(reason.trim(), event);
         }
@@ -146,7 +147,7 @@ fn login<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
 
 /// `bob on admin from client 10.0.0.7:52076`; the client is not in every version.
 fn on_database<'a>(text: &'a str, event: &mut Event<'a>) {
-    let (rest, address) = text.split_once(" from client ").unwrap_or((text, ""));
+    let (rest, address) = text.split_on(" from client ").unwrap_or((text, ""));
     if !address.is_empty() {
         peer::set(word(address), event);
     }

@@ -4,6 +4,7 @@
 use super::meaning::{self, Happened};
 use super::named;
 use crate::datasets::mysql::stamp;
+use crate::find::Find;
 use crate::object::{entries, flattened, object, scalar};
 use crate::scan::{Entries, Entry};
 use crate::{Event, Field, Transformation, fields};
@@ -148,7 +149,7 @@ fn set_special<'a>(of: &str, key: &str, value: &'a [u8], event: &mut Event<'a>) 
             true
         }
         // The filter repeats the account there.
-        ("login", "user") => text.is_some_and(|user| user.contains("] @ ")),
+        ("login", "user") => text.is_some_and(|user| user.has("] @ ")),
         ("startup_data", "args") => set_arguments(value, event),
         ("connection_data", "connection_attributes") => set_attributes(value, event),
         ("query_statistics", "query_time") => {

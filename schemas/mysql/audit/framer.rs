@@ -1,12 +1,13 @@
 //! Objects of JSON and elements of XML end where they close, whatever lines they are on; what
 //! stands between them (`[`, `,`, `]`, `<AUDIT>`) is no record. The other forms are lines.
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
 use tahoe_seams::{Cut, Framer};
 
 use super::{mariadb, parser, percona};
 use crate::PART_BYTES_MAX;
 use crate::datasets::mysql::{lines, stamp};
+use crate::find::find;
 use crate::scan::{Flaw, Scan};
 use crate::time::Stamp;
 
@@ -106,7 +107,7 @@ fn element(bytes: &[u8], scanned: usize) -> Length {
         Some(_) => return Length::None,
     };
     let from = scanned.saturating_sub(closing.len()).max(OPENING.len());
-    match memmem::find(&bytes[from..], closing) {
+    match find(&bytes[from..], closing) {
         Some(at) => Length::Known(from + at + closing.len()),
         None => Length::Unknown,
     }
@@ -146,7 +147,7 @@ fn stamp_of(record: &[u8]) -> Option<&[u8]> {
         return parser::syslog_stamp(lines::first(record));
     }
     let head = &record[..record.len().min(HEAD_BYTES_MAX)];
-    let key = memmem::find(head, b"timestamp").or_else(|| memmem::find(head, b"TIMESTAMP"))?;
+    let key = find(head, b"timestamp").or_else(|| find(head, b"TIMESTAMP"))?;
     let rest = &head[key..];
     let head = &rest[..rest.len().min(KEY_BYTES_MAX)];
     let from = head.iter().position(u8::is_ascii_digit)?;

@@ -2,6 +2,7 @@
 
 use crate::enrich::Quoting;
 use crate::fields::mysqlenterprise::audit;
+use crate::find::Find;
 use crate::{Event, fields};
 
 /// What happened to what.
@@ -156,7 +157,7 @@ pub(super) fn set_host<'a>(host: &'a str, event: &mut Event<'a>) {
 
 /// `privileged[user] @ host [address]`, or a name alone.
 pub(super) fn set_account<'a>(text: &'a str, event: &mut Event<'a>) {
-    let Some((names, _)) = text.split_once("] @ ") else {
+    let Some((names, _)) = text.split_on("] @ ") else {
         event.set(fields::server::user::NAME, text);
         return;
     };

@@ -3,6 +3,7 @@
 
 use super::meaning::{self, Happened};
 use crate::datasets::mysql::stamp;
+use crate::find::Find;
 use crate::nothing::is_nothing;
 use crate::{Event, Value, fields, json};
 
@@ -85,7 +86,7 @@ fn set_key<'a>(key: &'a str, value: &'a str, class: &str, event: &mut Event<'a>)
             event.set(connection_data::STATUS, number);
             return true;
         }
-        ("user", _) if value.contains("] @ ") => {
+        ("user", _) if value.has("] @ ") => {
             meaning::set_account(value, event);
             return true;
         }

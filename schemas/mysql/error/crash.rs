@@ -2,6 +2,7 @@
 //! date up to MySQL 8.0.19, and then pages of text.
 
 use crate::datasets::mysql::stamp;
+use crate::find::Find;
 use crate::time::{SECONDS_PER_DAY, Stamp};
 use crate::{Event, Transformation};
 
@@ -14,7 +15,7 @@ pub(super) fn clock(line: &[u8]) -> Option<i64> {
 /// Whether a message is one about the server's death.
 pub(super) fn is_report(message: &str) -> bool {
     let line = message.split('\n').next().unwrap_or_default();
-    line.contains("got signal ") || line.contains("got exception 0x")
+    line.has("got signal ") || line.has("got exception 0x")
 }
 
 /// Sets the time of a record that has only its clock: on the day of the record before it, or the

@@ -1,11 +1,11 @@
 //! A line with a time begins a record; others go on with the one before. InnoDB's monitor is one
 //! record from the line above its title to the line below its end, whatever times are in it.
 
-use memchr::memmem;
 use tahoe_seams::{Cut, Framer};
 
 use super::{crash, json, parser};
 use crate::datasets::mysql::{lines, stamp};
+use crate::find::find;
 
 /// `=` in the lines around the monitor's title; some versions write more.
 const RULE_BYTES_MIN: usize = 20;
@@ -50,7 +50,7 @@ fn ends_monitor(before: &[u8], line: &[u8]) -> bool {
         return begins(line);
     };
     let tail = &before[before.len().saturating_sub(END_BYTES_MAX)..];
-    let ended = memmem::find(tail, b"END OF INNODB MONITOR OUTPUT").is_some();
+    let ended = find(tail, b"END OF INNODB MONITOR OUTPUT").is_some();
     // One that was cut off ends where the log goes on.
     title.len() < before.len() && (ended && is_rule(lines::last(before)) || parser::has_level(line))
 }
@@ -63,7 +63,7 @@ fn monitor_title(record: &[u8]) -> Option<&[u8]> {
 
 fn title_of<'a>(rule: &[u8], line: &'a [u8]) -> Option<&'a [u8]> {
     let is_first = memchr::memchr(b'\n', rule) == Some(rule.len() - 1);
-    (is_first && memmem::find(line, b"INNODB MONITOR OUTPUT").is_some()).then_some(line)
+    (is_first && find(line, b"INNODB MONITOR OUTPUT").is_some()).then_some(line)
 }
 
 /// The text of the record's own time.

@@ -1,10 +1,9 @@
 //! MySQL 8's `log_sink_json`: one object a line
 //! (<https://dev.mysql.com/doc/refman/8.4/en/error-log-json.html>).
 
-use memchr::memmem;
-
 use super::parser;
 use crate::datasets::mysql::stamp;
+use crate::find::find;
 use crate::object::{flattened, scalar};
 use crate::scan::{Entry, Scan};
 use crate::{Event, fields};
@@ -19,7 +18,7 @@ pub(super) fn time_text(line: &[u8]) -> Option<&[u8]> {
     if !is_object(line) {
         return None;
     }
-    let rest = &line[memmem::find(line, b"\"time\"")? + 6..];
+    let rest = &line[find(line, b"\"time\"")? + 6..];
     let rest = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
     let rest = rest.strip_prefix(b"\"")?;
     let (_, length) = stamp::parse(rest)?;

@@ -2,6 +2,7 @@
 
 use super::crash;
 use crate::datasets::mysql::account;
+use crate::find::Find;
 use crate::{Event, fields};
 
 /// Sets the fields of the messages that are known.
@@ -14,7 +15,7 @@ pub(super) fn set<'a>(message: &'a str, event: &mut Event<'a>) {
     } else if let Some(rest) = after(message, "Server socket created on IP: '") {
         // The server's own address, but under this name in Elastic's documents.
         account::set_host(rest.split('\'').next().unwrap_or_default(), event);
-    } else if message.contains("ready for connections") {
+    } else if message.has("ready for connections") {
         ready(message, event);
     } else if crash::is_report(message) {
         event.set(fields::event::ACTION, "crashed");

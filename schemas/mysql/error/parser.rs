@@ -1,11 +1,11 @@
 //! A line with a time, a JSON object, either of them in syslog, or text without a time.
 
-use memchr::memmem;
 use tahoe_seams::{Record, Rejection};
 
 use super::{crash, json, meaning};
 use crate::datasets::mysql::{lines, stamp};
 use crate::datasets::system_syslog::envelope::{self, Envelope};
+use crate::find::{Find, find};
 use crate::time::Stamp;
 use crate::{Event, Parser, fields};
 
@@ -103,7 +103,7 @@ fn without_stamp<'a>(text: &'a str, before: Option<Stamp>, event: &mut Event<'a>
 fn monitor_stamp(text: &str) -> Option<Stamp> {
     let (rule, rest) = lines::split_first(text);
     let (title, _) = lines::split_first(rest);
-    let is_title = rule.starts_with("====") && title.contains("INNODB MONITOR OUTPUT");
+    let is_title = rule.starts_with("====") && title.has("INNODB MONITOR OUTPUT");
     stamp::parse(title.as_bytes()).filter(|_| is_title).map(|(stamp, _)| stamp)
 }
 
@@ -181,7 +181,7 @@ fn is_level(word: &str) -> bool {
 pub(super) fn has_level(line: &[u8]) -> bool {
     let Some((_, length)) = stamp::parse(line) else { return false };
     let head = &line[length..line.len().min(length + 40)];
-    let level = memmem::find(head, b"[").map(|at| &head[at + 1..]);
+    let level = find(head, b"[").map(|at| &head[at + 1..]);
     let level = level.and_then(|rest| Some(&rest[..memchr::memchr(b']', rest)?]));
     level.and_then(|level| std::str::from_utf8(level).ok()).is_some_and(is_level)
 }

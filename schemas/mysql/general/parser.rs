@@ -6,6 +6,7 @@ use super::head::Head;
 use super::row;
 use crate::datasets::mysql::{account, banner, lines, stamp};
 use crate::enrich::Quoting;
+use crate::find::Find;
 use crate::time::Stamp;
 use crate::{Event, Parser, fields};
 
@@ -94,12 +95,12 @@ pub(super) fn set_command<'a>(
 
 /// `user@host[ as account] on [database][ using Socket]`
 fn connection<'a>(text: &'a str, event: &mut Event<'a>) {
-    let (account, rest) = text.split_once(" on").unwrap_or((text, ""));
+    let (account, rest) = text.split_on(" on").unwrap_or((text, ""));
     let account = account.split(" as ").next().unwrap_or_default();
     let Some((user, host)) = account.rsplit_once('@') else { return };
     account::set_user(user, event);
     account::set_host(host, event);
-    let (database, how) = rest.split_once(" using ").unwrap_or((rest, ""));
+    let (database, how) = rest.split_on(" using ").unwrap_or((rest, ""));
     if !database.trim().is_empty() {
         event.set(fields::mysql::general::DATABASE, database.trim());
     }

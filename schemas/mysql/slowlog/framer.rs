@@ -6,6 +6,7 @@ use tahoe_seams::{Cut, Framer};
 
 use super::row;
 use crate::datasets::mysql::{banner, lines, stamp};
+use crate::find::find;
 
 /// Bytes of a record in which its time is looked for: its head, and a statement's beginning.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -58,7 +59,7 @@ fn stamp_of(record: &[u8]) -> Option<&[u8]> {
         return Some(text);
     }
     let head = &record[..record.len().min(HEAD_BYTES_MAX)];
-    if let Some(at) = memmem::find(head, b"# Time: ")
+    if let Some(at) = find(head, b"# Time: ")
         && (at == 0 || head[at - 1] == b'\n')
     {
         let text = &head[at + 8..];
@@ -69,7 +70,7 @@ fn stamp_of(record: &[u8]) -> Option<&[u8]> {
     let mut settings = memmem::find_iter(head, b"SET ").filter_map(|at| {
         let begins = at == 0 || head[at - 1] == b'\n';
         let line = lines::first(&head[at..]);
-        let text = &line[memmem::find(line, b"timestamp=")? + 10..];
+        let text = &line[find(line, b"timestamp=")? + 10..];
         let text = text.strip_suffix(b";").filter(|_| begins)?;
         stamp::epoch(std::str::from_utf8(text).ok()?).map(|_| text)
     });

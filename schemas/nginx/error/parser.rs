@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use tahoe_seams::{Record, Rejection};
 
 use super::framer;
+use crate::find::Find;
 use crate::time::{self, Stamp};
 use crate::{Event, Parser, clf, fields, url};
 
@@ -41,7 +42,7 @@ impl Parser for ErrorRecord {
 /// `[level] pid#tid: *connection message`; gives the message.
 fn columns<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
     let text = level(text, event);
-    let process = text.split_once(": ").and_then(|(process, rest)| {
+    let process = text.split_on(": ").and_then(|(process, rest)| {
         let (pid, tid) = process.split_once('#')?;
         Some((pid.parse::<u32>().ok()?, tid.parse::<u64>().ok()?, rest))
     });

@@ -5,6 +5,7 @@
 
 use super::entry::{host_colon_port, set_client, set_user};
 use super::stamp::{self, Written};
+use crate::find::Find;
 use crate::{Event, fields};
 
 use fields::postgresql::pgbouncer;
@@ -92,7 +93,7 @@ fn socket(text: &str) -> Option<(Side, (&str, &str), &str)> {
         "S-0x" => Side::Server,
         _ => return None,
     };
-    let (of, rest) = text.split_once(": ")?;
+    let (of, rest) = text.split_on(": ")?;
     // Names may hold spaces, addresses not.
     let sign = rest.find('@')?;
     let end = rest[sign..].find(' ').map_or(rest.len(), |length| sign + length);
@@ -140,7 +141,7 @@ fn about<'a>(side: Side, text: &'a str, event: &mut Event<'a>) {
         event.set(fields::event::ACTION, "login-attempt");
         event.set(fields::event::CATEGORY, &["authentication", "database"]);
         event.set(fields::event::TYPE, &["info", "start"]);
-        if let Some((_, tls)) = rest.split_once(" tls=") {
+        if let Some((_, tls)) = rest.split_on(" tls=") {
             encrypted(tls, event);
         }
     } else if text.starts_with("new connection to server") {
@@ -156,7 +157,7 @@ fn about<'a>(side: Side, text: &'a str, event: &mut Event<'a>) {
         }
     } else if let Some(error) = text.strip_prefix("pooler error: ") {
         event.set(fields::event::REASON, error);
-        if error.contains("authentication failed") || error.contains("auth failed") {
+        if error.has("authentication failed") || error.has("auth failed") {
             event.set(fields::event::ACTION, "authentication-failed");
             event.set(fields::event::CATEGORY, &["authentication", "database"]);
         }

@@ -49,7 +49,7 @@ pub(super) struct Entry<'a> {
     /// as in Elastic's integration, since all that precedes it has a field.
     pub in_columns: bool,
     /// The lines that the message stands in, with their prefix, if they are a file's own. Of a
-    /// logged statement they are the message, as in Elastic's integration.
+    /// logged statement or duration they are the message, as in Elastic's integration.
     pub lines: Option<&'a str>,
 }
 
@@ -80,13 +80,13 @@ impl<'a> Entry<'a> {
         self.position_in(message, event);
         event.is_statement(fields::postgresql::log::QUERY, Quoting::Standard);
         let logged = statement::read(message, event);
-        if let Some(query) = logged {
-            if self.in_columns {
-                event.set(fields::MESSAGE, query);
-            } else if let Some(lines) = self.lines {
-                event.set(fields::MESSAGE, lines);
-            }
-        } else {
+        let is_timed = logged.is_some() || event.has(fields::event::DURATION);
+        match (logged, self.lines) {
+            (Some(query), _) if self.in_columns => event.set(fields::MESSAGE, query),
+            (_, Some(lines)) if is_timed && !self.in_columns => event.set(fields::MESSAGE, lines),
+            _ => {}
+        }
+        if logged.is_none() {
             session::read(message, event);
             server::read(message, event);
         }

@@ -5,10 +5,9 @@
 //! <https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry>,
 //! <https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-logging>
 
-use memchr::memmem;
-
 use super::entry::Entry;
 use super::stamp;
+use crate::find::find;
 use crate::object::{entries, flattened, scalar};
 use crate::time::{self, Stamp};
 use crate::{Event, fields};
@@ -26,7 +25,7 @@ pub(super) fn is_object(line: &[u8]) -> bool {
 pub(super) fn stamp_of(line: &[u8]) -> Option<&[u8]> {
     let tail = &line[line.len() - line.len().min(TIME_BYTES_MAX)..];
     for part in [&line[..line.len().min(TIME_BYTES_MAX)], tail] {
-        if let Some(at) = memmem::find(part, b"\"timestamp\":\"") {
+        if let Some(at) = find(part, b"\"timestamp\":\"") {
             let text = &part[at + 13..];
             let length = memchr::memchr(b'"', text)?;
             return Some(&text[..length]);

@@ -9,6 +9,7 @@ use super::level::Label;
 use super::prefix::{Fit, Kind, LinePrefix, sql_state};
 use super::syslog::{self, Chunk};
 use super::{bouncer, context, csv, recognised};
+use crate::find::find;
 use crate::time::Stamp;
 use crate::{Event, Parser, fields};
 
@@ -275,14 +276,14 @@ fn put<'a>(label: Label, text: &'a str, entry: &mut Entry<'a>, event: &Event<'a>
 
 /// The server writes a tab at the beginning of each further line.
 fn without_tabs<'a>(text: &'a str, event: &Event<'a>) -> &'a str {
-    let finder = memchr::memmem::find(text.as_bytes(), b"\n\t");
+    let finder = find(text.as_bytes(), b"\n\t");
     let Some(mut at) = finder else { return text };
     let mut out = event.string(text.len());
     let mut rest = text;
     loop {
         out.push_str(&rest[..=at]);
         rest = &rest[at + 2..];
-        match memchr::memmem::find(rest.as_bytes(), b"\n\t") {
+        match find(rest.as_bytes(), b"\n\t") {
             Some(next) => at = next,
             None => break,
         }

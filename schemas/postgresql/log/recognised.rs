@@ -1,6 +1,7 @@
 //! Prefixes that are known without a setting: those of distributions, services and log analysers,
 //! tried in this order. A line that fits none of them is taken apart by what its pieces look like.
 
+use std::cell::RefCell;
 use std::sync::LazyLock;
 
 use super::level::Label;
@@ -76,11 +77,45 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     Known { with_time_first, others }
 });
 
+/// Lines that were asked for last. Each is asked for when the record before it ends, when it is cut,
+/// when its time is carried and when it is parsed.
+const REMEMBERED: usize = 2;
+
+/// What the beginning of a line was found to be.
+#[derive(Default)]
+struct Asked {
+    line: Vec<u8>,
+    clock: Option<usize>,
+    bare: bool,
+    fit: Option<Fit>,
+}
+
+thread_local! {
+    /// Memory only: what is in it is what would be found again.
+    static ASKED: RefCell<[Asked; REMEMBERED]> = RefCell::default();
+}
+
 /// Reads the beginning of a line; `clock` is the length of the stamp at its start, if there is one.
 /// Without a time in it, only a line that something else begins for (`bare`: a syslog header, a
 /// JSON object) may have pieces that no setting of the list names.
 pub(super) fn fit(line: &[u8], clock: Option<usize>, bare: bool) -> Option<Fit> {
     let line = &line[..line.len().min(HEAD_BYTES_MAX)];
+    ASKED.with_borrow_mut(|asked| {
+        let is_known = |one: &Asked| one.line == line && (one.clock, one.bare) == (clock, bare);
+        if let Some(known) = asked.iter().find(|one| is_known(one)) {
+            return known.fit.clone();
+        }
+        asked.rotate_right(1);
+        let one = &mut asked[0];
+        one.line.clear();
+        one.line.extend_from_slice(line);
+        (one.clock, one.bare) = (clock, bare);
+        one.fit = fit_anew(line, clock, bare);
+        one.fit.clone()
+    })
+}
+
+fn fit_anew(line: &[u8], clock: Option<usize>, bare: bool) -> Option<Fit> {
     // The empty prefix, PostgreSQL's default until 9.6: the severity is all there is.
     if let Some((label, length)) = Label::at(line) {
         return (bare || line[..length].ends_with(b":  ")).then(|| Fit::blank(label, 0, length));

@@ -1,6 +1,7 @@
 //! What the server says of its own work: checkpoints, vacuum, temporary files, locks, start, end.
 
 use super::statement::{MILLISECONDS, SECONDS, nanoseconds};
+use crate::find::Find;
 use crate::{Event, Field, fields};
 
 use fields::postgresql::{autovacuum, checkpoint, lock, temporary_file};
@@ -104,9 +105,9 @@ fn set(field: Field, value: Option<u64>, event: &mut Event<'_>) {
 
 /// `[aggressive ]vacuum of table "shop.public.orders": index scans: 0`, `analyze of table "…"`
 fn automatic<'a>(text: &'a str, event: &mut Event<'a>) {
-    let Some((kind, rest)) = text.split_once(" of table \"") else { return };
+    let Some((kind, rest)) = text.split_on(" of table \"") else { return };
     let Some((table, rest)) = rest.split_once('"') else { return };
-    let vacuum = kind.contains("vacuum");
+    let vacuum = kind.has("vacuum");
     event.set(fields::event::ACTION, if vacuum { "autovacuum" } else { "autoanalyze" });
     event.set(autovacuum::TABLE, table);
     if let Some((database, _)) = table.split_once('.') {
@@ -132,7 +133,7 @@ fn automatic<'a>(text: &'a str, event: &mut Event<'a>) {
 /// `file: path "base/pgsql_tmp/pgsql_tmp1.0", size 123`
 fn temporary<'a>(text: &'a str, event: &mut Event<'a>) {
     let Some((path, size)) =
-        text.strip_prefix("file: path \"").and_then(|text| text.split_once("\", size "))
+        text.strip_prefix("file: path \"").and_then(|text| text.split_on("\", size "))
     else {
         return;
     };
@@ -158,7 +159,7 @@ fn waiting<'a>(text: &'a str, event: &mut Event<'a>) {
     let Some((lock, time)) = rest.rsplit_once(" after ") else { return };
     event.set(fields::event::ACTION, action);
     event.set(lock::PID, pid);
-    if let Some((mode, object)) = lock.split_once(" on ") {
+    if let Some((mode, object)) = lock.split_on(" on ") {
         event.set(lock::MODE, mode);
         event.set(lock::OBJECT, object);
     }

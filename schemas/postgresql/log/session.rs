@@ -2,6 +2,7 @@
 
 use super::entry::{set_client, set_user};
 use super::statement::{MILLISECONDS, nanoseconds};
+use crate::find::Find;
 use crate::{Event, fields};
 
 /// Sets what such a message says.
@@ -13,7 +14,7 @@ pub(super) fn read<'a>(message: &'a str, event: &mut Event<'a>) {
         event.set(fields::event::OUTCOME, "success");
         mark("connection-authenticated", &["authentication", "database"], &["info"], event);
         authenticated(rest, event);
-    } else if let Some((kind, rest)) = message.split_once("connection authorized: ")
+    } else if let Some((kind, rest)) = message.split_on("connection authorized: ")
         && matches!(kind, "" | "replication ")
     {
         event.set(fields::event::OUTCOME, "success");
@@ -126,7 +127,7 @@ fn session_time(text: &str) -> Option<u64> {
 
 /// Why a client was not let in: what is said, with the names that it gives.
 fn refusal<'a>(message: &'a str, event: &mut Event<'a>) -> Option<&'static str> {
-    if let Some((_, rest)) = message.split_once("authentication failed for user \"") {
+    if let Some((_, rest)) = message.split_on("authentication failed for user \"") {
         set_user(rest.strip_suffix('"').unwrap_or(rest), event);
         return Some("authentication-failed");
     }

@@ -1,6 +1,7 @@
 //! Logged statements: `duration: 0.327 ms  statement: …` and the steps of the extended protocol,
 //! with or without a duration, and the plans of auto_explain.
 
+use crate::find::Find;
 use crate::object::{entries, scalar};
 use crate::{Event, fields};
 
@@ -26,7 +27,7 @@ pub(super) fn nanoseconds(text: &str, digits: usize) -> Option<u64> {
 pub(super) fn read<'a>(message: &'a str, event: &mut Event<'a>) -> Option<&'a str> {
     let rest = match message.strip_prefix("duration: ") {
         Some(rest) => {
-            let (number, rest) = rest.split_once(" ms")?;
+            let (number, rest) = rest.split_on(" ms")?;
             event.set(fields::event::DURATION, nanoseconds(number, MILLISECONDS)?);
             rest.trim_start_matches(' ')
         }
@@ -55,7 +56,7 @@ fn step(text: &str) -> Option<(&'static str, Option<&str>, &str)> {
         let Some(rest) = text.strip_prefix(step).and_then(|rest| rest.strip_prefix(' ')) else {
             continue;
         };
-        let (name, query) = rest.split_once(": ")?;
+        let (name, query) = rest.split_on(": ")?;
         let fetch = name.strip_prefix("fetch from ");
         let name = fetch.unwrap_or(name);
         // A name has no space; what has one is another message.

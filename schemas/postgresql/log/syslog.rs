@@ -6,6 +6,7 @@
 
 use crate::Event;
 use crate::datasets::system_syslog::head;
+use crate::find::find;
 use crate::time::Stamp;
 
 use super::level::Label;
@@ -98,7 +99,7 @@ fn numbered(text: &[u8]) -> (Option<(&[u8], u32)>, &[u8]) {
     let find = || {
         let mut rest = text.strip_prefix(b"[")?;
         if rest.first()?.is_ascii_uppercase() {
-            let close = memchr::memmem::find(&rest[..rest.len().min(64)], b"] [")?;
+            let close = find(&rest[..rest.len().min(64)], b"] [")?;
             rest = &rest[close + 3..];
         }
         let window = &rest[..rest.len().min(24)];

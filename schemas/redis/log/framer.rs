@@ -1,9 +1,9 @@
 //! A line with a head begins a record, except in a crash report.
 
-use memchr::memmem;
 use tahoe_seams::{Cut, Framer};
 
 use super::head::Head;
+use crate::find::find;
 use crate::lines;
 
 /// Bytes at the start of a record in which a crash report says what it is.
@@ -36,7 +36,7 @@ fn begins(before: &[u8], line: &[u8]) -> bool {
     let title = &before[..before.len().min(TITLE_BYTES_MAX)];
     if is_report(title) {
         let tail = &before[before.len().saturating_sub(END_BYTES_MAX)..];
-        let ended = memmem::find(tail, b" BUG REPORT END").is_some();
+        let ended = find(tail, b" BUG REPORT END").is_some();
         return has_head(line) && (ended || is_start(line));
     }
     has_head(line) || is_logo(line) || line.starts_with(b"*** FATAL CONFIG FILE ERROR")
@@ -50,13 +50,12 @@ fn has_no_message(line: &[u8]) -> bool {
 
 /// The title of a crash report.
 pub(super) fn is_report(text: &[u8]) -> bool {
-    memmem::find(text, b" BUG REPORT START").is_some()
+    find(text, b" BUG REPORT START").is_some()
 }
 
 /// A server that starts again has ended the report of the one before.
 fn is_start(line: &[u8]) -> bool {
-    memmem::find(line, b"oO0OoO0OoO0Oo").is_some()
-        || memmem::find(line, b"Server started, ").is_some()
+    find(line, b"oO0OoO0OoO0Oo").is_some() || find(line, b"Server started, ").is_some()
 }
 
 /// The first line of the logo of Redis or Valkey.

@@ -1,6 +1,7 @@
 //! Sessions and failed authentications, which PAM and systemd-logind word alike for every program.
 
 use super::{between, outcome, source};
+use crate::find::Find;
 use crate::{Event, fields};
 
 /// Sets what a message of a PAM module says; `false` if it is none.
@@ -25,15 +26,19 @@ pub(super) fn message<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
 /// What follows the first `start` that goes on with one of `ends`. Most messages of any program have
 /// none, so that looking must cost little.
 fn behind<'a>(text: &'a str, start: &str, ends: &[&str]) -> Option<&'a str> {
-    memchr::memmem::find_iter(text.as_bytes(), start).find_map(|at| {
-        let rest = &text[at + start.len()..];
-        ends.iter().find_map(|end| rest.strip_prefix(end))
-    })
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_on(start) {
+        if let Some(found) = ends.iter().find_map(|end| after.strip_prefix(end)) {
+            return Some(found);
+        }
+        rest = after;
+    }
+    None
 }
 
 /// `NAME[(uid=N)] by [NAME](uid=N)`: the second opened it and gets the rights of the first.
 fn opened<'a>(rest: &'a str, event: &mut Event<'a>) {
-    let (target, by) = rest.trim_end().split_once(" by ").unwrap_or((rest.trim_end(), ""));
+    let (target, by) = rest.trim_end().split_on(" by ").unwrap_or((rest.trim_end(), ""));
     let (target, target_id) = name_and_id(target);
     let (user, user_id) = name_and_id(by);
     if user.is_empty() {
@@ -57,7 +62,7 @@ fn opened<'a>(rest: &'a str, event: &mut Event<'a>) {
 
 /// `NAME(uid=N)`
 fn name_and_id(text: &str) -> (&str, Option<&str>) {
-    match text.split_once("(uid=") {
+    match text.split_on("(uid=") {
         Some((name, id)) => (name, id.split(')').next()),
         None => (text, None),
     }
@@ -80,7 +85,7 @@ fn failed<'a>(rest: &'a str, event: &mut Event<'a>) {
 /// `New session N of user NAME.`, `Removed session N.`, `Session N logged out.`
 pub(super) fn logind<'a>(text: &'a str, event: &mut Event<'a>) {
     if let Some(rest) = text.strip_prefix("New session ") {
-        if let Some((_, user)) = rest.split_once(" of user ") {
+        if let Some((_, user)) = rest.split_on(" of user ") {
             event.set_clean(fields::user::NAME, user.trim_end_matches('.').trim_matches('\''));
         }
         session("start", "logged-on", event);

@@ -2,6 +2,7 @@
 //! spaces or " from ", so it ends at the last such word that an address follows.
 
 use super::{ip, outcome, source};
+use crate::find::Find;
 use crate::{Event, fields};
 
 /// Sets what a message of sshd says.
@@ -32,7 +33,7 @@ fn login<'a>(verb: &'static str, rest: &'a str, event: &mut Event<'a>) -> Option
     let (method, rest) = if verb == "Invalid" {
         (None, rest.strip_prefix("user")?)
     } else {
-        let (method, rest) = rest.split_once(" for ")?;
+        let (method, rest) = rest.split_on(" for ")?;
         (Some(method).filter(|method| !method.contains(' ')), rest)
     };
     let (user, place) = rest.rsplit_once(" from ")?;
@@ -48,7 +49,7 @@ fn login<'a>(verb: &'static str, rest: &'a str, event: &mut Event<'a>) -> Option
     if let Some(method) = method {
         event.set(fields::system::auth::ssh::METHOD, method);
     }
-    if let Some((_, signature)) = place.split_once(": ") {
+    if let Some((_, signature)) = place.split_on(": ") {
         event.set(fields::system::auth::ssh::SIGNATURE, signature);
     }
     event.set(fields::event::TYPE, "info");
@@ -79,9 +80,9 @@ fn connection<'a>(text: &'a str, event: &mut Event<'a>) {
     let before = before.trim_end();
     let before = before.strip_suffix(" from").unwrap_or(before);
     let user = before
-        .split_once("user ")
-        .or_else(|| before.split_once("User "))
-        .or_else(|| before.split_once("exceeded for "));
+        .split_on("user ")
+        .or_else(|| before.split_on("User "))
+        .or_else(|| before.split_on("exceeded for "));
     if let Some((_, user)) = user {
         event.set_clean(fields::user::NAME, user);
     }

@@ -1,13 +1,14 @@
 //! sudo and su: one user acts with the rights of another.
 
 use super::outcome;
+use crate::find::Find;
 use crate::{Event, fields};
 
 /// `NAME : [ERROR ; ]TTY=… ; PWD=… ; USER=… ; [GROUP=… ; ][ENV=… ; ]COMMAND=…`. The command comes
 /// last and may hold anything.
 pub(super) fn sudo<'a>(text: &'a str, event: &mut Event<'a>) {
-    let Some((user, mut rest)) = text.trim_start().split_once(" : ") else { return };
-    if user.contains(' ') || !rest.contains("TTY=") && !rest.contains("COMMAND=") {
+    let Some((user, mut rest)) = text.trim_start().split_on(" : ") else { return };
+    if user.contains(' ') || !rest.has("TTY=") && !rest.has("COMMAND=") {
         return;
     }
     event.set_clean(fields::user::NAME, user);
@@ -19,7 +20,7 @@ pub(super) fn sudo<'a>(text: &'a str, event: &mut Event<'a>) {
             event.set(fields::system::auth::sudo::COMMAND, command.trim_end());
             return;
         }
-        let (part, after) = rest.split_once(" ; ").unwrap_or((rest, ""));
+        let (part, after) = rest.split_on(" ; ").unwrap_or((rest, ""));
         match part.split_once('=') {
             Some(("TTY", tty)) => event.set(fields::system::auth::sudo::TTY, tty),
             Some(("PWD", pwd)) => event.set(fields::system::auth::sudo::PWD, pwd),
@@ -43,7 +44,7 @@ pub(super) fn sudo<'a>(text: &'a str, event: &mut Event<'a>) {
 /// `(to NAME) NAME on TTY`, `FAILED SU (to NAME) NAME on TTY`, `[Successful|FAILED] su for NAME by
 /// NAME`, `+ TTY NAME:NAME`, `'su NAME' failed for NAME on TTY`.
 pub(super) fn su<'a>(text: &'a str, event: &mut Event<'a>) {
-    let failed = text.starts_with("FAILED") || text.starts_with('-') || text.contains("' failed ");
+    let failed = text.starts_with("FAILED") || text.starts_with('-') || text.has("' failed ");
     let Some((user, target)) = su_names(text) else { return };
     event.set_clean(fields::user::NAME, user);
     event.set_clean(fields::user::effective::NAME, target);
@@ -56,15 +57,15 @@ pub(super) fn su<'a>(text: &'a str, event: &mut Event<'a>) {
 fn su_names(text: &str) -> Option<(&str, &str)> {
     let text = text.strip_prefix("FAILED SU ").unwrap_or(text);
     if let Some(rest) = text.strip_prefix("(to ") {
-        let (target, rest) = rest.split_once(") ")?;
+        let (target, rest) = rest.split_on(") ")?;
         return Some((rest.split(' ').next()?, target));
     }
-    if let Some((_, rest)) = text.split_once("su for ") {
-        let (target, user) = rest.split_once(" by ")?;
+    if let Some((_, rest)) = text.split_on("su for ") {
+        let (target, user) = rest.split_on(" by ")?;
         return Some((user.trim_end(), target));
     }
     if let Some(rest) = text.strip_prefix("'su ") {
-        let (target, rest) = rest.split_once("' failed for ")?;
+        let (target, rest) = rest.split_on("' failed for ")?;
         return Some((rest.split(' ').next()?, target));
     }
     let rest = text.strip_prefix("+ ").or_else(|| text.strip_prefix("- "))?;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use super::community_id::Flow;
 use super::prefix;
+use crate::find::Find;
 use crate::{Event, Field, Value, fields};
 
 /// Protocols by the numbers that IANA gave them, as `PROTO=` has them where the kernel knows no
@@ -66,7 +67,7 @@ pub(crate) fn packet(text: &str) -> Option<usize> {
     };
     let start = memchr::memchr_iter(b'=', text.as_bytes()).find_map(before)?;
     let rest = &text[start..];
-    (rest.contains(" SRC=") || rest.contains(" PROTO=") && rest.contains(" LEN=")).then_some(start)
+    (rest.has(" SRC=") || rest.has(" PROTO=") && rest.has(" LEN=")).then_some(start)
 }
 
 /// Sets what a logged packet says; other messages are left as they are.

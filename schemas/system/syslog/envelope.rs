@@ -5,6 +5,7 @@ use tahoe_seams::Rejection;
 
 use super::structured;
 use crate::Event;
+use crate::find::Find;
 use crate::time::{self, Stamp};
 
 /// The numbers and the time that a record begins with.
@@ -301,9 +302,9 @@ fn after_procid(after: &str) -> Option<(Option<&str>, &str)> {
         return Some((None, message));
     }
     if after.starts_with(" (") {
-        return after.split_once("):").map(|(_, message)| (None, message));
+        return after.split_on("):").map(|(_, message)| (None, message));
     }
-    let (level, message) = after.strip_prefix(" <")?.split_once(">:")?;
+    let (level, message) = after.strip_prefix(" <")?.split_on(">:")?;
     level.bytes().all(|byte| byte.is_ascii_alphabetic()).then_some((Some(level), message))
 }
 

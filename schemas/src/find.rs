@@ -1,0 +1,79 @@
+//! Searches in texts as long as a line. What the general ones prepare for long texts costs more here
+//! than the search itself.
+
+/// Where `needle`, which is not empty, begins first.
+pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+    let probe = probe_of(needle);
+    let mut at = probe;
+    loop {
+        at += memchr::memchr(*needle.get(probe)?, text.get(at..)?)?;
+        if text[at - probe..].starts_with(needle) {
+            return Some(at - probe);
+        }
+        at += 1;
+    }
+}
+
+/// Where it begins last.
+pub(crate) fn rfind(text: &[u8], needle: &[u8]) -> Option<usize> {
+    let probe = probe_of(needle);
+    let mut end = text.len();
+    loop {
+        let at = memchr::memrchr(*needle.get(probe)?, &text[..end])?;
+        if let Some(from) = at.checked_sub(probe).filter(|from| text[*from..].starts_with(needle)) {
+            return Some(from);
+        }
+        end = at;
+    }
+}
+
+/// Spaces and quotes are everywhere: what is looked for is the first byte that is neither.
+fn probe_of(needle: &[u8]) -> usize {
+    needle.iter().position(|byte| !matches!(byte, b' ' | b'"')).unwrap_or(0)
+}
+
+/// The same in text.
+pub(crate) trait Find {
+    /// What stands before the first `needle`, and what behind it.
+    fn split_on(&self, needle: &str) -> Option<(&str, &str)>;
+
+    /// Whether it occurs.
+    fn has(&self, needle: &str) -> bool;
+}
+
+impl Find for str {
+    fn split_on(&self, needle: &str) -> Option<(&str, &str)> {
+        let at = find(self.as_bytes(), needle.as_bytes())?;
+        Some((&self[..at], &self[at + needle.len()..]))
+    }
+
+    fn has(&self, needle: &str) -> bool {
+        find(self.as_bytes(), needle.as_bytes()).is_some()
+    }
+}
+
+/// Without white space before it. A text seldom begins with any.
+pub(crate) fn trim_start(text: &str) -> &str {
+    match text.as_bytes().first() {
+        Some(b'!'..=b'~') => text,
+        _ => text.trim_start(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn searches_find_what_the_general_ones_find(
+            text in "[ab \":é]{0,40}", needle in "[ab \":é]{1,4}",
+        ) {
+            prop_assert_eq!(text.split_on(&needle), text.split_once(needle.as_str()));
+            prop_assert_eq!(rfind(text.as_bytes(), needle.as_bytes()), text.rfind(&needle));
+            prop_assert_eq!(text.has(&needle), text.contains(needle.as_str()));
+            prop_assert_eq!(trim_start(&text), text.trim_start());
+        }
+    }
+}
