@@ -1,5 +1,5 @@
-//! Parsing alone: framer, parser and the writing of documents, from bytes in memory to bulk lines in
-//! memory, on one thread. Nothing of what is measured waits for anything, so CPU time is what counts.
+//! Parsing alone: framer, parser and the writing of documents, from bytes in memory to bulk lines
+//! in memory, on one thread. Nothing of what is measured waits for anything, so CPU time counts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -80,8 +80,8 @@ impl Input {
     }
 }
 
-/// Generated lines where there is a generator, which stand for the dataset's lines of text; else its
-/// samples.
+/// Generated lines where there is a generator, which stand for the dataset's lines of text; else
+/// its samples.
 fn inputs(dataset: &Dataset, args: &ParseArgs) -> anyhow::Result<Vec<Input>> {
     let mut all = Vec::new();
     let kind = Kind::ALL.into_iter().find(|kind| kind.dataset() == dataset.name);

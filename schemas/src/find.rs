@@ -1,5 +1,5 @@
-//! Searches in texts as long as a line. What the general ones prepare for long texts costs more here
-//! than the search itself.
+//! Searches in texts as long as a line. What the general ones prepare for long texts costs more
+//! here than the search itself.
 
 /// Where `needle`, which is not empty, begins first.
 pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {

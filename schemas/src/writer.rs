@@ -55,8 +55,8 @@ impl<'o> Writer<'o> {
         self.node = leaf.node;
     }
 
-    /// Closes the objects that a field is not in, and says how much of its keys is open already. What
-    /// follows has a comma before it: an object is only opened for the field that is next.
+    /// Closes the objects that a field is not in, and says how much of its keys is open already.
+    /// What follows has a comma before it: an object is only opened for the field that is next.
     fn leave(&mut self, id: usize) -> usize {
         let mut open = &NODES[usize::from(self.node)];
         while id >= usize::from(open.end) {

@@ -77,8 +77,8 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     Known { with_time_first, others }
 });
 
-/// Lines that were asked for last. Each is asked for when the record before it ends, when it is cut,
-/// when its time is carried and when it is parsed.
+/// Lines that were asked for last. Each is asked for when the record before it ends, when it is
+/// cut, when its time is carried and when it is parsed.
 const REMEMBERED: usize = 2;
 
 /// What the beginning of a line was found to be.
