@@ -56,6 +56,7 @@ pub fn run(args: ProduceArgs) -> anyhow::Result<()> {
         owner: format!("bench/{}/{}", args.topic, std::process::id()),
         grace: Duration::from_secs(60),
         pack_bytes: args.pack_bytes,
+        screen: None,
     };
     let counts = Arc::new(ProducerCounts::default());
     meter.begin();

@@ -57,6 +57,7 @@ pub fn run(args: SourceArgs) -> anyhow::Result<()> {
         owner: format!("bench/{}", planned.name),
         grace: Duration::from_secs(60),
         pack_bytes: 0,
+        screen: None,
     };
     let counts = Arc::new(ProducerCounts::default());
     meter.begin();

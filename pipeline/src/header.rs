@@ -1,14 +1,16 @@
-//! The `tahoe` header: what travels with a record, byte by byte. Version 1.
+//! The `tahoe` header: what travels with a record, byte by byte. Version 1, or 2 where a privacy
+//! policy changed the record before it was sent (flags 16 and 32).
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | version, 1 |
-//! | 1 | flags: 1 part, 2 last part, 4 context, 8 pack |
+//! | 1 | version, 1 or 2 |
+//! | 1 | flags: 1 part, 2 last part, 4 context, 8 pack, 16 hidden, 32 sealed |
 //! | 16 | the record's id; with the pack flag 6, the segment's milliseconds, big endian |
 //! | varint | start of the position |
 //! | varint | end minus start |
 //! | varint | index of the part, with flag 1 |
 //! | varint + n | the context, with flag 4 |
+//! | varint + n | with flag 16: what was hidden, as `tahoe.transformations` says it, a line each |
 //! | varint + n × 2 varints | with flag 8: how many records, then for each the bytes of its text and of its span |
 //! | 16 | the stream's id |
 //! | varint | the stream's generation |
@@ -19,7 +21,8 @@
 //! Varints are LEB128, unsigned. Everything from the stream's id on is the same for all records of
 //! a stream: it is encoded once and copied, and a reader that has seen the same bytes before does
 //! not decode them again. A pack's texts are joined by one newline each; the ids of its records
-//! follow from segment, stream and position, as [`RecordId::new`] makes them.
+//! follow from segment, stream and position, as [`RecordId::new`] makes them. Of a sealed record
+//! value and context are encrypted, each unless it is empty; no record of a pack is hidden or sealed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,17 +32,34 @@ use tahoe_seams::{Origin, Part, RecordId, SourceId};
 /// The header's name in Kafka.
 pub const NAME: &str = "tahoe";
 
-/// The version that this code writes, and the newest that it reads.
-pub const VERSION: u8 = 1;
+/// The newest version that this code writes and reads.
+pub const VERSION: u8 = 2;
+
+/// The one of records that no policy changed, which every release reads.
+const PLAIN: u8 = 1;
 
 const PART: u8 = 1;
 const LAST_PART: u8 = 2;
 const CONTEXT: u8 = 4;
 const PACK: u8 = 8;
+const HIDDEN: u8 = 16;
+const SEALED: u8 = 32;
 
 /// Longest string in a header, and most labels or tags: what a settings file may hold, not a limit
 /// that real origins meet.
 const STRING_BYTES_MAX: usize = 64 * 1024;
+
+/// What a privacy policy did to a record before it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Privacy<'a> {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// It hid values, as `tahoe.transformations` says it, a line each.
+    Hidden(&'a str),
+    /// It encrypted the whole.
+    Sealed,
+}
 
 /// What is wrong with a header.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,14 +105,30 @@ pub fn encode(
     context: &[u8],
     origin: &[u8],
 ) {
-    let mut flags = 0;
+    encode_private(out, id, span, part, context, (Privacy::Plain, origin));
+}
+
+/// The same of a record that a privacy policy may have changed.
+pub fn encode_private(
+    out: &mut Vec<u8>,
+    id: RecordId,
+    span: (u64, u64),
+    part: Option<Part>,
+    context: &[u8],
+    (privacy, origin): (Privacy<'_>, &[u8]),
+) {
+    let (version, mut flags) = match privacy {
+        Privacy::Plain => (PLAIN, 0),
+        Privacy::Hidden(_) => (VERSION, HIDDEN),
+        Privacy::Sealed => (VERSION, SEALED),
+    };
     if let Some(part) = part {
         flags |= PART | if part.last { LAST_PART } else { 0 };
     }
     if !context.is_empty() {
         flags |= CONTEXT;
     }
-    out.extend_from_slice(&[VERSION, flags]);
+    out.extend_from_slice(&[version, flags]);
     out.extend_from_slice(&id.0);
     put_varint(out, span.0);
     put_varint(out, span.1 - span.0);
@@ -101,6 +137,9 @@ pub fn encode(
     }
     if !context.is_empty() {
         put_bytes(out, context);
+    }
+    if let Privacy::Hidden(done) = privacy {
+        put_bytes(out, done.as_bytes());
     }
     out.extend_from_slice(origin);
 }
@@ -114,7 +153,7 @@ pub fn encode_pack(
     lengths: &[(u32, u32)],
     origin: &[u8],
 ) {
-    out.extend_from_slice(&[VERSION, PACK]);
+    out.extend_from_slice(&[PLAIN, PACK]);
     out.extend_from_slice(&segment_ms.to_be_bytes()[2..]);
     put_varint(out, start);
     put_varint(out, lengths.iter().map(|(_, span)| u64::from(*span)).sum());
@@ -150,6 +189,8 @@ pub enum Content<'a> {
         part: Option<Part>,
         /// What the framer carried.
         context: &'a [u8],
+        /// What a privacy policy did to it.
+        privacy: Privacy<'a>,
     },
     /// Several.
     Pack {
@@ -205,7 +246,8 @@ impl Decoder {
             return Err(HeaderError::Newer(version));
         }
         let flags = cursor.byte()?;
-        if version == 0 || flags & !(PART | LAST_PART | CONTEXT | PACK) != 0 {
+        let of_policy = if version == PLAIN { 0 } else { HIDDEN | SEALED };
+        if version == 0 || flags & !(PART | LAST_PART | CONTEXT | PACK | of_policy) != 0 {
             return Err(HeaderError::Broken(cursor.at - 1));
         }
         if flags & PACK != 0 {
@@ -218,8 +260,13 @@ impl Decoder {
             _ => Some(Part { index: cursor.varint_u32()?, last: flags & LAST_PART != 0 }),
         };
         let context = if flags & CONTEXT == 0 { &[][..] } else { cursor.bytes()? };
+        let privacy = match (flags & HIDDEN, flags & SEALED) {
+            (0, 0) => Privacy::Plain,
+            (0, _) => Privacy::Sealed,
+            _ => Privacy::Hidden(cursor.text()?),
+        };
         let origin = self.origin(cursor)?;
-        Ok(Header { content: Content::Single { id, part, context }, origin, start, end })
+        Ok(Header { content: Content::Single { id, part, context, privacy }, origin, start, end })
     }
 
     fn pack<'a>(&mut self, mut cursor: Cursor<'a>) -> Result<Header<'a>, HeaderError> {
@@ -271,20 +318,20 @@ fn decode_origin(mut cursor: Cursor<'_>) -> Result<Origin, HeaderError> {
     let mut origin = Origin {
         source: SourceId(cursor.array()?),
         generation: cursor.varint_u32()?,
-        dataset: cursor.text()?,
-        namespace: cursor.text()?,
-        host: cursor.text()?,
-        path: cursor.text()?,
-        peer: cursor.text()?,
-        time_zone: cursor.text()?,
+        dataset: cursor.string()?,
+        namespace: cursor.string()?,
+        host: cursor.string()?,
+        path: cursor.string()?,
+        peer: cursor.string()?,
+        time_zone: cursor.string()?,
         labels: Vec::new(),
         tags: Vec::new(),
     };
     for _ in 0..cursor.varint()? {
-        origin.labels.push((cursor.text()?, cursor.text()?));
+        origin.labels.push((cursor.string()?, cursor.string()?));
     }
     for _ in 0..cursor.varint()? {
-        origin.tags.push(cursor.text()?);
+        origin.tags.push(cursor.string()?);
     }
     if cursor.at == cursor.bytes.len() { Ok(origin) } else { Err(cursor.broken()) }
 }
@@ -349,9 +396,13 @@ impl<'a> Cursor<'a> {
         self.take(len)
     }
 
-    fn text(&mut self) -> Result<String, HeaderError> {
+    fn text(&mut self) -> Result<&'a str, HeaderError> {
         let bytes = self.bytes()?;
-        String::from_utf8(bytes.to_vec()).map_err(|_| self.broken())
+        std::str::from_utf8(bytes).map_err(|_| self.broken())
+    }
+
+    fn string(&mut self) -> Result<String, HeaderError> {
+        self.text().map(str::to_owned)
     }
 }
 
@@ -398,8 +449,16 @@ mod tests {
         let header = decoder.decode(&bytes).expect("a header");
         assert_eq!((header.start, header.end), (300, 572));
         assert_eq!(*header.origin, origin());
-        let content = Content::Single { id: RecordId([9; 16]), part, context: b"ctx" };
-        assert_eq!(header.content, content);
+        let id = RecordId([9; 16]);
+        let single = |privacy| Content::Single { id, part, context: b"ctx", privacy };
+        assert_eq!(header.content, single(Privacy::Plain));
+        for privacy in [Privacy::Hidden("masked:user.email\nhashed:user.name"), Privacy::Sealed] {
+            bytes.clear();
+            let origin = encode_origin(&origin());
+            encode_private(&mut bytes, id, (300, 572), part, b"ctx", (privacy, &origin));
+            assert_eq!(bytes[0], 2, "older releases must not take it for what was read");
+            assert_eq!(decoder.decode(&bytes).expect("a header").content, single(privacy));
+        }
     }
 
     #[test]
@@ -420,8 +479,8 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_refused_and_says_what_to_update() {
-        let error = Decoder::default().decode(&[2, 0, 0]).expect_err("newer");
-        assert_eq!(error, HeaderError::Newer(2));
+        let error = Decoder::default().decode(&[3, 0, 0]).expect_err("newer");
+        assert_eq!(error, HeaderError::Newer(3));
         assert!(error.to_string().contains("update this binary"));
     }
 
@@ -442,10 +501,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let mut with_version = vec![1];
-            with_version.extend_from_slice(&bytes);
             let _ = Decoder::default().decode(&bytes);
-            let _ = Decoder::default().decode(&with_version);
+            for version in [1, 2] {
+                let mut with_version = vec![version];
+                with_version.extend_from_slice(&bytes);
+                let _ = Decoder::default().decode(&with_version);
+            }
         }
 
         #[test]

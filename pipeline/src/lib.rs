@@ -10,6 +10,7 @@ pub mod partition;
 pub mod poll;
 pub mod positions;
 pub mod produce;
+pub mod renewed;
 pub mod replicate;
 pub mod retry;
 pub mod secret;

@@ -1,4 +1,5 @@
-//! Where each stream resumes: one JSON value per stream in the compacted positions topic. Version 1.
+//! Where each stream resumes: one JSON value per stream in the compacted positions topic. Version 1,
+//! or 2 where a privacy policy keeps what records say from it: context and identity are encrypted.
 //!
 //! ```json
 //! {"v":1,"source":"…32 hex digits…","generation":0,"next":8192,"context":"base64",
@@ -16,10 +17,17 @@ use std::collections::HashSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+use tahoe_schemas::rules::Screen;
 use tahoe_seams::{KeyValue, LogError, SourceId};
 
-/// The version that this code writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+/// The newest version that this code writes and reads.
+pub const VERSION: u32 = 2;
+
+/// The one of positions that are not encrypted, which every release reads.
+const PLAIN: u32 = 1;
+
+/// Under this name, an encrypted identity.
+const SEALED: &str = "sealed";
 
 /// A range of positions whose records carry one time in their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +90,7 @@ impl Position {
     /// The value as it is stored.
     pub fn encode(&self, stored_ms: i64) -> Vec<u8> {
         let stored = Stored {
-            v: VERSION,
+            v: if self.identity.get(SEALED).is_some() { VERSION } else { PLAIN },
             source: self.source.to_string(),
             generation: self.generation,
             next: self.next,
@@ -136,6 +144,45 @@ impl Position {
         })
     }
 
+    /// The same with nothing in it of what records say, but for who has the policy's secret: a
+    /// framer's context may repeat a record, a feed's point the key of a row, a fingerprint is a hash
+    /// of bytes that could be guessed.
+    pub fn sealed(&self, screen: &Screen) -> Self {
+        let identity = screen.sealed(self.identity.to_string().as_bytes());
+        let context = match &self.context[..] {
+            [] => Vec::new(),
+            context => screen.sealed(context).into_bytes(),
+        };
+        Self { context, identity: serde_json::json!({ SEALED: identity }), ..self.clone() }
+    }
+
+    /// What [`Position::sealed`] was made of; others as they are.
+    ///
+    /// # Errors
+    /// [`LogError::Stop`] names the key that is missing.
+    pub fn opened(mut self, screen: Option<&Screen>) -> Result<Self, LogError> {
+        let Some(identity) = self.identity.get(SEALED).and_then(serde_json::Value::as_str) else {
+            return Ok(self);
+        };
+        let stop = |error: String| {
+            let text = format!(
+                "the position of stream {} is encrypted: {error}: TAHOE_PRIVACY_KEY_FILE",
+                self.source
+            );
+            LogError::Stop(text, None)
+        };
+        let screen = screen.ok_or_else(|| stop("a producer with a policy wrote it".to_owned()))?;
+        let identity = screen.opened(identity.as_bytes()).map_err(&stop)?;
+        let identity =
+            serde_json::from_slice(&identity).map_err(|error| stop(error.to_string()))?;
+        let context = match &self.context[..] {
+            [] => Vec::new(),
+            context => screen.opened(context).map_err(&stop)?,
+        };
+        (self.identity, self.context) = (identity, context);
+        Ok(self)
+    }
+
     /// The time in the id of the record that starts at `start`, if it was decided before.
     pub fn segment_ms(&self, start: u64) -> Option<i64> {
         let Segment(_, end, ms) =
@@ -185,6 +232,8 @@ fn decode_source(hex: &str) -> Option<SourceId> {
 
 #[cfg(test)]
 mod tests {
+    use tahoe_schemas::rules::{AppFields, Privacy};
+
     use super::*;
 
     fn position() -> Position {
@@ -213,8 +262,30 @@ mod tests {
     }
 
     #[test]
+    fn a_sealed_position_says_nothing_of_records_and_is_opened_with_the_key() {
+        let screen = |secret: &str| {
+            let policy = Privacy::read("p", "* message detect", Some(secret)).expect("a table");
+            Screen::new(policy, AppFields::default()).expect("it can hold")
+        };
+        let (own, other) = (screen("0123456789abcdef"), screen("another secret of some length"));
+        let value = position().sealed(&own).encode(0);
+        let text = String::from_utf8_lossy(&value);
+        assert!(
+            text.contains("\"v\":2") && !text.contains("/a") && !text.contains("MjAyNg"),
+            "{text}"
+        );
+        let stored = Position::decode(b"web-1/x", &value).expect("of this version");
+        assert_eq!(stored.clone().opened(Some(&own)).expect("with the key"), position());
+        for screen in [None, Some(&other)] {
+            let error = stored.clone().opened(screen).expect_err("not with this").to_string();
+            assert!(error.contains("TAHOE_PRIVACY_KEY_FILE"), "{error}");
+        }
+        assert_eq!(position().opened(None).expect("it is not sealed"), position());
+    }
+
+    #[test]
     fn a_newer_position_stops_with_what_to_update() {
-        let error = Position::decode(b"web-1/x", br#"{"v":2,"other":true}"#).expect_err("newer");
+        let error = Position::decode(b"web-1/x", br#"{"v":3,"other":true}"#).expect_err("newer");
         assert!(matches!(&error, LogError::Stop(text, _) if text.contains("update this binary")));
     }
 

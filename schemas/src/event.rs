@@ -58,6 +58,8 @@ pub struct Event<'a> {
     rules: Option<&'a EventRules>,
     left_out: Option<&'a Arc<str>>,
     statement: Option<(Field, Quoting)>,
+    /// What the producer's policy did already, a line each.
+    done: &'a str,
     /// A value was set that may be longer than the store indexes.
     pub(crate) has_long: bool,
 }
@@ -88,6 +90,7 @@ impl<'a> Event<'a> {
             rules: given.rules.get(),
             left_out: None,
             statement: None,
+            done: &given.done,
             has_long: false,
         };
         event.begin(record, given);
@@ -208,6 +211,21 @@ impl<'a> Event<'a> {
         if !self.transformations.contains(&what) {
             self.transformations.push(what);
         }
+    }
+
+    /// What the producer's privacy policy did to the record, as `tahoe.transformations` says it.
+    pub(crate) fn done(&self) -> std::str::Lines<'a> {
+        self.done.lines()
+    }
+
+    /// The producer's privacy policy did that to a field.
+    pub(crate) fn was_done(&self, what: Transformation, path: &str) -> bool {
+        self.done().any(|done| done.split_once(':') == Some((what.word(), path)))
+    }
+
+    /// Records what was done before, as it was said then.
+    pub(crate) fn transformed_before(&mut self, done: &'a str) {
+        self.record(done);
     }
 
     /// Records `null_removed:<field>`.

@@ -6,7 +6,7 @@ use tahoe_seams::{Conditions, Events, Normalizer, Record, RecordId, Rejection};
 
 use crate::event::{Event, Scratch};
 use crate::time::Stamp;
-use crate::{Dataset, Transformation, fields};
+use crate::{Dataset, Transformation, fields, rules};
 
 /// A dataset's own part of normalising, when a record is one event.
 pub trait Parser: Send + Sync {
@@ -121,6 +121,7 @@ impl<'a> Event<'a> {
 
     /// The operator's rules have the last word.
     pub(crate) fn obey_rules(&mut self, id: RecordId) {
+        rules::take_over(self);
         if let Some(rules) = self.rules() {
             rules.apply(self, id);
         }

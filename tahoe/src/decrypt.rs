@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
+use tahoe_pipeline::service::PrivacyKeyArgs;
 use tahoe_schemas::rules::Keys;
-use tahoe_transformer::PrivacyKeyArgs;
 
 /// Print values that a privacy policy encrypted as they were before.
 ///
 /// Without values, lines of standard input are printed with every encrypted value in them readable,
-/// as far as this secret encrypted it.
+/// as far as one of these secrets encrypted it. So are records that a producer encrypted as a whole.
 ///
 /// Example: tahoe search 'user.name:*' | TAHOE_PRIVACY_KEY_FILE=key tahoe decrypt
 #[derive(Args)]

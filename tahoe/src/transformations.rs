@@ -81,7 +81,8 @@ mod tests {
             "# What was done to an event\n\n\
              Every event lists in `tahoe.transformations` what was done to its record on the way \
              into the document, in these words; no other is ever written. `tahoe transformations` \
-             prints the same. The record itself is in its topic as it was read.\n\n\
+             prints the same. The record itself is in its topic as it was read, unless its \
+             producer had a privacy policy.\n\n\
              <!-- `UPDATE_DOCS=1 cargo test -p tahoe transformations` writes this page. -->\n\n\
              | value | meaning | example |\n|---|---|---|\n",
         );

@@ -15,7 +15,7 @@ use tahoe_pipeline::service::{
 };
 use tahoe_pipeline::stop::Stop;
 use tahoe_transformer::{
-    TransformArgs, TransformSettings, TransformerCounts, keep_transforming, readiness,
+    AtSourceArgs, TransformArgs, TransformSettings, TransformerCounts, keep_transforming, readiness,
 };
 use tokio::runtime::Handle;
 
@@ -52,6 +52,8 @@ pub struct UpArgs {
     transform: TransformArgs,
     #[command(flatten)]
     process: ProcessArgs,
+    #[command(flatten)]
+    at_source: AtSourceArgs,
 }
 
 /// The command with every producer's settings.
@@ -78,7 +80,10 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let args = UpArgs::from_arg_matches(matches)?;
     let process = args.process.begin(&command(), matches).map_err(|error| anyhow!(error))?;
     let (runtime, stop) = (&process.runtime, &process.stop);
+    let screen = args.at_source.screens(&args.transform.normalize.rules);
+    let screen = screen.map_err(|error| anyhow!(error))?;
     let place = args.sources.place().map_err(|error| anyhow!(error))?;
+    let place = Place { screen, ..place };
     let planned = plan(&args, matches, &place)?;
     setup::prepare(setup::prepare_sources(matches)?)?;
     let topics = topics_of(&planned);
@@ -96,6 +101,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         owner: String::new(),
         grace: process.grace,
         pack_bytes: args.sources.records.pack_bytes,
+        screen: place.screen.clone(),
     };
     let feed = args.sample.then(|| sample::start(&sample_folder(&args), stop)).transpose()?;
     let running = start(planned, &log, &place.host, &settings, stop);

@@ -172,7 +172,11 @@ impl Pipeline {
         letters
     }
 
-    fn log(&self) -> KafkaLog {
+    /// Kafka, as this pipeline's processes see it.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn log(&self) -> KafkaLog {
         let args = KafkaArgs {
             kafka_positions_topic: self.positions_topic.clone(),
             ..KafkaArgs::at(&self.brokers)
@@ -180,7 +184,11 @@ impl Pipeline {
         KafkaLog::connect(&args, "tests").expect("Kafka is there")
     }
 
-    fn scan(&self, topic: &str, visit: &mut dyn FnMut(LogRecord<'_>)) {
+    /// Visits what a topic holds, but for fences.
+    ///
+    /// # Panics
+    /// When Kafka cannot be read.
+    pub fn scan(&self, topic: &str, visit: &mut dyn FnMut(LogRecord<'_>)) {
         let log = self.log();
         for partition in 0..log.partitions(topic).expect("the topic is there") {
             let scanned = log.scan(topic, partition, 0, u64::MAX, &mut |record| {

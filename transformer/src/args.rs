@@ -103,14 +103,14 @@ impl TransformArgs {
     /// # Errors
     /// A file that says something of events cannot be read; names it and the setting.
     pub fn settings(&self, more: &[String], grace: Duration) -> Result<TransformSettings, String> {
-        let (rules, geoip) = self.normalize.rules.read_with_geoip()?;
+        let (rules, renewal) = self.normalize.rules.read_to_renew()?;
         Ok(TransformSettings {
             group: self.group.clone(),
             topics: self.topics(more),
             linger: Duration::from_millis(self.linger_ms),
             given: self.normalize.given(),
             rules,
-            geoip,
+            renewal,
             grace,
             drain: Duration::ZERO,
         })

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use tahoe_pipeline::header::{Content, Decoder};
+use tahoe_pipeline::header::{Content, Decoder, Privacy as Private};
 use tahoe_pipeline::produce::each_record;
 use tahoe_pipeline::telemetry::SourceName;
-use tahoe_schemas::rules::EventRules;
+use tahoe_schemas::rules::{EventRules, Privacy};
 use tahoe_schemas::time::{Time, time_of};
 use tahoe_schemas::{Foreign, datasets};
 use tahoe_seams::{
@@ -14,7 +14,7 @@ use tahoe_seams::{
     SourceId,
 };
 
-use crate::geoip::GeoFiles;
+use crate::rules::Renewal;
 
 /// Where a record stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +92,36 @@ impl Select {
     }
 }
 
+/// A record that its producer encrypted, as it was read.
+pub(crate) struct Unsealed {
+    bytes: Vec<u8>,
+    context: Vec<u8>,
+}
+
+/// What a record was that its producer encrypted; `None` of any other.
+///
+/// # Errors
+/// It cannot be read here, or what the producer left to the policy would not be hidden.
+pub(crate) fn open(
+    privacy: Private<'_>,
+    (value, context): (&[u8], &[u8]),
+    policy: &Privacy,
+) -> Result<Option<Unsealed>, String> {
+    if privacy != Private::Sealed {
+        return Ok(None);
+    }
+    if !policy.hides() {
+        return Err("its producer encrypted it for its policy to be applied here: set --privacy \
+                    and TAHOE_PRIVACY_KEY_FILE as there"
+            .to_owned());
+    }
+    let opened = |bytes: &[u8]| match bytes {
+        [] => Ok(Vec::new()),
+        bytes => policy.opened(bytes).map_err(|error| format!("{error}: TAHOE_PRIVACY_KEY_FILE")),
+    };
+    Ok(Some(Unsealed { bytes: opened(value)?, context: opened(context)? }))
+}
+
 /// The dataset that a topic's records are taken for when they do not say.
 pub(crate) fn datasets_by_topic() -> HashMap<String, Arc<Foreign>> {
     let mut by_topic = HashMap::new();
@@ -130,14 +160,14 @@ pub struct Intake {
     rules: EventRules,
     /// Only of topics that have rules of their own.
     rules_by_topic: HashMap<String, Rules>,
-    geoip: Option<Arc<GeoFiles>>,
-    /// Of the databases that the rules ask.
-    geoip_version: Option<u64>,
+    renewal: Renewal,
+    /// Of the databases that the rules ask, and of the policy.
+    renewed: (Option<u64>, Option<u64>),
 }
 
 impl Intake {
     /// Nothing taken in yet. The time in `given` is set with every look at the log.
-    pub fn new(given: Conditions, rules: &EventRules, geoip: Option<Arc<GeoFiles>>) -> Self {
+    pub fn new(given: Conditions, rules: &EventRules, renewal: Renewal) -> Self {
         Self {
             decoder: Decoder::default(),
             partitions: Vec::new(),
@@ -153,21 +183,28 @@ impl Intake {
             by_topic: datasets_by_topic(),
             rules: rules.clone(),
             rules_by_topic: HashMap::new(),
-            geoip,
-            geoip_version: None,
+            renewal,
+            renewed: (None, None),
         }
     }
 
-    /// From here on the rules ask the databases that are there now.
+    /// From here on the rules ask the databases that are there now, and the policy is that of now.
     pub fn renew(&mut self) {
-        let Some(files) = &self.geoip else { return };
-        let version = Some(files.version());
-        if self.geoip_version != version {
-            self.geoip_version = version;
-            self.rules.enrichment.networks = files.networks();
-            self.rules_by_topic.clear();
-            self.given.rules = self.rules.clone().given();
+        let Renewal { geoip, policy } = &self.renewal;
+        let geoip_version = geoip.as_ref().map(|files| files.version());
+        let versions = (geoip_version, policy.as_ref().map(|policy| policy.version()));
+        if self.renewed == versions {
+            return;
         }
+        self.renewed = versions;
+        if let Some(files) = geoip {
+            self.rules.enrichment.networks = files.networks();
+        }
+        if let Some(policy) = policy {
+            self.rules.privacy = policy.now();
+        }
+        self.rules_by_topic.clear();
+        self.given.rules = self.rules.clone().given();
     }
 
     /// From here on the rules are those of a topic.
@@ -218,12 +255,27 @@ impl Intake {
             Some(bytes) => match self.decoder.decode(bytes) {
                 Ok(header) if !self.select.takes(&header.origin.dataset) => {}
                 Ok(header) => {
-                    let context = match header.content {
-                        Content::Single { context, .. } => context,
-                        Content::Pack { .. } => &[],
+                    let (context, privacy) = match header.content {
+                        Content::Single { context, privacy, .. } => (context, privacy),
+                        Content::Pack { .. } => (&[][..], Private::Plain),
                     };
                     let origin = self.select.origin(&header.origin);
-                    for (ordinal, each) in each_record(&header, found.value).enumerate() {
+                    let opened = match open(privacy, (found.value, context), &self.rules.privacy) {
+                        Ok(opened) => opened,
+                        Err(reason) => {
+                            let rejection = Rejection::whole("sealed", reason);
+                            let from = from(&origin);
+                            return self.reject(place, found.timestamp_ms, from, rejection);
+                        }
+                    };
+                    let (value, context) = match &opened {
+                        Some(Unsealed { bytes, context }) => (&bytes[..], &context[..]),
+                        None => (found.value, context),
+                    };
+                    if let Private::Hidden(done) = privacy {
+                        self.given.done.push_str(done);
+                    }
+                    for (ordinal, each) in each_record(&header, value).enumerate() {
                         let (id, part, (start, _), bytes) = each;
                         let place = Place { ordinal: ordinal as u32, ..place };
                         if self.select.ordinal.is_some_and(|only| only != place.ordinal) {
@@ -234,6 +286,7 @@ impl Intake {
                         let record = Record { bytes, id, origin, start, read_at_ms, context, part };
                         self.normalize(place, &record);
                     }
+                    self.given.done.clear();
                 }
                 Err(error) => {
                     let rejection = Rejection::whole("header", error.to_string());
@@ -378,7 +431,8 @@ mod tests {
         let cases =
             [("syslog_logs", &line[..], "system.syslog"), ("mysql_logs", row, "mysql.general")];
         for (topic, value, dataset) in cases {
-            let mut intake = Intake::new(Conditions::default(), &EventRules::default(), None);
+            let mut intake =
+                Intake::new(Conditions::default(), &EventRules::default(), Renewal::default());
             intake.take(&LogRecord {
                 topic,
                 partition: 0,
@@ -396,7 +450,7 @@ mod tests {
         }
     }
     fn taken(rules: &EventRules, topic: &str) -> (Vec<RecordId>, Vec<String>) {
-        let mut intake = Intake::new(Conditions::default(), rules, None);
+        let mut intake = Intake::new(Conditions::default(), rules, Renewal::default());
         for (offset, company) in ["Acme Corp", "globex", "", "initech"].iter().enumerate() {
             let value = format!(
                 "[2026-11-21 09:00:00] local.INFO: paid {{\"shop\":{{\"company\":\"{company}\"}}}}"

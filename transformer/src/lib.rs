@@ -21,7 +21,7 @@ pub use args::{NormalizeArgs, TableArgs, TransformArgs};
 pub use counts::{Latency, RecordCounts, TransformerCounts};
 pub use dead_letter::topic as dead_letter_topic;
 pub use geoip::GeoFiles;
-pub use rules::{Enrich, PrivacyKeyArgs, RuleArgs};
+pub use rules::{AtSourceArgs, Enrich, Renewal, RuleArgs};
 pub use service::{Transformer, readiness, sink_check};
 pub use transform::{TransformError, TransformSettings, keep_transforming, transform};
 

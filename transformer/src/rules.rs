@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use tahoe_pipeline::secret::{Secret, from_value_or_file};
+use tahoe_pipeline::renewed::{Renewed, Screens};
+use tahoe_pipeline::service::{PrivacyKeyArgs, ScreenArgs, of_setting, read_file, read_privacy};
 use tahoe_schemas::enrich::Enrichment;
 use tahoe_schemas::rules::{Allowed, AppFields, Companies, EventRules, Privacy, Sampling};
 
@@ -47,7 +48,7 @@ pub struct RuleArgs {
     #[arg(long, env = "TAHOE_APP_FIELDS", value_name = "FILE", help_heading = "Events")]
     pub app_fields: Option<PathBuf>,
     /// File that says which fields are private, a row each: DATASET FIELD ACTION, which is keep,
-    /// drop, mask, hash, encrypt, truncate or detect
+    /// drop, mask, hash, encrypt, truncate or detect; read again when it changes
     #[arg(long, env = "TAHOE_PRIVACY", value_name = "FILE", help_heading = "Events")]
     pub privacy: Option<PathBuf>,
     /// The secret of hashes and encryptions.
@@ -74,6 +75,52 @@ pub struct RuleArgs {
     pub geoip: Vec<PathBuf>,
 }
 
+/// Where the policy holds, of a command that is producer and transformer in one.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct AtSourceArgs {
+    /// Apply the privacy policy (--privacy) before anything is written to the log, not only before
+    /// it is stored; needs a secret
+    #[arg(long, env = "TAHOE_PRIVACY_AT_SOURCE", help_heading = "Records")]
+    pub privacy_at_source: bool,
+}
+
+impl AtSourceArgs {
+    /// The policy before the log, that of `rules`. Without one, what an earlier run encrypted is
+    /// read still.
+    ///
+    /// # Errors
+    /// Name the setting, and the file and line.
+    pub fn screens(self, rules: &RuleArgs) -> Result<Option<Arc<Screens>>, String> {
+        let privacy = rules.privacy.clone().filter(|path| !path.as_os_str().is_empty());
+        if self.privacy_at_source && privacy.is_none() {
+            return Err("--privacy-at-source: --privacy names no policy".to_owned());
+        }
+        let args = ScreenArgs {
+            privacy: privacy.filter(|_| self.privacy_at_source),
+            privacy_key: rules.privacy_key.clone(),
+            app_fields: rules.app_fields.clone(),
+        };
+        args.screens()
+    }
+}
+
+/// Files that are read again when they change.
+#[derive(Clone, Debug, Default)]
+pub struct Renewal {
+    /// Databases of networks.
+    pub geoip: Option<Arc<GeoFiles>>,
+    /// The privacy policy and its secrets.
+    pub policy: Option<Arc<Renewed<Privacy>>>,
+}
+
+impl Renewal {
+    /// Looks for changes again and again.
+    pub fn watch(&self) {
+        self.geoip.iter().for_each(GeoFiles::watch);
+        self.policy.iter().for_each(Renewed::watch);
+    }
+}
+
 /// What events are given beyond what their records say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Enrich {
@@ -89,90 +136,73 @@ pub enum Enrich {
     Statements,
 }
 
-/// The secret by which a privacy policy hashes and encrypts.
-#[derive(Args, Clone, Debug, Default)]
-pub struct PrivacyKeyArgs {
-    /// Secret of the privacy policy's hashes and encryptions, 16 bytes or more; the variable or the
-    /// file keep it out of the process list
-    #[arg(
-        long,
-        env = "TAHOE_PRIVACY_KEY",
-        value_name = "SECRET",
-        hide_env_values = true,
-        help_heading = "Events"
-    )]
-    pub privacy_key: Option<Secret>,
-    /// File with that secret
-    #[arg(long, env = "TAHOE_PRIVACY_KEY_FILE", value_name = "PATH", help_heading = "Events")]
-    pub privacy_key_file: Option<PathBuf>,
-}
-
-impl PrivacyKeyArgs {
-    /// The secret, if there is one.
-    ///
-    /// # Errors
-    /// Both are set, or the file cannot be read.
-    pub fn secret(&self) -> Result<Option<Secret>, String> {
-        // A compose file passes unset variables on as empty ones.
-        let value = self.privacy_key.as_ref().filter(|secret| !secret.reveal().is_empty());
-        let file = self.privacy_key_file.as_deref().filter(|path| !path.as_os_str().is_empty());
-        from_value_or_file("TAHOE_PRIVACY_KEY", value, file)
-    }
-}
-
 impl RuleArgs {
     /// Reads the files. What they say later is not noticed.
     ///
     /// # Errors
     /// Name the setting, and the file and line.
     pub fn read(&self) -> Result<EventRules, String> {
-        self.read_with_geoip().map(|(rules, _)| rules)
+        let mut rules = self.read_tables()?;
+        if let Some(files) = self.geo_files()? {
+            rules.enrichment.networks = files.networks();
+        }
+        Ok(rules)
     }
 
     /// The same, and the files that may change, if there are any.
     ///
     /// # Errors
     /// Name the setting, and the file and line.
-    pub fn read_with_geoip(&self) -> Result<(EventRules, Option<Arc<GeoFiles>>), String> {
+    pub fn read_to_renew(&self) -> Result<(EventRules, Renewal), String> {
         let mut rules = self.read_tables()?;
+        let renewal = Renewal { geoip: self.geo_files()?, policy: self.policy()? };
+        if let Some(files) = &renewal.geoip {
+            rules.enrichment.networks = files.networks();
+        }
+        Ok((rules, renewal))
+    }
+
+    fn geo_files(&self) -> Result<Option<Arc<GeoFiles>>, String> {
         let paths = self.geoip.iter().filter(|path| !path.as_os_str().is_empty());
         let paths: Vec<_> = paths.cloned().collect();
+        if paths.is_empty() { Ok(None) } else { GeoFiles::open(&paths).map(Some) }
+    }
+
+    fn policy(&self) -> Result<Option<Arc<Renewed<Privacy>>>, String> {
+        let privacy = self.privacy.clone().filter(|path| !path.as_os_str().is_empty());
+        let key = self.privacy_key.clone();
+        let paths: Vec<_> = privacy.iter().cloned().chain(key.file().map(Path::to_owned)).collect();
         if paths.is_empty() {
-            return Ok((rules, None));
+            return Ok(None);
         }
-        let files = GeoFiles::open(&paths)?;
-        rules.enrichment.networks = files.networks();
-        Ok((rules, Some(files)))
+        let read = move || read_privacy(privacy.as_deref(), &key);
+        Renewed::open("--privacy", paths, Box::new(read)).map(Some)
     }
 
     fn read_tables(&self) -> Result<EventRules, String> {
         let mut companies = Companies::default();
-        if let Some((name, text)) = file("--namespace-rules", self.namespace_rules.as_deref())? {
-            companies = Companies::read(&name, &text).map_err(of("--namespace-rules"))?;
+        if let Some((name, text)) = read_file("--namespace-rules", self.namespace_rules.as_deref())?
+        {
+            companies = Companies::read(&name, &text).map_err(of_setting("--namespace-rules"))?;
         }
         for field in self.namespace_from.iter().filter(|field| !field.is_empty()) {
-            companies.add_field(field).map_err(of("--namespace-from"))?;
+            companies.add_field(field).map_err(of_setting("--namespace-from"))?;
         }
         let mut allowed = Allowed::default();
         for name in self.allow_namespace.iter().filter(|name| !name.is_empty()) {
-            allowed.add(name).map_err(of("--allow-namespace"))?;
+            allowed.add(name).map_err(of_setting("--allow-namespace"))?;
         }
-        let app_fields = match file("--app-fields", self.app_fields.as_deref())? {
-            Some((name, text)) => AppFields::read(&name, &text).map_err(of("--app-fields"))?,
+        let app_fields = match read_file("--app-fields", self.app_fields.as_deref())? {
+            Some((name, text)) => {
+                AppFields::read(&name, &text).map_err(of_setting("--app-fields"))?
+            }
             None => AppFields::default(),
         };
-        let sampling = match file("--sampling", self.sampling.as_deref())? {
-            Some((name, text)) => Sampling::read(&name, &text).map_err(of("--sampling"))?,
+        let sampling = match read_file("--sampling", self.sampling.as_deref())? {
+            Some((name, text)) => Sampling::read(&name, &text).map_err(of_setting("--sampling"))?,
             None => Sampling::default(),
         };
-        let secret = self.privacy_key.secret()?;
-        let privacy = match file("--privacy", self.privacy.as_deref())? {
-            Some((name, text)) => {
-                let secret = secret.as_ref().map(Secret::reveal);
-                Privacy::read(&name, &text, secret).map_err(of("--privacy"))?
-            }
-            None => Privacy::default(),
-        };
+        let privacy = read_privacy(self.privacy.as_deref(), &self.privacy_key)?;
         Ok(EventRules {
             sampling: Arc::new(sampling),
             companies: Arc::new(companies),
@@ -193,18 +223,4 @@ impl RuleArgs {
             ..Enrichment::default()
         }
     }
-}
-
-/// An error with the setting before it.
-fn of(setting: &str) -> impl Fn(String) -> String {
-    move |error| format!("{setting}: {error}")
-}
-
-/// The name and text of a file, if one is named.
-fn file(setting: &str, path: Option<&Path>) -> Result<Option<(String, String)>, String> {
-    let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else { return Ok(None) };
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path);
-    let text = text.map_err(|error| format!("{setting} {name}: {error}"))?;
-    Ok(Some((name, text)))
 }

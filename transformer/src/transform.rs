@@ -21,8 +21,8 @@ use crate::certainty::Certainty;
 use crate::counts::TransformerCounts;
 use crate::dead_letter;
 use crate::delivery::{keep_until_durable, write_until_durable};
-use crate::geoip::GeoFiles;
 use crate::intake::{Intake, Place, Reach, Taken};
+use crate::rules::Renewal;
 use crate::tally::Tallies;
 use crate::verdict::Verdict;
 
@@ -58,7 +58,7 @@ pub struct TransformSettings {
     /// What the operator's own files say of events.
     pub rules: EventRules,
     /// Files behind those rules that may change.
-    pub geoip: Option<Arc<GeoFiles>>,
+    pub renewal: Renewal,
     /// How long a stop waits for what is in flight.
     pub grace: Duration,
     /// How long a stop reads on what is in the log already; zero leaves it for the next start.
@@ -73,7 +73,7 @@ impl Default for TransformSettings {
             linger: Duration::from_millis(200),
             given: Conditions::default(),
             rules: EventRules::default(),
-            geoip: None,
+            renewal: Renewal::default(),
             grace: Duration::from_secs(10),
             drain: Duration::ZERO,
         }
@@ -121,7 +121,7 @@ pub fn transform(
         counts,
         runtime,
         reader,
-        intake: Intake::new(settings.given.clone(), &settings.rules, settings.geoip.clone()),
+        intake: Intake::new(settings.given.clone(), &settings.rules, settings.renewal.clone()),
         batch_since: None,
         flights: VecDeque::new(),
         certainty: Certainty::new(UNCERTAIN_BYTES),
@@ -145,7 +145,7 @@ pub fn keep_transforming(
     runtime: &Handle,
 ) -> Result<(), String> {
     let mut backoff = Backoff::usual();
-    settings.geoip.iter().for_each(GeoFiles::watch);
+    settings.renewal.watch();
     loop {
         match transform(log, sink, settings, stop, counts, runtime) {
             Ok(()) => return Ok(()),

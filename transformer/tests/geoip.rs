@@ -54,7 +54,8 @@ fn a_file_that_is_replaced_is_taken_once_it_stays_the_same_and_is_sound() {
     let path = folder.path().join("city.mmdb");
     fs::write(&path, city("Madrid")).expect("it can be written");
     let rules = rules(&path);
-    let (_, files) = rules.read_with_geoip().expect("it is sound");
+    let (_, renewal) = rules.read_to_renew().expect("it is sound");
+    let files = renewal.geoip;
     let files = files.expect("one is named");
     assert_eq!((place(&rules, &files), files.version()), ("Madrid".to_owned(), 0));
 

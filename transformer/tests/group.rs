@@ -15,7 +15,7 @@ use tahoe_seams::{
     EventBatch, KeyValue, Log, LogError, LogReader, LogRecord, MoreHeaders, Outcome, Outgoing,
     Ownership, Pending, Polled, Sink, SinkError, Topic, Visit,
 };
-use tahoe_transformer::{GeoFiles, TransformSettings, TransformerCounts, transform};
+use tahoe_transformer::{GeoFiles, Renewal, TransformSettings, TransformerCounts, transform};
 
 const TOPIC: &str = "laravel_logs";
 
@@ -65,7 +65,10 @@ impl Script {
         let settings = TransformSettings {
             topics: vec![TOPIC.to_owned()],
             linger: Duration::from_millis(1),
-            geoip: self.city.as_ref().map(|(_, files)| Arc::clone(files)),
+            renewal: Renewal {
+                geoip: self.city.as_ref().map(|(_, files)| Arc::clone(files)),
+                ..Renewal::default()
+            },
             ..TransformSettings::default()
         };
         let body = move || {

@@ -39,6 +39,11 @@ pub trait Source: Send {
     fn may_change(&self, _stream: SourceId) -> bool {
         false
     }
+    /// A start tells such records again by their bytes: where a privacy policy hides something in
+    /// one, it is encrypted as a whole, so that [`Source::recover`] is given what was read.
+    fn knows_by_bytes(&self, _stream: &Stream) -> bool {
+        false
+    }
     /// Adds whole records until `batch` is full or nothing more is there now; waits at most `wait`
     /// for the first one. An error loses nothing: what was added before it is still sent.
     fn read(&mut self, batch: &mut Batch, wait: Duration) -> Result<(), SourceError>;

@@ -91,6 +91,9 @@ pub struct Conditions {
     pub latest_state: TablePatterns,
     /// What the operator's own files say of events.
     pub rules: Rules,
+    /// What the producer's privacy policy did to the record, as `tahoe.transformations` says it, a
+    /// line each; mostly nothing.
+    pub done: String,
 }
 
 /// What the operator's own files say of events, for a [`crate::Normalizer`] that knows what they are

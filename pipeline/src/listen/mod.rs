@@ -383,6 +383,10 @@ impl Source for Listen {
         }
     }
 
+    fn knows_by_bytes(&self, stream: &Stream) -> bool {
+        stream.origin.path.starts_with("relp")
+    }
+
     fn read(&mut self, batch: &mut Batch, mut wait: Duration) -> Result<(), SourceError> {
         batch.count_dropped(std::mem::take(&mut self.dropped_at_close));
         self.count_drops(batch);

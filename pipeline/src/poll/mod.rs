@@ -16,10 +16,12 @@ mod schedule;
 mod window;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tahoe_seams::{Lag, SourceError};
 
+use crate::renewed::Screens;
 use crate::replicate::{Feed, Take};
 pub use cron::{Cron, offset_now};
 use cursor::Point;
@@ -118,6 +120,8 @@ pub struct PollSettings {
     pub chunk_rows_max: u64,
     /// Asks for a reading out of turn.
     pub trigger: Trigger,
+    /// The privacy policy that comes before the log.
+    pub screen: Option<Arc<Screens>>,
 }
 
 /// [`PollSettings::overlap`] where it is not set and the server says which transactions are open:
@@ -167,6 +171,25 @@ impl<T: Table> Poll<T> {
             caught_up,
             once: Once { read: None, until: None, ended: false },
             once_max: ONCE_MAX,
+        }
+    }
+
+    /// What the log has of a table after a crash is told by the columns that it is read by.
+    fn check_screen(&self) -> Result<(), SourceError> {
+        let Some(screen) = self.settings.screen.as_ref().map(|screens| screens.now()) else {
+            return Ok(());
+        };
+        let by = self.table.by().iter();
+        match by.map(|column| format!("db.after.{column}")).find(|path| screen.names(path)) {
+            None => Ok(()),
+            Some(path) => {
+                let table = self.table.name();
+                let text = format!(
+                    "--privacy: {path} is what {table} is read by, which must stay readable: keep \
+                     this row to the transformer's policy"
+                );
+                Err(SourceError::Stop(text, None))
+            }
         }
     }
 
@@ -241,6 +264,7 @@ impl<T: Table> Feed for Poll<T> {
     fn open(&mut self, at: Option<&[u8]>) -> Result<(), SourceError> {
         let point = self.begin_at(at)?;
         let opened = self.table.open()?;
+        self.check_screen()?;
         let usual = if opened.sees_open { OVERLAP } else { OVERLAP_ALONE };
         let overlap = self.settings.overlap.unwrap_or(usual);
         self.once_max = ONCE_MAX + overlap;

@@ -1,7 +1,8 @@
 //! A batch as the log takes it: every record with its header, or neighbours packed into one.
 
-use tahoe_seams::{Batch, Outgoing, RecordId};
+use tahoe_seams::{Batch, Outgoing};
 
+use super::screened::Sent;
 use super::streams::{Address, Streams};
 use crate::header;
 
@@ -25,9 +26,10 @@ enum Value {
     Packed(usize),
 }
 
-/// Writes the headers of a batch, and packs up to `pack_bytes` of neighbours into one value.
+/// Writes the headers of a batch, and packs up to `pack_bytes` of neighbours into one value. What a
+/// policy was asked about goes alone, since a pack's identities follow from its bytes.
 pub(super) fn envelopes(
-    batch: &Batch,
+    (batch, sent): (&Batch, &Sent),
     addresses: &[Address],
     streams: &Streams,
     now_ms: i64,
@@ -45,7 +47,7 @@ pub(super) fn envelopes(
         let encoded = &addresses[raw.stream as usize].encoded_origin;
         let segment_ms = streams.segment_ms(origin.source, raw.start, now_ms);
         lengths.clear();
-        if pack_bytes > 0 {
+        if pack_bytes > 0 && sent.is_as_read() {
             pack(batch, index, pack_bytes, &mut lengths, |start| {
                 streams.segment_ms(origin.source, start, now_ms) == segment_ms
             });
@@ -59,10 +61,11 @@ pub(super) fn envelopes(
                 out.packed.extend_from_slice(batch.bytes(raw));
             }
         } else {
-            let bytes = batch.bytes(raw);
             let span = (raw.start, raw.end);
-            let id = RecordId::new(segment_ms, origin.source, origin.generation, span, bytes);
-            header::encode(&mut out.headers, id, span, raw.part, batch.context(raw), encoded);
+            let id = sent.id(batch, index, segment_ms);
+            let (context, privacy) = (sent.context(batch, index), sent.privacy(index));
+            let last = (privacy, &**encoded);
+            header::encode_private(&mut out.headers, id, span, raw.part, context, last);
         }
         out.each.push(Envelope {
             record: index,
@@ -115,7 +118,7 @@ impl Envelopes {
     /// The batch as the log takes it.
     pub(super) fn outgoing<'a>(
         &'a self,
-        batch: &'a Batch,
+        (batch, sent): (&'a Batch, &'a Sent),
         addresses: &[Address],
     ) -> Vec<Outgoing<'a>> {
         let mut out = Vec::with_capacity(self.each.len());
@@ -123,7 +126,7 @@ impl Envelopes {
         for envelope in &self.each {
             let raw = &batch.records()[envelope.record];
             let value = match envelope.value {
-                Value::Record => batch.bytes(raw),
+                Value::Record => sent.bytes(batch, envelope.record),
                 Value::Packed(end) => {
                     let value = &self.packed[packed_at..end];
                     packed_at = end;
@@ -133,7 +136,7 @@ impl Envelopes {
             out.push(Outgoing {
                 topic: &batch.streams()[raw.stream as usize].topic,
                 partition: addresses[raw.stream as usize].partition,
-                key: batch.key(raw),
+                key: sent.key(batch, envelope.record),
                 value,
                 timestamp_ms: envelope.read_at_ms,
                 header: Some(&self.headers[header_at..envelope.header_end]),

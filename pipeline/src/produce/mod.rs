@@ -6,6 +6,7 @@
 
 mod envelope;
 mod recover;
+mod screened;
 mod streams;
 
 use std::collections::VecDeque;
@@ -19,9 +20,11 @@ use tahoe_seams::{
 
 use envelope::envelopes;
 pub use recover::each as each_record;
+use screened::Sent;
 use streams::{Address, Span, Streams};
 
 use crate::clock::now_ms;
+use crate::renewed::Screens;
 use crate::stop::Stop;
 use crate::telemetry::ProducerCounts;
 
@@ -49,6 +52,8 @@ pub struct ProduceSettings {
     pub grace: Duration,
     /// Bytes of records in one Kafka record; 0 puts each in its own.
     pub pack_bytes: usize,
+    /// The privacy policy that comes before the log, if one does.
+    pub screen: Option<Arc<Screens>>,
 }
 
 /// Why the loop ended early.
@@ -97,7 +102,8 @@ pub fn produce(
     counts: &Arc<ProducerCounts>,
 ) -> Result<(), ProduceError> {
     let ownership = log.own(&settings.owner)?;
-    let recovered = recover::recover(log, &settings.owner, source)?;
+    let screen = settings.screen.as_ref().map(|screens| screens.now());
+    let recovered = recover::recover(log, &settings.owner, source, screen.as_deref())?;
     counts.already_there.add(recovered.records);
     let known = recovered.positions.values().map(|position| Known {
         source: position.source,
@@ -112,7 +118,7 @@ pub fn produce(
         source,
         settings,
         counts,
-        streams: Streams::new(log, &settings.owner, recovered, now_ms())?,
+        streams: Streams::new(log, &settings.owner, recovered, screen, now_ms())?,
         flights: VecDeque::new(),
         idle_since: Some(Instant::now()),
         quiet_at_ms: now_ms(),
@@ -326,6 +332,9 @@ impl Producer<'_> {
                 self.collect(Duration::from_millis(100))?;
             }
         }
+        if let Some(screens) = &self.settings.screen {
+            self.streams.screen = Some(screens.now());
+        }
         let addresses = self.streams.admit(self.log, batch)?;
         if !batch.forgotten().is_empty() || !batch.beginnings().is_empty() {
             self.streams.store(self.log, batch.forgotten(), false, now_ms())?;
@@ -343,9 +352,10 @@ impl Producer<'_> {
         let spans = spans(batch, &addresses);
         let now_ms = now_ms();
         self.streams.reserve(self.log, &spans, now_ms)?;
+        let sent = (batch, &Sent::new(batch, self.streams.screen.clone(), self.source));
         let envelopes =
-            envelopes(batch, &addresses, &self.streams, now_ms, self.settings.pack_bytes);
-        let outgoing = envelopes.outgoing(batch, &addresses);
+            envelopes(sent, &addresses, &self.streams, now_ms, self.settings.pack_bytes);
+        let outgoing = envelopes.outgoing(sent, &addresses);
         let pending = Some(self.log.append(&outgoing)?);
         self.flights.push_back(Flight { pending, end, spans, moved, marks, records });
         Ok(())

@@ -9,7 +9,9 @@ use std::ops::ControlFlow;
 
 use tahoe_seams::{Log, LogError, LogRecord, Part, Record, RecordId, Source, SourceId};
 
-use crate::header::{Boundaries, Content, Decoder, Header};
+use tahoe_schemas::rules::Screen;
+
+use crate::header::{Boundaries, Content, Decoder, Header, Privacy};
 use crate::positions::{self, Position};
 
 /// Positions as they really are, and what the log held beyond the stored ones.
@@ -25,8 +27,11 @@ pub(super) fn recover(
     log: &dyn Log,
     owner: &str,
     source: &mut dyn Source,
+    screen: Option<&Screen>,
 ) -> Result<Recovery, LogError> {
     let stored = positions::of_owner(owner, &log.positions()?)?;
+    let opened = stored.into_iter().map(|position| position.opened(screen));
+    let stored = opened.collect::<Result<Vec<_>, _>>()?;
     let mut scans: BTreeMap<(String, u32), u64> = BTreeMap::new();
     for position in stored.iter().filter(|position| !position.clean) {
         let from =
@@ -46,6 +51,7 @@ pub(super) fn recover(
             &mut decoder,
             &found,
             source,
+            screen,
         ) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
@@ -72,16 +78,15 @@ impl Recovery {
         decoder: &mut Decoder,
         found: &LogRecord<'_>,
         source: &mut dyn Source,
+        screen: Option<&Screen>,
     ) -> Result<(), LogError> {
         // Fences and the records of other programs are not ours.
         let Some(bytes) = found.header.filter(|_| !found.value.is_empty()) else { return Ok(()) };
-        let header = match decoder.decode(bytes) {
-            Ok(header) => header,
-            Err(error) => {
-                let place = (found.topic, found.partition, found.offset);
-                return Err(LogError::Stop(format!("record at {place:?}: {error}"), None));
-            }
+        let stop = |error: String| {
+            let place = (found.topic, found.partition, found.offset);
+            LogError::Stop(format!("record at {place:?}: {error}"), None)
         };
+        let header = decoder.decode(bytes).map_err(|error| stop(error.to_string()))?;
         let Some(position) = self.positions.get_mut(&header.origin.source) else { return Ok(()) };
         let known = (position.generation, position.next);
         // Records that may change have other numbers at every reading.
@@ -89,7 +94,17 @@ impl Recovery {
         if !may_change && (header.origin.generation, header.start) < known {
             return Ok(());
         }
-        for (id, part, span, bytes) in each(&header, found.value) {
+        let is_sealed = matches!(header.content, Content::Single { privacy: Privacy::Sealed, .. });
+        let opened = match (is_sealed, screen) {
+            (false, _) => None,
+            (true, Some(screen)) => Some(screen.opened(found.value).map_err(stop)?),
+            (true, None) => {
+                let text = "it is encrypted: TAHOE_PRIVACY_KEY or TAHOE_PRIVACY_KEY_FILE";
+                return Err(stop(text.to_owned()));
+            }
+        };
+        let value = opened.as_deref().unwrap_or(found.value);
+        for (id, part, span, bytes) in each(&header, value) {
             let record = Record {
                 bytes,
                 id,

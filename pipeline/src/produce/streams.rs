@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use tahoe_schemas::rules::Screen;
 use tahoe_seams::{Batch, Log, LogError, SourceId, Stream};
 
 use super::recover::Recovery;
@@ -46,6 +47,8 @@ pub(super) struct Streams {
     floors: Floors,
     /// The same as they were at the marks that a position may still be moved to.
     marks: BTreeMap<u64, Floors>,
+    /// The privacy policy that comes before the log.
+    pub(super) screen: Option<Arc<Screen>>,
 }
 
 /// Offsets by topic and partition.
@@ -76,6 +79,7 @@ impl Streams {
         log: &dyn Log,
         owner: &str,
         mut recovery: Recovery,
+        screen: Option<Arc<Screen>>,
         now_ms: i64,
     ) -> Result<Self, LogError> {
         let (mut floors, mut changes) = (Floors::new(), Vec::new());
@@ -84,7 +88,8 @@ impl Streams {
         for position in certain.filter(|position| !position.clean) {
             floors.insert((position.topic.clone(), position.partition), position.scan_from);
             position.clean = true;
-            changes.push((key(owner, position.source), Some(position.encode(now_ms))));
+            let value = encoded(position, screen.as_deref(), now_ms);
+            changes.push((key(owner, position.source), Some(value)));
         }
         if !changes.is_empty() {
             log.store_positions(&changes)?;
@@ -96,6 +101,7 @@ impl Streams {
             partitions: HashMap::new(),
             floors,
             marks: BTreeMap::new(),
+            screen,
         })
     }
 
@@ -218,7 +224,7 @@ impl Streams {
                 state.position.scan_from = floor(&mut self.floors, log, span)?;
                 state.position.clean = false;
             }
-            let value = state.position.encode(now_ms);
+            let value = encoded(&state.position, self.screen.as_deref(), now_ms);
             changes.push((key(&self.owner, span.source), Some(value)));
             state.unstored = false;
         }
@@ -306,10 +312,8 @@ impl Streams {
             if clean {
                 state.make_clean();
             }
-            changes.push((
-                key(&self.owner, state.position.source),
-                Some(state.position.encode(now_ms)),
-            ));
+            let value = encoded(&state.position, self.screen.as_deref(), now_ms);
+            changes.push((key(&self.owner, state.position.source), Some(value)));
             state.unstored = false;
         }
         if changes.is_empty() { Ok(()) } else { log.store_positions(&changes) }
@@ -328,7 +332,8 @@ impl Streams {
             let quiet = now_ms - state.sent_ms >= QUIET_MS && !in_flight.contains(source);
             if quiet && state.stream.resumable && !state.position.clean {
                 state.make_clean();
-                changes.push((key(&self.owner, *source), Some(state.position.encode(now_ms))));
+                let value = encoded(&state.position, self.screen.as_deref(), now_ms);
+                changes.push((key(&self.owner, *source), Some(value)));
                 state.unstored = false;
             }
         }
@@ -381,6 +386,14 @@ impl State {
     }
 }
 
+/// A position as it is stored.
+fn encoded(position: &Position, screen: Option<&Screen>, now_ms: i64) -> Vec<u8> {
+    match screen.filter(|screen| screen.hides()) {
+        Some(screen) => position.sealed(screen).encode(now_ms),
+        None => position.encode(now_ms),
+    }
+}
+
 fn floor(floors: &mut Floors, log: &dyn Log, span: &Span) -> Result<u64, LogError> {
     let place = (span.topic.clone(), span.partition);
     if let Some(floor) = floors.get(&place) {
@@ -429,7 +442,7 @@ mod tests {
         });
         log.setup(&topics).expect("topics can be created");
         let mut streams =
-            Streams::new(&log, "o", Recovery::default(), 0).expect("nothing to store");
+            Streams::new(&log, "o", Recovery::default(), None, 0).expect("nothing to store");
         let mut batch = Batch::new(1 << 20);
         for n in 1..=3 {
             batch.stream(&stream(n));

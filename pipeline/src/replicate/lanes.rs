@@ -1,11 +1,13 @@
 //! The lanes of a feed: records of one key share a lane, and a lane is a stream in one partition.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use tahoe_seams::{Batch, Known, Origin, SourceId, Stream};
+use tahoe_seams::{Batch, Known, Origin, Record, RecordId, SourceId, Stream};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::partition;
+use crate::renewed::Screens;
 
 /// Lanes of each kind of records. A number that 2, 3, 4, 6, 8 and 12 divide: a topic of so many
 /// partitions has each key where Kafka's own clients would put it.
@@ -22,6 +24,8 @@ pub struct RecordKind {
     /// A second read from the same point may give others: rows of a table, which may have changed
     /// meanwhile. What is in the log already is then known by its bytes.
     pub may_change: bool,
+    /// The privacy policy that comes before the log, which has records as that leaves them.
+    pub screen: Option<Arc<Screens>>,
 }
 
 /// Where a record belongs.
@@ -79,6 +83,28 @@ impl Lanes {
     /// The records of that kind may be others when they are read again.
     pub fn kind_may_change(&self, kind: usize) -> bool {
         self.kinds[kind].may_change
+    }
+
+    /// A record of that kind as a start finds it in the log.
+    pub fn as_found<'b>(&self, kind: usize, bytes: &'b [u8], read_at_ms: i64) -> Cow<'b, [u8]> {
+        let kind = &self.kinds[kind];
+        let Some(screen) = kind.screen.as_ref().map(|screens| screens.now()) else {
+            return Cow::Borrowed(bytes);
+        };
+        let record = Record {
+            bytes,
+            id: RecordId::default(),
+            origin: &kind.origin,
+            start: 0,
+            read_at_ms,
+            context: &[],
+            part: None,
+        };
+        // What is encrypted as a whole is found as it was read.
+        match screen.screened(&record).filter(|screened| !screened.is_sealed) {
+            Some(screened) => Cow::Owned(screened.bytes),
+            None => Cow::Borrowed(bytes),
+        }
     }
 
     /// Takes note of a stored position.

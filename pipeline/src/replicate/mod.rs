@@ -207,7 +207,8 @@ impl<F: Feed> Source for Replicate<F> {
                 let place = Place { kind, key, number: counts[kind] };
                 counts[kind] += 1;
                 // A change is known by its number: it neither uses up nor takes away a row's place.
-                if !(lanes.kind_may_change(kind) && there.take(bytes)) {
+                let may_be_there = lanes.kind_may_change(kind) && !there.is_empty();
+                if !(may_be_there && there.take(&lanes.as_found(kind, bytes, read_at_ms))) {
                     lanes.push(batch, place, bytes, &carried, read_at_ms);
                 }
                 match batch.is_full() {

@@ -1,5 +1,7 @@
 //! Settings that every producer shares: whose records they are, and how they are sent.
 
+use std::sync::Arc;
+
 use clap::Args;
 use tahoe_schemas::Dataset;
 use tahoe_schemas::rules::is_namespace;
@@ -7,6 +9,7 @@ use tahoe_seams::{Origin, SourceId};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::poll::Trigger;
+use crate::renewed::Screens;
 use crate::replicate::RecordKind;
 use crate::tail::{TailArgs, TailSettings};
 
@@ -69,6 +72,8 @@ pub struct Place {
     pub once: bool,
     /// Asks for polled tables to be read now.
     pub trigger: Trigger,
+    /// The privacy policy that comes before the log.
+    pub screen: Option<Arc<Screens>>,
 }
 
 impl SourceArgs {
@@ -119,6 +124,7 @@ impl RecordArgs {
             tail,
             once: false,
             trigger: Trigger::default(),
+            screen: None,
         })
     }
 }
@@ -139,7 +145,7 @@ impl Place {
             ..Origin::default()
         };
         let topic = self.topic.clone().unwrap_or_else(|| dataset.declared().topic.to_owned());
-        RecordKind { origin, topic, may_change }
+        RecordKind { origin, topic, may_change, screen: self.screen.clone() }
     }
 }
 

@@ -7,8 +7,8 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
 use super::verify::{Verdict, VerifyArgs};
 use super::{
-    Check, Metered, Place, Planned, Process, ProcessArgs, Producer, Readiness, SourceArgs,
-    log_notes, probe, run_checks, serve, start, topics_of, without_empty_variables,
+    Check, Metered, Place, Planned, Process, ProcessArgs, Producer, Readiness, ScreenArgs,
+    SourceArgs, log_notes, probe, run_checks, serve, start, topics_of, without_empty_variables,
 };
 use crate::log::kafka::{KafkaArgs, KafkaLog};
 use crate::poll::Trigger;
@@ -146,6 +146,8 @@ struct ProducerArgs {
     #[command(flatten)]
     sources: SourceArgs,
     #[command(flatten)]
+    screen: ScreenArgs,
+    #[command(flatten)]
     kafka: KafkaArgs,
 }
 
@@ -190,6 +192,13 @@ impl Service for ProducerService {
         if !args.verify.is_asked() {
             return Ok(None);
         }
+        if args.screen.screens()?.is_some_and(|screens| screens.now().hides()) {
+            return Err(
+                "--verify compares values, and --privacy hides some of those in Kafka: what \
+                        is hidden cannot be compared"
+                    .to_owned(),
+            );
+        }
         let asked = self.0.verifications(matches, &self.place(&args)?)?;
         let log = connect_kafka(&args.kafka, self.0.name())?;
         args.verify.run(log.as_ref(), asked, json).map(Some)
@@ -206,6 +215,7 @@ impl Service for ProducerService {
             owner: String::new(),
             grace: process.grace,
             pack_bytes: args.sources.records.pack_bytes,
+            screen: place.screen.clone(),
         };
         let running = start(planned, &log, &place.host, &settings, &process.stop);
         if let Some(address) = process.metrics {
@@ -226,7 +236,8 @@ impl ProducerService {
         if args.once && !self.0.reads_once() {
             return Err("--once: this producer polls no tables, and has no end".to_owned());
         }
-        Ok(Place { once: args.once, ..args.sources.place()? })
+        let screen = args.screen.screens()?;
+        Ok(Place { once: args.once, screen, ..args.sources.place()? })
     }
 
     fn plan(&self, place: &Place, matches: &ArgMatches) -> Result<Vec<Planned>, String> {

@@ -257,10 +257,11 @@ fn source(
         overlap: Some(if kind == Kind::Numbers { Duration::ZERO } else { OVERLAP }),
         chunk_rows_max: 7,
         trigger: Default::default(),
+        screen: None,
     };
     let origin =
         Origin { source: SourceId([5; 16]), dataset: "mysql.row".into(), ..Origin::default() };
-    let kind = RecordKind { origin, topic: TOPIC.into(), may_change: true };
+    let kind = RecordKind { origin, topic: TOPIC.into(), may_change: true, screen: None };
     Replicate::new(Poll::new(client, settings), vec![kind])
 }
 

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Loop, TOPIC, Watched};
 use tahoe_pipeline::partition;
+use tahoe_pipeline::renewed::{Renewed, Screens};
 use tahoe_pipeline::replicate::{Feed, LANES, RecordKind, Replicate, Step, Take};
-use tahoe_seams::{Lag, Origin, SourceError, SourceId};
+use tahoe_schemas::rules::{AppFields, Privacy, Screen};
+use tahoe_seams::{Lag, Log as _, Origin, SourceError, SourceId};
 
 const CHANGE: usize = 0;
 const ROW: usize = 1;
@@ -34,12 +36,14 @@ struct Transactions {
     opened: u64,
     begun: bool,
     given: usize,
+    /// Its records are those of a table, with a private column.
+    private: bool,
 }
 
 impl Transactions {
     fn new(database: &Arc<Database>, rows: u64) -> Self {
         let database = Arc::clone(database);
-        Self { database, rows, at: 0, opened: 0, begun: false, given: 0 }
+        Self { database, rows, at: 0, opened: 0, begun: false, given: 0, private: false }
     }
 
     /// The records of the transaction that is next, with their keys.
@@ -83,6 +87,7 @@ impl Feed for Transactions {
         while self.at < committed {
             while let Some((kind, key, text)) = self.records().into_iter().nth(self.given) {
                 self.given += 1;
+                let text = if self.private { of_table(&text) } else { text };
                 let step = Step::Record { kind, key: key.as_bytes(), bytes: text.as_bytes() };
                 if take(step) == ControlFlow::Break(()) {
                     return Ok(());
@@ -108,14 +113,27 @@ impl Feed for Transactions {
     }
 }
 
+/// A row of a table, or a change.
+fn of_table(text: &str) -> String {
+    format!(
+        "{{\"v\":1,\"op\":\"read\",\"system\":\"mysql\",\"server\":\"s\",\"db\":\"d\",\"table\":\"t\",\
+         \"key\":{{\"id\":\"{text}\"}},\"after\":{{\"id\":\"{text}\",\"mail\":\"{text}@shop.example\"}}}}"
+    )
+}
+
 fn source(database: &Arc<Database>, rows: u64) -> Replicate<Transactions> {
+    source_of(Transactions::new(database, rows), None)
+}
+
+fn source_of(feed: Transactions, screen: Option<&Arc<Screens>>) -> Replicate<Transactions> {
     let kind = |dataset: &str, may_change| RecordKind {
         origin: Origin { source: SourceId([3; 16]), dataset: dataset.into(), ..Origin::default() },
         topic: TOPIC.into(),
         may_change,
+        screen: screen.cloned(),
     };
     let kinds = vec![kind("mysql.change", false), kind("mysql.row", true)];
-    Replicate::new(Transactions::new(database, rows), kinds)
+    Replicate::new(feed, kinds)
 }
 
 fn wait_until(what: &str, done: impl Fn() -> bool) {
@@ -182,6 +200,61 @@ fn each_change_and_each_row_is_in_the_log_once_however_often_the_log_fails() {
         assert!(before < text, "{key}: {text} came after {before}");
     }
     assert_eq!(last.len(), 7);
+}
+
+#[test]
+fn rows_that_a_policy_changes_are_told_again_after_the_log_failed_and_nothing_hidden_is_kept() {
+    const ROWS: u64 = 40;
+    let read = || {
+        let table = "* db.after.mail hash\n";
+        let policy = Privacy::read("policy", table, Some("a secret of the test"))?;
+        Screen::new(policy, AppFields::default())
+    };
+    let screen = Renewed::open("--privacy", Vec::new(), Box::new(read)).expect("it can hold");
+    let log = Watched::new();
+    let database = Arc::new(Database::default());
+    let start = || {
+        let feed = Transactions { private: true, ..Transactions::new(&database, ROWS) };
+        Loop::start_behind(Some(Arc::clone(&screen)), &log, source_of(feed, Some(&screen)))
+    };
+    let mut committed = 0;
+    for round in 1..=10 {
+        let running = start();
+        let before = old_texts(&log).len();
+        committed += 3 * round;
+        database.committed.store(committed, Ordering::SeqCst);
+        wait_until("nothing more came", || old_texts(&log).len() > before);
+        log.fill();
+        database.committed.store(committed + 5, Ordering::SeqCst);
+        committed += 5;
+        running.join().expect_err("the log failed");
+        log.make_room();
+    }
+    let running = start();
+    let all = expected(ROWS, committed);
+    // A hash may have the letters of "new" in it.
+    let old = || {
+        let texts = log.texts().into_iter();
+        texts.filter(|text| !text.contains(".new.")).collect::<Vec<_>>()
+    };
+    wait_until("some are missing", || old().len() >= all.len());
+    running.stop.ask();
+    running.join().expect("it stops in order");
+    let id = |text: &String| {
+        let (_, rest) = text.split_once("\"after\":{\"id\":\"").expect("a row");
+        rest.split_once('"').expect("a text").0.to_owned()
+    };
+    let mut ids: Vec<_> = old().iter().map(id).collect();
+    ids.sort_unstable();
+    assert_same(&ids, &all);
+    for (_, key, text) in log.records() {
+        assert!(!text.contains("@shop.example") && text.contains("\"mail\":\""), "{text}");
+        assert!(!key.contains("row") && !key.contains("key"), "{key}");
+    }
+    for (_, value) in log.positions().expect("readable") {
+        let text = String::from_utf8_lossy(&value);
+        assert!(text.contains("\"sealed\""), "{text}");
+    }
 }
 
 #[test]

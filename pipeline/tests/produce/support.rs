@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tahoe_pipeline::log::embedded::{EmbeddedLog, EmbeddedSettings};
 use tahoe_pipeline::produce::{ProduceError, ProduceSettings, produce};
+use tahoe_pipeline::renewed::Screens;
 use tahoe_pipeline::seams::{
     KeyValue, Log, LogError, LogReader, Outgoing, Ownership, Pending, Source, Topic, Visit,
 };
@@ -180,12 +181,22 @@ pub struct Loop {
 }
 
 impl Loop {
-    pub fn start(log: &Arc<Watched>, mut source: impl Source + 'static) -> Self {
+    pub fn start(log: &Arc<Watched>, source: impl Source + 'static) -> Self {
+        Self::start_behind(None, log, source)
+    }
+
+    /// The same with a privacy policy before the log.
+    pub fn start_behind(
+        screen: Option<Arc<Screens>>,
+        log: &Arc<Watched>,
+        mut source: impl Source + 'static,
+    ) -> Self {
         let (stop, counts) = (Stop::default(), Arc::new(ProducerCounts::default()));
         let settings = ProduceSettings {
             owner: "host/test".into(),
             grace: Duration::from_secs(20),
             pack_bytes: 0,
+            screen,
         };
         let thread = std::thread::spawn({
             let (log, stop, counts) = (Arc::clone(log), stop.clone(), Arc::clone(&counts));

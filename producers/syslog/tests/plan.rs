@@ -19,6 +19,7 @@ fn planned(flags: &[&str]) -> Vec<(String, String)> {
         tags: Vec::new(),
         once: false,
         trigger: Trigger::default(),
+        screen: None,
     };
     let planned = Syslog.plan(&matches, &place).expect("the settings are valid");
     planned.into_iter().map(|plan| (plan.name, plan.notes.concat())).collect()

@@ -18,63 +18,78 @@ const SECRET_BYTES_MIN: usize = 16;
 /// Bytes of a hash that are kept: a collision among 2^40 values is one in a trillion.
 const HASH_BYTES: usize = 16;
 
-/// The keys that follow from one secret.
+/// The secrets of a policy: the first is the current one, which hashes and encrypts; what the others
+/// encrypted before it is read still.
 pub struct Keys {
+    current: Key,
+    older: Vec<Key>,
+}
+
+/// What follows from one secret.
+struct Key {
     id: String,
     hash: hmac::Key,
     nonce: hmac::Key,
+    identity: hmac::Key,
     seal: aead::LessSafeKey,
 }
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Keys({})", self.id)
+        write!(f, "Keys({})", self.ids())
     }
 }
 
 impl Keys {
-    /// The keys of a secret of 16 bytes or more.
+    /// The keys of a text with a secret of 16 bytes or more in each line, the current one first.
     ///
     /// # Errors
-    /// It is shorter.
-    pub fn new(secret: &str) -> Result<Self, String> {
-        if secret.len() < SECRET_BYTES_MIN {
-            return Err(format!("a secret has {SECRET_BYTES_MIN} bytes or more"));
-        }
-        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-        let derived = |what: &str| hmac::sign(&secret, format!("tahoe 1 {what}").as_bytes());
-        let key = |what| hmac::Key::new(hmac::HMAC_SHA256, derived(what).as_ref());
-        let seal = aead::UnboundKey::new(&aead::AES_256_GCM, derived("seal").as_ref());
-        Ok(Self {
-            id: URL_SAFE_NO_PAD.encode(&derived("id").as_ref()[..6]),
-            hash: key("hash"),
-            nonce: key("nonce"),
-            seal: aead::LessSafeKey::new(seal.expect("a SHA-256 has 32 bytes")),
-        })
+    /// One is shorter, or there is none.
+    pub fn new(secrets: &str) -> Result<Self, String> {
+        let lines = secrets.lines().filter(|line| !line.is_empty());
+        let mut keys = lines.map(Key::new).collect::<Result<Vec<_>, _>>()?.into_iter();
+        let current = keys.next().ok_or_else(too_short)?;
+        Ok(Self { current, older: keys.collect() })
     }
 
-    /// The name that encrypted values carry.
+    /// The name that values encrypted now carry.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.current.id
+    }
+
+    /// The names of all, the current one first.
+    pub fn ids(&self) -> String {
+        self.all().map(|key| key.id.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.current).chain(&self.older)
     }
 
     /// 22 characters that the same value always gives.
-    pub(super) fn hashed(&self, text: &str) -> String {
-        let hash = hmac::sign(&self.hash, text.as_bytes());
+    pub(super) fn hashed(&self, bytes: &[u8]) -> String {
+        let hash = hmac::sign(&self.current.hash, bytes);
         URL_SAFE_NO_PAD.encode(&hash.as_ref()[..HASH_BYTES])
     }
 
+    /// Stands for bytes in an identity that must not tell them.
+    pub(super) fn identity(&self, bytes: &[u8]) -> [u8; 32] {
+        let hash = hmac::sign(&self.current.identity, bytes);
+        hash.as_ref().try_into().expect("a SHA-256 has 32 bytes")
+    }
+
     /// `enc:1:<key id>:<nonce, text and tag in base64url>`
-    pub(super) fn encrypted(&self, text: &str) -> String {
-        let nonce = hmac::sign(&self.nonce, text.as_bytes());
+    pub(super) fn encrypted(&self, bytes: &[u8]) -> String {
+        let nonce = hmac::sign(&self.current.nonce, bytes);
         let mut sealed = nonce.as_ref()[..aead::NONCE_LEN].to_vec();
         let once = aead::Nonce::try_assume_unique_for_key(&sealed).expect("it has its length");
-        let mut text = text.as_bytes().to_vec();
-        self.seal
+        let mut text = bytes.to_vec();
+        self.current
+            .seal
             .seal_in_place_append_tag(once, aead::Aad::empty(), &mut text)
             .expect("a value is far below the limit of 64 GiB");
         sealed.extend_from_slice(&text);
-        format!("{MARK}{}:{}", self.id, URL_SAFE_NO_PAD.encode(sealed))
+        format!("{MARK}{}:{}", self.current.id, URL_SAFE_NO_PAD.encode(sealed))
     }
 
     /// The text of an encrypted value.
@@ -82,21 +97,29 @@ impl Keys {
     /// # Errors
     /// It is none, was encrypted with another secret, or was changed since.
     pub fn decrypt(&self, value: &str) -> Result<String, String> {
+        String::from_utf8(self.opened(value)?).map_err(|error| error.to_string())
+    }
+
+    /// The bytes of an encrypted value.
+    ///
+    /// # Errors
+    /// As [`Keys::decrypt`].
+    pub fn opened(&self, value: &str) -> Result<Vec<u8>, String> {
         let rest = value.strip_prefix(MARK).ok_or("it does not begin with enc:1:")?;
         let (id, sealed) = rest.split_once(':').ok_or("it names no key")?;
-        if id != self.id {
-            return Err(format!("it was encrypted with the key {id}, and this is {}", self.id));
-        }
+        let key = self.all().find(|key| key.id == id).ok_or_else(|| {
+            format!("it was encrypted with the key {id}, and these are {}", self.ids())
+        })?;
         let mut sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|error| error.to_string())?;
         let (nonce, text) =
             sealed.split_at_mut_checked(aead::NONCE_LEN).ok_or("it is too short")?;
         let nonce = aead::Nonce::try_assume_unique_for_key(nonce).expect("it has its length");
-        let opened = self.seal.open_in_place(nonce, aead::Aad::empty(), text);
+        let opened = key.seal.open_in_place(nonce, aead::Aad::empty(), text);
         let text = opened.map_err(|_| "it was changed since it was encrypted")?;
-        String::from_utf8(text.to_vec()).map_err(|error| error.to_string())
+        Ok(text.to_vec())
     }
 
-    /// A text in which every encrypted value of this key is readable again.
+    /// A text in which every value that one of these keys encrypted is readable again.
     pub fn decrypt_all(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -115,6 +138,29 @@ impl Keys {
     }
 }
 
+fn too_short() -> String {
+    format!("a secret has {SECRET_BYTES_MIN} bytes or more, and stands in a line of its own")
+}
+
+impl Key {
+    fn new(secret: &str) -> Result<Self, String> {
+        if secret.len() < SECRET_BYTES_MIN {
+            return Err(too_short());
+        }
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let derived = |what: &str| hmac::sign(&secret, format!("tahoe 1 {what}").as_bytes());
+        let key = |what| hmac::Key::new(hmac::HMAC_SHA256, derived(what).as_ref());
+        let seal = aead::UnboundKey::new(&aead::AES_256_GCM, derived("seal").as_ref());
+        Ok(Self {
+            id: URL_SAFE_NO_PAD.encode(&derived("id").as_ref()[..6]),
+            hash: key("hash"),
+            nonce: key("nonce"),
+            identity: key("identity"),
+            seal: aead::LessSafeKey::new(seal.expect("a SHA-256 has 32 bytes")),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,16 +168,16 @@ mod tests {
     #[test]
     fn a_value_is_readable_with_its_secret_alone_and_gives_the_same_text_each_time() {
         let keys = Keys::new("0123456789abcdef").expect("long enough");
-        let value = keys.encrypted("ana@shop.example");
-        assert_eq!(value, keys.encrypted("ana@shop.example"));
-        assert_ne!(value, keys.encrypted("eva@shop.example"));
+        let value = keys.encrypted(b"ana@shop.example");
+        assert_eq!(value, keys.encrypted(b"ana@shop.example"));
+        assert_ne!(value, keys.encrypted(b"eva@shop.example"));
         assert_eq!(keys.decrypt(&value).as_deref(), Ok("ana@shop.example"));
         let line = format!("{{\"a\":\"{value}\",\"b\":\"enc:1:x:y\"}}");
         assert_eq!(keys.decrypt_all(&line), "{\"a\":\"ana@shop.example\",\"b\":\"enc:1:x:y\"}");
 
         let others = Keys::new("another secret of some length").expect("long enough");
         assert!(others.decrypt(&value).expect_err("another key").contains(keys.id()));
-        assert_ne!(keys.hashed("a"), others.hashed("a"));
+        assert_ne!(keys.hashed(b"a"), others.hashed(b"a"));
         let (head, _) = value.split_at(value.len() - 4);
         assert!(keys.decrypt(&format!("{head}AAAA")).is_err());
         for wrong in ["", "enc:1:", "enc:1:a", &format!("enc:1:{}:AA", keys.id())] {
@@ -139,5 +185,19 @@ mod tests {
         }
         assert!(Keys::new("short").is_err());
         assert!(!format!("{keys:?}").contains("0123"));
+    }
+
+    #[test]
+    fn what_an_older_key_encrypted_is_read_and_the_current_one_encrypts() {
+        let (old, new) = ("0123456789abcdef", "another secret of some length");
+        let before = Keys::new(old).expect("long enough");
+        let both = Keys::new(&format!("{new}\n{old}\n")).expect("two secrets");
+        let value = before.encrypted(b"ana");
+        assert_eq!(both.decrypt(&value).as_deref(), Ok("ana"));
+        assert_eq!(both.id(), Keys::new(new).expect("long enough").id());
+        assert_eq!(both.ids(), format!("{}, {}", both.id(), before.id()));
+        assert!(before.decrypt(&both.encrypted(b"ana")).is_err());
+        assert_ne!(before.hashed(b"ana"), both.hashed(b"ana"), "a hash is its key's");
+        assert!(Keys::new(&format!("{new}\nshort")).is_err() && Keys::new("\n").is_err());
     }
 }

@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use super::{MASK, is_encrypted};
+
 /// Letters by the remainder of a DNI's number by 23.
 const DNI_LETTERS: &[u8; 23] = b"TRWAGMYFPDXBNJZSQVHLCKE";
 /// Digits of a card's number.
@@ -16,8 +18,11 @@ const TOKEN_BYTES_MIN: usize = 8;
 const SECRETS: [&str; 8] =
     ["password", "passwd", "pwd", "secret", "api_key", "apikey", "access_token", "contraseña"];
 
+/// What stands in place of something private.
+const WORDS: [&str; 6] = ["[email]", "[card]", "[iban]", "[dni]", "[token]", "[password]"];
+
 /// Something private and where it stands.
-type Found = (Range<usize>, &'static str);
+pub(super) type Found = (Range<usize>, &'static str);
 
 /// The text without what is private in it; `None` if nothing is.
 pub(super) fn redacted(text: &str) -> Option<String> {
@@ -39,6 +44,15 @@ pub(super) fn redacted(text: &str) -> Option<String> {
 /// The same for a JSON text: strings are looked at each for itself, without their escapes, and a
 /// number that is a card's becomes a string.
 pub(super) fn redacted_json(json: &str) -> Option<String> {
+    each_token(json, &mut redacted_token)
+}
+
+/// A JSON text with others in place of the strings and numbers for which `change` gives one; `None`
+/// if it gives none.
+pub(super) fn each_token(
+    json: &str,
+    change: &mut dyn FnMut(&str) -> Option<String>,
+) -> Option<String> {
     let (mut out, mut at, mut changed) = (String::with_capacity(json.len()), 0, false);
     let bytes = json.as_bytes();
     while at < bytes.len() {
@@ -54,12 +68,23 @@ pub(super) fn redacted_json(json: &str) -> Option<String> {
             }
         };
         let token = &json[at..end];
-        let redacted = redacted_token(token);
-        changed |= redacted.is_some();
-        out.push_str(redacted.as_deref().unwrap_or(token));
+        let instead = change(token);
+        changed |= instead.is_some();
+        out.push_str(instead.as_deref().unwrap_or(token));
         at = end;
     }
     changed.then_some(out)
+}
+
+/// The text that a string of a JSON text stands for, or a number as it is written.
+pub(super) fn token_text(token: &str) -> Option<std::borrow::Cow<'_, str>> {
+    match token.strip_prefix('"') {
+        None => Some(token.into()),
+        Some(_) if token.contains('\\') => {
+            serde_json::from_str::<String>(token).ok().map(Into::into)
+        }
+        Some(inside) => inside.strip_suffix('"').map(Into::into),
+    }
 }
 
 /// A string or a number of a JSON text.
@@ -95,13 +120,14 @@ fn number_end(json: &[u8], at: usize) -> usize {
 }
 
 /// What is private, in order; of what overlaps the first, and of that the longest.
-fn all(text: &str) -> Vec<Found> {
+pub(super) fn all(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     emails(text, &mut found);
     numbers(text, &mut found);
     ibans(text, &mut found);
     tokens(text, &mut found);
     passwords(text, &mut found);
+    found.retain(|(range, _)| !is_hidden(text, range));
     found.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
     let mut end = 0;
     found.retain(|(range, _)| {
@@ -112,6 +138,16 @@ fn all(text: &str) -> Vec<Found> {
         free
     });
     found
+}
+
+/// Something stands there in place of what was private already.
+fn is_hidden(text: &str, range: &Range<usize>) -> bool {
+    let is_end = |after: &str| !after.chars().next().is_some_and(char::is_alphanumeric);
+    let is_all = |word: &str| {
+        let after = text[range.start..].strip_prefix(word);
+        after.is_some_and(|after| range.end <= range.start + word.len() && is_end(after))
+    };
+    WORDS.iter().chain(&[MASK]).any(|word| is_all(word)) || is_encrypted(&text[range.clone()])
 }
 
 fn digits(bytes: &[u8]) -> usize {
@@ -164,23 +200,30 @@ fn numbers(text: &str, found: &mut Vec<Found>) {
     }
 }
 
-/// Groups of digits with a space or dash between them; `at` is the first digit.
+/// Groups of digits with a space or dash between them, as many as make a number; `at` is the first
+/// digit. Other numbers may follow.
 fn card(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     if !matches!(bytes[at], b'2'..=b'6') {
         return None;
     }
     let (mut end, mut number) = (at, Vec::with_capacity(CARD_DIGITS.end));
-    while let Some(byte) = bytes.get(end) {
+    let mut longest = None;
+    while let Some(byte) = bytes.get(end).filter(|_| number.len() < CARD_DIGITS.end) {
+        let next_is_digit = bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
         match byte {
             b'0'..=b'9' => number.push(byte - b'0'),
-            b' ' | b'-' if bytes.get(end + 1).is_some_and(u8::is_ascii_digit) => {}
+            b' ' | b'-' if next_is_digit => {}
             _ => break,
         }
         end += 1;
-        if number.len() == CARD_DIGITS.end {
-            return None;
+        if byte.is_ascii_digit() && !next_is_digit && is_card(&number) {
+            longest = Some(at..end);
         }
     }
+    longest
+}
+
+fn is_card(number: &[u8]) -> bool {
     let doubled = |digit: u8| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
     let sum: u32 = number
         .iter()
@@ -188,7 +231,7 @@ fn card(bytes: &[u8], at: usize) -> Option<Range<usize>> {
         .enumerate()
         .map(|(place, digit)| u32::from(if place % 2 == 1 { doubled(*digit) } else { *digit }))
         .sum();
-    (CARD_DIGITS.contains(&number.len()) && sum.is_multiple_of(10)).then_some(at..end)
+    CARD_DIGITS.contains(&number.len()) && sum.is_multiple_of(10)
 }
 
 /// `12345678Z`, `X1234567L`, perhaps with a dash before the last letter.
@@ -337,6 +380,7 @@ mod tests {
             ("mail to ana.lopez+x@shop.example.", "mail to [email]."),
             ("card 4111 1111 1111 1111 paid", "card [card] paid"),
             ("card 4111111111111111", "card [card]"),
+            ("card 4111111111111111 2026-11-21", "card [card] 2026-11-21"),
             ("iban ES91 2100 0418 4502 0005 1332 ok", "iban [iban] ok"),
             ("to DE89370400440532013000", "to [iban]"),
             ("dni 12345678Z, nie X1234567L", "dni [dni], nie [dni]"),
@@ -373,6 +417,15 @@ mod tests {
         ] {
             assert_eq!(redacted(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_was_hidden_is_not_hidden_again() {
+        for text in ["password=[password]&x=1", "pwd: '***'", "secret=***", "{\"pwd\": \"***\"}"] {
+            assert_eq!(redacted(text), None, "{text}");
+        }
+        assert!(redacted("password=[password]hunter2").is_some());
+        assert!(redacted("password=***hunter2").is_some());
     }
 
     #[test]

@@ -6,10 +6,12 @@ mod app_fields;
 mod cipher;
 mod company;
 mod detect;
+mod look;
 mod pattern;
 mod place;
 mod privacy;
 mod sampling;
+mod screen;
 mod table;
 
 use std::sync::Arc;
@@ -21,9 +23,11 @@ pub(crate) use app_fields::{Target, Unit};
 pub use cipher::Keys;
 pub(crate) use cipher::is_encrypted;
 pub use company::{Allowed, Companies, is_namespace};
+pub(crate) use look::take_over;
 pub(crate) use privacy::MASK;
 pub use privacy::Privacy;
 pub use sampling::Sampling;
+pub use screen::{Screen, Screened};
 
 use crate::enrich::Enrichment;
 use crate::{Event, Transformation};

@@ -25,7 +25,7 @@ use crate::{Dataset, Event, Field, Transformation, Value, fields, json};
 /// In place of what is masked.
 pub(crate) const MASK: &str = "***";
 /// A shorter value is no reason to change other texts: it stands in them by chance.
-const WORD_BYTES_MIN: usize = 3;
+pub(super) const WORD_BYTES_MIN: usize = 3;
 /// Bits of an address that are kept: of IPv4 the network of a provider's block, of IPv6 a site.
 const IPV4_BITS: u32 = 24;
 const IPV6_BITS: u32 = 48;
@@ -33,20 +33,22 @@ const IPV6_BITS: u32 = 48;
 /// The policy.
 #[derive(Debug, Default)]
 pub struct Privacy {
-    rules: Vec<Rule>,
-    keys: Option<Keys>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) keys: Option<Keys>,
+    /// It changes nothing, and only notes what it would.
+    pub(super) looks: bool,
 }
 
 #[derive(Debug)]
-struct Rule {
-    dataset: Option<&'static str>,
-    path: String,
-    place: Place,
-    action: Action,
+pub(super) struct Rule {
+    pub(super) dataset: Option<&'static str>,
+    pub(super) path: String,
+    pub(super) place: Place,
+    pub(super) action: Action,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Action {
+pub(super) enum Action {
     Keep,
     Drop,
     Mask,
@@ -54,6 +56,19 @@ enum Action {
     Encrypt,
     Truncate,
     Detect,
+}
+
+impl Action {
+    /// What `tahoe.transformations` says of it, if it `drops` what has no other form.
+    pub(super) fn word(self, drops: bool) -> Transformation {
+        match self {
+            _ if drops => Transformation::Dropped,
+            Self::Hash => Transformation::Hashed,
+            Self::Encrypt => Transformation::Encrypted,
+            Self::Truncate => Transformation::AddressTruncated,
+            Self::Keep | Self::Drop | Self::Mask | Self::Detect => Transformation::Masked,
+        }
+    }
 }
 
 /// A value that was hidden, and what stands in its place.
@@ -69,7 +84,21 @@ impl Privacy {
     /// Name the file and the line, or say what is wrong with the secret.
     pub fn read(file: &str, text: &str, secret: Option<&str>) -> Result<Self, String> {
         let keys = secret.map(Keys::new).transpose()?;
-        Ok(Self { rules: rules(file, text, |row| rule(row, keys.is_some()))?, keys })
+        let rules = rules(file, text, |row| rule(row, keys.is_some()))?;
+        Ok(Self { rules, keys, looks: false })
+    }
+
+    /// A policy without a row, which reads what was encrypted by one.
+    ///
+    /// # Errors
+    /// Say what is wrong with the secret.
+    pub fn of_secret(secret: &str) -> Result<Self, String> {
+        Ok(Self { keys: Some(Keys::new(secret)?), ..Self::default() })
+    }
+
+    /// The keys of its secret, if it has one.
+    pub fn keys(&self) -> Option<&Keys> {
+        self.keys.as_ref()
     }
 
     /// Whether a row says of a field as a whole that it does not stay as it is.
@@ -90,16 +119,23 @@ impl Privacy {
         (rule.action != Action::Keep).then_some(rule.action)
     }
 
+    /// The rows that hold for a dataset, of each field the first.
+    pub(super) fn of_dataset(&self, dataset: &'static str) -> impl Iterator<Item = &Rule> {
+        let holds = move |rule: &Rule| rule.dataset.is_none_or(|of| of == dataset);
+        self.rules.iter().enumerate().filter_map(move |(index, rule)| {
+            let earlier = |other: &Rule| other.path == rule.path && holds(other);
+            (holds(rule) && !self.rules[..index].iter().any(earlier)).then_some(rule)
+        })
+    }
+
     /// Applies to an event whose fields are all set.
     pub(super) fn apply<'a>(&self, event: &mut Event<'a>) {
-        let dataset = event.dataset().name;
-        let holds = |rule: &Rule| rule.dataset.is_none_or(|of| of == dataset);
+        if self.looks {
+            return super::look::note(self, event);
+        }
         let (mut hidden, mut changed) = (Vec::new(), false);
-        for (index, rule) in self.rules.iter().enumerate() {
-            let earlier = |other: &Rule| other.path == rule.path && holds(other);
-            if holds(rule) && !self.rules[..index].iter().any(earlier) {
-                changed |= self.apply_one(rule, event, &mut hidden);
-            }
+        for rule in self.of_dataset(event.dataset().name) {
+            changed |= self.apply_one(rule, event, &mut hidden);
         }
         if changed && event.has(fields::event::ORIGINAL) {
             event.remove(fields::event::ORIGINAL);
@@ -117,22 +153,21 @@ impl Privacy {
         event: &mut Event<'a>,
         hidden: &mut Vec<Hidden<'a>>,
     ) -> bool {
-        let word = match rule.action {
-            Action::Keep => return false,
-            Action::Detect => {
-                let looked = &mut |value, event: &Event<'a>| Some(detected(value, event));
-                let changed = rule.place.change(event, looked);
-                if changed {
-                    event.transformation_of(Transformation::Masked, &rule.path);
-                }
-                return changed;
+        if rule.action == Action::Keep {
+            return false;
+        }
+        if rule.action == Action::Detect {
+            let looked = &mut |value, event: &Event<'a>| Some(detected(value, event));
+            let changed = rule.place.change(event, looked);
+            if changed {
+                event.transformation_of(Transformation::Masked, &rule.path);
             }
-            Action::Drop => Transformation::Dropped,
-            Action::Mask => Transformation::Masked,
-            Action::Hash => Transformation::Hashed,
-            Action::Encrypt => Transformation::Encrypted,
-            Action::Truncate => Transformation::AddressTruncated,
-        };
+            return changed;
+        }
+        // What is hidden by another action can be told by itself.
+        if rule.action == Action::Hash && event.was_done(Transformation::Hashed, &rule.path) {
+            return false;
+        }
         // What is no text, or no address, cannot be kept in another form.
         let mut dropped = rule.action == Action::Drop;
         let changed = rule.place.change(event, &mut |value: Value<'a>, event: &Event<'a>| {
@@ -142,23 +177,30 @@ impl Privacy {
             };
             let instead = self.instead(rule.action, text, event);
             dropped |= instead.is_none();
-            hidden.push(Hidden { value: text, instead });
+            if instead != Some(text) && text != MASK {
+                hidden.push(Hidden { value: text, instead });
+            }
             instead.map(Value::Str)
         });
         if changed {
-            let word = if dropped { Transformation::Dropped } else { word };
-            event.transformation_of(word, &rule.path);
+            event.transformation_of(rule.action.word(dropped), &rule.path);
         }
         changed
     }
 
     /// What stands in place of a text; `None` if nothing does.
-    fn instead<'a>(&self, action: Action, text: &str, event: &Event<'a>) -> Option<&'a str> {
+    pub(super) fn instead<'a>(
+        &self,
+        action: Action,
+        text: &str,
+        event: &Event<'a>,
+    ) -> Option<&'a str> {
         let keys = self.keys.as_ref();
         match action {
             Action::Mask => Some(MASK),
-            Action::Hash => Some(event.alloc_str(&keys?.hashed(text))),
-            Action::Encrypt => Some(event.alloc_str(&keys?.encrypted(text))),
+            Action::Hash => Some(event.alloc_str(&keys?.hashed(text.as_bytes()))),
+            Action::Encrypt if keys?.opened(text).is_ok() => Some(event.alloc_str(text)),
+            Action::Encrypt => Some(event.alloc_str(&keys?.encrypted(text.as_bytes()))),
             Action::Truncate => Some(event.alloc_str(&truncated(text.parse().ok()?))),
             Action::Drop | Action::Keep | Action::Detect => None,
         }
@@ -296,17 +338,23 @@ fn hidden_in_json<'a>(
     hidden_in(text, escaped, instead, event).map(str::as_bytes)
 }
 
-/// The text with another in place of each occurrence that no letter or digit touches.
 fn hidden_in<'a>(
     text: &str,
     private: &str,
     instead: Option<&str>,
     event: &Event<'a>,
 ) -> Option<&'a str> {
+    let text = without(text, private, instead.unwrap_or(MASK))?;
+    Some(event.alloc_str(&text))
+}
+
+/// The text with another in place of each occurrence that no letter or digit touches; `None` if
+/// there is none.
+pub(super) fn without(text: &str, private: &str, instead: &str) -> Option<String> {
     if private.len() < WORD_BYTES_MIN || !text.contains(private) {
         return None;
     }
-    let mut out = event.string(text.len());
+    let mut out = String::with_capacity(text.len());
     let mut at = 0;
     for (found, _) in text.match_indices(private) {
         let end = found + private.len();
@@ -314,7 +362,7 @@ fn hidden_in<'a>(
         let after = text[end..].chars().next();
         if !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric) {
             out.push_str(&text[at..found]);
-            out.push_str(instead.unwrap_or(MASK));
+            out.push_str(instead);
             at = end;
         }
     }
@@ -322,7 +370,7 @@ fn hidden_in<'a>(
         return None;
     }
     out.push_str(&text[at..]);
-    Some(out.into_bump_str())
+    Some(out)
 }
 
 #[cfg(test)]

@@ -14,12 +14,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tahoe_pipeline::positions;
 use tahoe_pipeline::produce::{ProduceError, ProduceSettings, produce};
+use tahoe_pipeline::renewed::Screens;
 use tahoe_pipeline::retry::Backoff;
 use tahoe_pipeline::service::{Process, ProcessArgs, Progress, RecordArgs};
 use tahoe_pipeline::tail::TailSettings;
 use tahoe_pipeline::telemetry::ProducerCounts;
 use tahoe_seams::{Log, Origin};
-use tahoe_transformer::{TransformArgs, TransformSettings, TransformerCounts, transform};
+use tahoe_transformer::{
+    AtSourceArgs, TransformArgs, TransformSettings, TransformerCounts, transform,
+};
 
 use self::input::Input;
 use self::source::{How, Loading, Seen};
@@ -72,6 +75,8 @@ pub struct IngestArgs {
     transform: TransformArgs,
     #[command(flatten)]
     process: ProcessArgs,
+    #[command(flatten)]
+    at_source: AtSourceArgs,
 }
 
 /// What became of one input.
@@ -137,7 +142,10 @@ impl IngestArgs {
             tags: place.tags,
             ..Origin::default()
         };
-        Ok(How { origin, topic: place.topic, framer, read_at_ms: read_at.as_millisecond() })
+        let screen = self.at_source.screens(&self.transform.normalize.rules);
+        let screen = screen.map_err(|error| anyhow!(error))?;
+        let read_at_ms = read_at.as_millisecond();
+        Ok(How { origin, topic: place.topic, framer, read_at_ms, screen })
     }
 
     fn load(
@@ -153,11 +161,15 @@ impl IngestArgs {
         let (dataset, namespace) = (&how.origin.dataset, &how.origin.namespace);
         let owner = format!("ingest/{}", input.source(dataset, namespace, ""));
         let name = input.name.clone();
-        if let Some(records) = loaded_before(log.as_ref(), &owner)? {
+        if let Some(records) = loaded_before(log.as_ref(), &owner, how.screen.as_ref())? {
             return Ok(Loaded { name, records, already_there: records });
         }
-        let settings =
-            ProduceSettings { owner, grace: process.grace, pack_bytes: self.records.pack_bytes };
+        let settings = ProduceSettings {
+            owner,
+            grace: process.grace,
+            pack_bytes: self.records.pack_bytes,
+            screen: how.screen.clone(),
+        };
         let (mut backoff, counts) = (Backoff::usual(), Arc::new(ProducerCounts::default()));
         loop {
             let seen = Arc::new(Seen::default());
@@ -238,8 +250,15 @@ fn summary(loaded: &[Loaded], stored: Option<&TransformerCounts>) -> Value {
 }
 
 /// The records of an input that was loaded to its end, if it was.
-fn loaded_before(log: &dyn Log, owner: &str) -> anyhow::Result<Option<u64>> {
+fn loaded_before(
+    log: &dyn Log,
+    owner: &str,
+    screen: Option<&Arc<Screens>>,
+) -> anyhow::Result<Option<u64>> {
+    let screen = screen.map(|screens| screens.now());
     let positions = positions::of_owner(owner, &log.positions()?)?;
+    let positions = positions.into_iter().map(|position| position.opened(screen.as_deref()));
+    let positions = positions.collect::<Result<Vec<_>, _>>()?;
     let ended = positions
         .iter()
         .filter(|position| position.clean && position.identity["ended"].as_bool() == Some(true));

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use serde_json::json;
+use tahoe_pipeline::renewed::Screens;
 use tahoe_pipeline::service::Progress;
 use tahoe_schemas::{Frame, Frames, LineFramer, datasets};
 use tahoe_seams::{Batch, BatchEnd, Framer, Known, Origin, Source, SourceError, SourceId, Stream};
@@ -36,6 +37,8 @@ pub struct How {
     pub framer: Option<(&'static dyn Framer, Vec<u8>)>,
     /// Milliseconds since the epoch that stand for the time of reading.
     pub read_at_ms: i64,
+    /// The privacy policy that comes before the log.
+    pub screen: Option<Arc<Screens>>,
 }
 
 /// What was seen of an input.

@@ -1,6 +1,7 @@
 //! `tahoe parse`: a file through the very framer and normaliser that the pipeline runs.
 
 mod exported;
+mod policy;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -13,6 +14,7 @@ use tahoe_schemas::{Dataset, Frame, Frames, datasets, zone_is_known};
 use tahoe_seams::{Conditions, Events, Origin, Record, RecordId, SourceId};
 use tahoe_transformer::RuleArgs;
 
+use self::policy::Comparing;
 use crate::dataset;
 
 /// Bytes read at a time; a record that is longer makes the buffer grow to hold it.
@@ -21,7 +23,9 @@ const READ_BYTES: usize = 1 << 20;
 /// Print the ECS documents of files as NDJSON, one record a line.
 ///
 /// Records are joined from lines as the producer joins them. Rejections go to stderr with the
-/// number of their first line; they do not change the exit code.
+/// number of their first line; they do not change the exit code. With --policy each line is an object
+/// instead: the document before and after the privacy policy, and, with its secret, the record as a
+/// producer with that policy sends it.
 ///
 /// Example: tahoe parse --dataset laravel.log storage/logs/laravel.log
 #[derive(Args)]
@@ -50,6 +54,9 @@ pub struct ParseArgs {
     /// Leave event.original out
     #[arg(long)]
     no_original: bool,
+    /// Privacy policy, as --privacy, of which is shown what it changes: before, after, and sent
+    #[arg(long, conflicts_with_all = ["privacy", "exported"], value_name = "FILE")]
+    policy: Option<PathBuf>,
     #[command(flatten)]
     rules: RuleArgs,
     /// Files to read; - is standard input
@@ -97,6 +104,7 @@ fn parse_files(args: &ParseArgs, out: &mut impl Write) -> anyhow::Result<()> {
     for path in &args.files {
         let read_at_ms = read_at.as_millisecond();
         let mut parsing = Parsing::new(args, framing.dataset, path, read_at_ms, given.clone());
+        parsing.comparing = Comparing::new(args)?;
         let mut input = open(path)?;
         let mut frames = Frames::with_context(framing.framer, framing.context.clone());
         parsing.run(&mut frames, &mut input, out).with_context(|| path.display().to_string())?;
@@ -125,6 +133,9 @@ struct Parsing<'a> {
     given: Conditions,
     read_at_ms: i64,
     events: Events,
+    comparing: Option<Comparing>,
+    /// What [`Comparing`] printed.
+    compared: Vec<u8>,
 }
 
 impl<'a> Parsing<'a> {
@@ -144,7 +155,16 @@ impl<'a> Parsing<'a> {
             time_zone: time_zone.to_owned(),
             ..Origin::default()
         };
-        Self { dataset, origin, path, given, read_at_ms, events: Events::default() }
+        Self {
+            dataset,
+            origin,
+            path,
+            given,
+            read_at_ms,
+            events: Events::default(),
+            comparing: None,
+            compared: Vec::new(),
+        }
     }
 
     fn run(
@@ -163,6 +183,8 @@ impl<'a> Parsing<'a> {
                 out.write_all(b"\n")?;
             }
             self.events.clear();
+            out.write_all(&self.compared)?;
+            self.compared.clear();
             buffer.drain(..used);
             if ended {
                 return Ok(());
@@ -182,7 +204,10 @@ impl<'a> Parsing<'a> {
             part: frame.part,
         };
         self.events.begin_record(self.events.len() as u32);
-        let result = self.dataset.normalizer.normalize(&record, &self.given, &mut self.events);
+        let result = match &self.comparing {
+            Some(comparing) => comparing.record(self.dataset, &record, &mut self.compared),
+            None => self.dataset.normalizer.normalize(&record, &self.given, &mut self.events),
+        };
         if let Err(rejection) = result {
             self.events.undo_record();
             eprintln!("{}:{}: {rejection}", self.path.display(), frame.line);

@@ -21,6 +21,7 @@ use super::marks::{Mark, Marks};
 use super::{BATCH_BYTES, Progress, ReplayError, ReplaySettings};
 use crate::delivery::{keep_until_durable, write_until_durable};
 use crate::intake::{Intake, Select, UNKNOWN, datasets_by_topic};
+use crate::rules::Renewal;
 use crate::verdict::Verdict;
 
 /// Letters in one batch at most: as many marks may be lost by a kill, and are found again by ids.
@@ -215,7 +216,7 @@ impl LetterReplay<'_> {
     ) -> Result<LetterCounts, ReplayError> {
         let mut letters = Letters::open(self.log)?;
         let rules = &self.settings.rules;
-        let intake = Intake::new(self.settings.given.clone(), rules, None);
+        let intake = Intake::new(self.settings.given.clone(), rules, Renewal::default());
         let mut batch = Batch { intake, letters: Vec::new() };
         let (mut counts, mut looked_at) = (LetterCounts::default(), 0);
         for topic in topics {

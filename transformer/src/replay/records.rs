@@ -20,6 +20,7 @@ use super::place::InPlace;
 use super::{BATCH_BYTES, Progress, ReplayError, ReplaySettings};
 use crate::delivery::write_until_durable;
 use crate::intake::{Intake, Select, Taken};
+use crate::rules::Renewal;
 
 /// Records of one batch at most: their documents are looked up a thousand at a time.
 const BATCH_RECORDS: usize = 5000;
@@ -113,7 +114,7 @@ impl RecordReplay<'_> {
             rules.companies = Arc::new(Companies::default());
             rules.allowed = Arc::new(Allowed::default());
         }
-        let mut intake = Intake::new(self.settings.given.clone(), &rules, None);
+        let mut intake = Intake::new(self.settings.given.clone(), &rules, Renewal::default());
         let (dataset, namespace) = (Some(self.dataset.clone()), self.into.clone());
         intake.select = Select { ordinal: None, dataset, namespace };
         let (mut counts, mut looked_at) = (ReplayCounts::default(), 0);

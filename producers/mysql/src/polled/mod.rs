@@ -132,6 +132,7 @@ pub(crate) fn plan(
         overlap: args.mysql_poll_overlap.map(Duration::from_secs),
         chunk_rows_max: args.mysql_poll_rows,
         trigger: place.trigger.clone(),
+        screen: place.screen.clone(),
     };
     let given = |tables: &[String]| -> Vec<String> {
         tables.iter().filter(|table| !table.is_empty()).cloned().collect()

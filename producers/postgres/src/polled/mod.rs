@@ -90,6 +90,7 @@ pub fn plan(
         overlap: args.pg_poll_overlap.map(Duration::from_secs),
         chunk_rows_max: args.pg_poll_rows,
         trigger: place.trigger.clone(),
+        screen: place.screen.clone(),
     };
     let mut planned: Vec<Planned> = Vec::new();
     for text in args.pg_poll.iter().filter(|text| !text.is_empty()) {

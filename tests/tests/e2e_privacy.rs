@@ -1,0 +1,252 @@
+//! A privacy policy in the producer: what it hides is nowhere in Kafka, neither in records nor keys,
+//! headers, positions or dead letters, though the producer is killed again and again; who has the
+//! key reads what was encrypted; and the documents are those of the same policy in the transformer.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+use tahoe_seams::Log as _;
+use tahoe_tests::documents::{Document, Documents as _, each_once};
+use tahoe_tests::feed::{BRISK, Feed, append_to};
+use tahoe_tests::pipeline::Pipeline;
+use tahoe_tests::program::Program;
+use tahoe_tests::site::Site;
+use tahoe_transformer::dead_letter_topic;
+
+const ROUNDS: usize = 6;
+
+/// Visible in Elasticsearch between two kills.
+const STORED_PER_ROUND: usize = 60;
+
+const SECRET: &str = "the secret of this test alone";
+const OLDER: &str = "the secret of the year before";
+
+const POLICY: &str = "\
+    laravel.log  laravel.context.mail  hash\n\
+    laravel.log  laravel.context.card  mask\n\
+    laravel.log  laravel.context.iban  encrypt\n\
+    laravel.log  laravel.context.note  drop\n\
+    *            message               detect\n";
+
+/// What must be nowhere: of the mail, card, account, note and user of every line.
+const PRIVATE: [&str; 6] = ["@shop.example", "4111", "ES91", "allergic", "hunter2", "Ana"];
+
+/// A line of an application; in every ninth the note is spelled so that no replacement finds it.
+fn line(n: u64) -> String {
+    let time = format!("2026-03-04T09:{:02}:{:02}+00:00", n / 60 % 60, n % 60);
+    let note = match n.is_multiple_of(9) {
+        true => "\\u0061llergic of Ana",
+        false => "allergic of Ana",
+    };
+    format!(
+        "[{time}] production.INFO: n={n} login of u{n}@shop.example at mysql://app:hunter2@db/x \
+         {{\"mail\":\"u{n}@shop.example\",\"card\":\"4111 1111 1111 1111\",\
+         \"iban\":\"ES9121000418450200051332\",\"note\":\"{note}\",\"user_id\":{n}}} \n"
+    )
+}
+
+/// One that no parser takes, of which nothing can be told.
+const BROKEN: &str = "u7@shop.example, allergic, is no record of anything\n";
+
+struct Private {
+    pipeline: Pipeline,
+    flags: [String; 4],
+}
+
+impl Private {
+    fn set_up(test: &str) -> Option<Self> {
+        let pipeline = Pipeline::set_up(test)?;
+        std::fs::write(pipeline.path("policy"), POLICY).expect("written");
+        std::fs::write(pipeline.path("key"), format!("{SECRET}\n{OLDER}\n")).expect("written");
+        let (policy, key) = (pipeline.flag("policy"), pipeline.flag("key"));
+        let flags = ["--privacy".to_owned(), policy, "--privacy-key-file".to_owned(), key];
+        Some(Self { pipeline, flags })
+    }
+
+    fn start(&self, binary: &str, arguments: &[&str]) -> Program {
+        let flags: Vec<_> = self.flags.iter().map(String::as_str).collect();
+        self.pipeline.start(binary, &[arguments, &flags].concat())
+    }
+
+    fn producer(&self) -> Program {
+        self.start("tahoe-laravel", &["--laravel", &self.pipeline.flag("laravel.log")])
+    }
+
+    /// Everything that is in Kafka, as text.
+    fn all_of_kafka(&self) -> Vec<String> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut all = Vec::new();
+        for topic in [self.pipeline.name.clone(), dead_letter_topic(&self.pipeline.name)] {
+            self.pipeline.scan(&topic, &mut |record| {
+                all.extend([record.value, record.key, record.header.unwrap_or_default()].map(text));
+            });
+        }
+        let positions = self.pipeline.log().positions().expect("Kafka can be read");
+        all.extend(positions.iter().flat_map(|(key, value)| [text(key), text(value)]));
+        all
+    }
+
+    fn by_id(&self) -> BTreeMap<String, Document> {
+        let found = self.pipeline.documents.find("*");
+        found.into_iter().map(|document| (document.id.clone(), document)).collect()
+    }
+}
+
+/// `tahoe decrypt` with the secrets of a file.
+fn decrypted(lines: &str, folder: &Path, secrets: &str) -> String {
+    std::fs::write(folder.join("in"), lines).expect("written");
+    std::fs::write(folder.join("secrets"), secrets).expect("written");
+    let input = std::fs::File::open(folder.join("in")).expect("it was written");
+    let mut command = tahoe_tests::program::command("tahoe");
+    command.arg("decrypt").env("TAHOE_PRIVACY_KEY_FILE", folder.join("secrets")).stdin(input);
+    let ended = command.output().expect("it runs");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    String::from_utf8(ended.stdout).expect("text")
+}
+
+#[test]
+fn nothing_that_is_hidden_reaches_kafka_though_the_producer_is_killed_in_mid_stream() {
+    let Some(private) = Private::set_up("privacy") else { return };
+    let pipeline = &private.pipeline;
+    let transformer = private.start("tahoe-transformer", &[]);
+    let feed = Feed::into_file(&pipeline.path("laravel.log"), BRISK, line);
+    for _ in 0..ROUNDS {
+        let producer = private.producer();
+        let stored = pipeline.documents.count("*");
+        pipeline.documents.wait_for("*", stored + STORED_PER_ROUND);
+        producer.kill();
+    }
+    let lines = feed.finish();
+    std::io::Write::write_all(&mut append_to(&pipeline.path("laravel.log")), BROKEN.as_bytes())
+        .expect("written");
+    let producer = private.producer();
+    let count = usize::try_from(lines).expect("few");
+    pipeline.documents.wait_for("*", count);
+    producer.stop();
+    transformer.stop();
+
+    let records = pipeline.in_kafka();
+    let documents = private.by_id();
+    each_once(documents.keys(), records.iter().map(|record| &record.id));
+    each_once(documents.values().map(Document::number), 0..lines);
+    for text in private.all_of_kafka() {
+        for word in PRIVATE {
+            assert!(!text.contains(word), "{word}: {text}");
+        }
+    }
+    let sealed = records.iter().filter(|record| record.text.starts_with("enc:1:")).count() as u64;
+    assert!(sealed >= lines / 9 && sealed <= lines / 9 + 2, "{sealed} of {lines}");
+    let raw: String = records.iter().map(|record| format!("{}\n", record.text)).collect();
+    let read = decrypted(&raw, &pipeline.path("."), &format!("{OLDER}\n{SECRET}"));
+    assert_eq!(read.matches("ES9121000418450200051332").count() as u64, lines);
+    let foreign = decrypted(&raw, &pipeline.path("."), OLDER);
+    assert!(!foreign.contains("ES91"), "another key opens nothing");
+
+    for document in documents.values() {
+        let context = &document.source["laravel"]["context"];
+        assert_eq!(context["card"], "***", "{}", document.source);
+        assert!(context.get("note").is_none(), "{}", document.source);
+        let iban = context["iban"].as_str().expect("it is there");
+        assert!(iban.starts_with("enc:1:"), "{iban}");
+        let done = document.source["tahoe"]["transformations"].to_string();
+        for done_so in [
+            "hashed:laravel.context.mail",
+            "masked:laravel.context.card",
+            "encrypted:laravel.context.iban",
+            "dropped:laravel.context.note",
+            "masked:message",
+        ] {
+            assert!(done.contains(done_so), "{done_so}: {}", document.source);
+        }
+    }
+    second_pass(&private, &documents, lines);
+}
+
+/// The same policy once more, on what the producer has done already, changes nothing.
+fn second_pass(private: &Private, documents: &BTreeMap<String, Document>, lines: u64) {
+    let replay = ["replay", "--json", "--dataset", "laravel.log", "--from", "1h", "--to"];
+    let ended = private.start("tahoe", &[&replay[..], &["2100-01-01"]].concat()).wait();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let counts: Value = serde_json::from_str(ended.stdout.trim()).expect("a summary");
+    assert_eq!(counts["unchanged"], lines, "{counts}");
+    let again = private.by_id();
+    assert!(again.keys().eq(documents.keys()));
+    for (id, document) in &again {
+        assert_eq!(document.source, documents[id].source);
+    }
+}
+
+#[test]
+fn a_sealed_record_is_a_dead_letter_where_the_key_is_missing_and_stored_once_it_is_there() {
+    let Some(private) = Private::set_up("privacy_letters") else { return };
+    let pipeline = &private.pipeline;
+    std::fs::write(pipeline.path("laravel.log"), line(9)).expect("written");
+    let producer = private.producer();
+    let transformer = pipeline.transformer();
+    tahoe_tests::wait::until_true("a dead letter", || {
+        let mut letters = 0;
+        pipeline.scan(&dead_letter_topic(&pipeline.name), &mut |_| letters += 1);
+        letters == 1
+    });
+    producer.stop();
+    transformer.stop();
+    assert!(private.all_of_kafka().iter().all(|text| !text.contains("@shop.example")));
+    let shown = private.start("tahoe", &["dlq", "list", "--letters", "--json"]).wait();
+    assert!(shown.stdout.contains("\"sealed\""), "{}", shown.stdout);
+    let ended = private.start("tahoe", &["dlq", "replay", "--json"]).wait();
+    assert!(ended.status.success(), "{} {}", ended.stdout, ended.stderr);
+    let found = pipeline.documents.find("*");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].number(), 9);
+    assert_eq!(found[0].source["laravel"]["context"]["card"], "***");
+}
+
+#[test]
+fn everything_in_one_process_hides_before_its_own_log_where_a_setting_says_so() {
+    let site = Site::embedded("laravel_logs");
+    std::fs::write(site.path("laravel.log"), (0..20).map(line).collect::<String>())
+        .expect("written");
+    std::fs::write(site.path("policy"), POLICY).expect("written");
+    std::fs::write(site.path("key"), SECRET).expect("written");
+    let (policy, key) = (site.flag("policy"), site.flag("key"));
+    let (file, up) = (site.flag("laravel.log"), ["up", "--no-system", "--for", "1s", "--laravel"]);
+    let more = ["--start-at", "beginning", "--privacy", &policy, "--privacy-at-source"];
+    let refused = site.run(&[&up[..], &[&file], &more].concat());
+    assert!(
+        !refused.status.success() && refused.stderr.contains("TAHOE_PRIVACY_KEY"),
+        "{refused:?}"
+    );
+    let key = ["--privacy-key-file", &key];
+    let ended = site.run(&[&up[..], &[&file], &more, &key].concat());
+    assert!(ended.status.success(), "{}", ended.stderr);
+    assert_eq!(site.documents().count("*"), 20);
+    site.with_log(|log| {
+        for partition in 0..log.partitions("laravel_logs").expect("it is there") {
+            let scanned = log.scan("laravel_logs", partition, 0, u64::MAX, &mut |record| {
+                let text = String::from_utf8_lossy(record.value);
+                assert!(PRIVATE.iter().all(|word| !text.contains(word)), "{text}");
+                std::ops::ControlFlow::Continue(())
+            });
+            scanned.expect("the log can be read");
+        }
+    });
+}
+
+#[test]
+fn parse_shows_a_record_before_and_after_a_policy_and_as_a_producer_sends_it() {
+    let site = Site::embedded("laravel_logs");
+    std::fs::write(site.path("laravel.log"), line(1)).expect("written");
+    std::fs::write(site.path("policy"), POLICY).expect("written");
+    std::fs::write(site.path("key"), SECRET).expect("written");
+    let (file, policy, key) = (site.flag("laravel.log"), site.flag("policy"), site.flag("key"));
+    let parse = ["parse", "--dataset", "laravel.log", "--policy", &policy];
+    let ended = site.run(&[&parse[..], &["--privacy-key-file", &key, &file]].concat());
+    let shown: Value = serde_json::from_str(&ended.stdout).expect("an object");
+    assert_eq!(shown["before"]["laravel"]["context"]["mail"], "u1@shop.example");
+    let after = &shown["after"]["laravel"]["context"];
+    assert_eq!((&after["card"], after["mail"].as_str().map(str::len)), (&"***".into(), Some(22)));
+    let sent = shown["sent"].as_str().expect("text");
+    assert!(sent.contains("n=1 login of [email]") && !sent.contains("ES91"), "{sent}");
+    assert!(!shown["after"].to_string().contains("u1@shop.example"), "{shown}");
+}
