@@ -370,8 +370,7 @@ impl<'n> Wish<'n> {
             "" => self.finds.iter().any(|put| put.instead == find.value),
             path => find.value == MASK || put.contains(&(path, &*find.value)),
         };
-        let is_hidden =
-            |noted: &Noted| !noted.is_without_text && noted.finds.iter().all(|find| is_put(find));
+        let is_hidden = |noted: &Noted| !noted.is_without_text && noted.finds.iter().all(&is_put);
         before.len() == after.len()
             && before.iter().zip(after).all(|(before, after)| before.shape == after.shape)
             && after.iter().all(is_hidden)
