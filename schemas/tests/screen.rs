@@ -159,6 +159,19 @@ fn columns_are_hidden_by_their_place_whatever_they_hold() {
 }
 
 #[test]
+fn a_row_whose_key_is_hidden_is_encrypted_as_a_whole_since_starts_tell_it_by_its_key() {
+    let row = |op: &str, dni: &str| {
+        format!(
+            r#"{{"v":1,"op":"{op}","system":"mysql","server":"s","db":"shop","table":"t","key":{{"dni":"{dni}"}},"after":{{"dni":"{dni}","n":1}},"position":"a:1"}}"#
+        )
+    };
+    let table = "* db.after.dni mask\n* db.key.dni mask\n";
+    assert!(sent("mysql.row", &row("read", "12345678Z"), table).expect("hidden").is_sealed);
+    // A change is told by its number.
+    assert!(!sent("mysql.change", &row("insert", "12345678Z"), table).expect("hidden").is_sealed);
+}
+
+#[test]
 fn what_cannot_be_replaced_in_its_place_is_encrypted_as_a_whole() {
     let table = "nginx.access url.path mask\n* source.ip truncate\n* http.version mask\n";
     let line =
