@@ -1,0 +1,32 @@
+output "bootstrap_servers" {
+  description = "Brokers to begin with, for SCRAM over TLS"
+  value       = aws_msk_cluster.this.bootstrap_brokers_sasl_scram
+  # A user is one only when the cluster knows the secret.
+  depends_on = [aws_msk_scram_secret_association.this]
+}
+
+output "password_from" {
+  description = "What a container's secret names to be given a user's password, by user"
+  value       = { for name, user in module.user : name => user.password_from }
+}
+
+output "client_security_group_id" {
+  description = "Group of what speaks to the brokers"
+  value       = aws_security_group.clients.id
+  depends_on  = [aws_security_group_rule.from_clients, aws_security_group_rule.to_brokers]
+}
+
+output "security_group_id" {
+  description = "Group of the brokers"
+  value       = aws_security_group.this.id
+}
+
+output "cluster_arn" {
+  description = "ARN of the cluster"
+  value       = aws_msk_cluster.this.arn
+}
+
+output "cluster_name" {
+  description = "Name of the cluster, which its metrics go by"
+  value       = aws_msk_cluster.this.cluster_name
+}
