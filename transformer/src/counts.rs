@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tahoe_pipeline::clock::now_ms;
 use tahoe_pipeline::service::metric;
 use tahoe_pipeline::telemetry::{Count, SourceName};
 
@@ -24,6 +25,8 @@ pub struct TransformerCounts {
     pub dropped: Count,
     /// Given up because the group gave their partition to another member, which reads them again.
     pub abandoned: Count,
+    /// How far storing is behind reading.
+    pub lag: Lag,
     datasets: Mutex<BTreeMap<String, Arc<RecordCounts>>>,
     sources: Mutex<BTreeMap<SourceName, Arc<RecordCounts>>>,
     /// Of [`TransformerCounts::dropped`], by dataset and rule.
@@ -92,6 +95,9 @@ impl TransformerCounts {
 
     /// Appends the counters in Prometheus' text format.
     pub fn metrics(&self, out: &mut String) {
+        let lag = [(String::new(), self.lag.seconds(now_ms()))];
+        let help = "Seconds since the reading of the oldest record that is consumed and undecided.";
+        metric(out, "tahoe_transformer_lag_seconds", "gauge", help, &lag);
         let read = [(String::new(), self.read.get())];
         let name = "tahoe_transformer_records_read_total";
         metric(out, name, "counter", "Records consumed.", &read);
@@ -139,6 +145,49 @@ impl TransformerCounts {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<RecordCounts>>> {
         self.datasets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How far storing is behind reading at the source: the age of the oldest record that is consumed
+/// and undecided. While there is a backlog in the log some always is; with none it is 0.
+#[derive(Debug)]
+pub struct Lag {
+    /// When the oldest was read, in milliseconds; [`i64::MAX`] while there is none.
+    oldest_read_ms: AtomicI64,
+    /// The largest since it was taken last.
+    worst_ms: AtomicI64,
+}
+
+impl Default for Lag {
+    fn default() -> Self {
+        Self { oldest_read_ms: AtomicI64::new(i64::MAX), worst_ms: AtomicI64::new(0) }
+    }
+}
+
+impl Lag {
+    /// Sets when the oldest undecided record was read, if there is one.
+    pub fn set_oldest(&self, read_ms: Option<i64>) {
+        self.oldest_read_ms.store(read_ms.unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// Remembers that a record which is decided now was read `age_ms` ago.
+    pub fn add(&self, age_ms: i64) {
+        self.worst_ms.fetch_max(age_ms, Ordering::Relaxed);
+    }
+
+    /// Seconds at `now_ms`.
+    pub fn seconds(&self, now_ms: i64) -> f64 {
+        self.now_ms(now_ms) as f64 / 1000.0
+    }
+
+    /// The worst since the last call, in seconds; between two looks a batch may come and go.
+    pub fn take_seconds(&self, now_ms: i64) -> f64 {
+        self.worst_ms.swap(0, Ordering::Relaxed).max(self.now_ms(now_ms)) as f64 / 1000.0
+    }
+
+    /// Clocks that differ make it negative, which counts as 0.
+    fn now_ms(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_sub(self.oldest_read_ms.load(Ordering::Relaxed)).max(0)
     }
 }
 
@@ -224,6 +273,18 @@ mod tests {
         let p99 = latency.quantile_ms(0.99).expect("counted");
         assert!((500..=600).contains(&p50), "{p50}");
         assert!((990..=1190).contains(&p99), "{p99}");
+    }
+
+    #[test]
+    fn the_lag_grows_while_nothing_is_decided_and_its_worst_is_told_once() {
+        let lag = Lag::default();
+        assert_eq!(lag.seconds(5_000), 0.0);
+        lag.set_oldest(Some(2_000));
+        assert_eq!((lag.seconds(5_000), lag.seconds(9_000)), (3.0, 7.0));
+        lag.add(7_500);
+        lag.set_oldest(None);
+        assert_eq!((lag.seconds(9_500), lag.take_seconds(9_500)), (0.0, 7.5));
+        assert_eq!(lag.take_seconds(9_600), 0.0);
     }
 
     #[test]

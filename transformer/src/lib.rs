@@ -18,7 +18,7 @@ mod transform;
 mod verdict;
 
 pub use args::{NormalizeArgs, TableArgs, TransformArgs};
-pub use counts::{Latency, RecordCounts, TransformerCounts};
+pub use counts::{Lag, Latency, RecordCounts, TransformerCounts};
 pub use dead_letter::topic as dead_letter_topic;
 pub use geoip::GeoFiles;
 pub use rules::{AtSourceArgs, Enrich, Renewal, RuleArgs};

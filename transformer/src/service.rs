@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use tahoe_pipeline::clock::now_ms;
 use tahoe_pipeline::log::kafka::KafkaArgs;
 use tahoe_pipeline::seams::{Log, Sink};
-use tahoe_pipeline::service::{Check, Health, Process, Readiness, Service, connect_kafka, serve};
+use tahoe_pipeline::service::{Check, Health, Measure, Process, Readiness, Service, connect_kafka};
 use tahoe_sink_elasticsearch::{Elasticsearch, ElasticsearchArgs, dataset_templates};
 use tokio::runtime::Handle;
 
@@ -82,10 +83,8 @@ impl Service for Transformer {
         let runtime = process.runtime.handle();
         let ready = Arc::new(readiness(&log, &sink, topics, runtime));
         ready.tell();
-        if let Some(address) = process.metrics {
-            let health = TransformerHealth { counts: Arc::clone(&counts), ready };
-            process.runtime.block_on(async { serve(address, Arc::new(health)) })?;
-        }
+        let health = TransformerHealth { counts: Arc::clone(&counts), ready };
+        process.show(self.name(), Arc::new(health))?;
         keep_transforming(log.as_ref(), &sink, &settings, &process.stop, &counts, runtime)
     }
 }
@@ -121,6 +120,14 @@ struct TransformerHealth {
 impl Health for TransformerHealth {
     fn metrics(&self, out: &mut String) {
         self.counts.metrics(out);
+    }
+
+    fn measures(&self) -> Vec<(&'static str, Measure)> {
+        vec![
+            ("ConsumerLagSeconds", Measure::Seconds(self.counts.lag.take_seconds(now_ms()))),
+            ("RecordsStored", Measure::Total(self.counts.stored.get())),
+            ("RecordsDeadLettered", Measure::Total(self.counts.dead_lettered.get())),
+        ]
     }
 
     fn not_ready(&self) -> Option<String> {

@@ -69,6 +69,9 @@ impl<'c> Tallies<'c> {
             event_ms: taken.event_ms,
         });
         let (tallies, now_ms) = (tallies.collect::<Vec<_>>(), now_ms());
+        if let Some(oldest) = tallies.iter().map(|tally| tally.read_at_ms).min() {
+            self.counts.lag.add(now_ms - oldest);
+        }
         let mut dropped: BTreeMap<_, u64> = BTreeMap::new();
         for (taken, tally) in records.iter().zip(&tallies) {
             if let Some(rule) = taken.left_out.as_ref().filter(|_| tally.fate == Fate::Dropped) {

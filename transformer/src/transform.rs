@@ -221,6 +221,8 @@ impl Transformer<'_> {
 
     fn step(&mut self) -> Result<(), TransformError> {
         self.land(Duration::ZERO)?;
+        let taken = self.flights.front().map_or(&self.intake.taken, |flight| &flight.taken);
+        self.counts.lag.set_oldest(taken.first().map(|taken| taken.read_at_ms));
         self.set_paused(self.flights.len() >= FLIGHTS_MAX)?;
         if self.paused {
             self.land(Duration::from_millis(50))?;

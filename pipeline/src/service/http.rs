@@ -11,12 +11,18 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 
+use super::Measure;
+
 /// What a service shows of itself.
 pub trait Health: Send + Sync + 'static {
     /// Appends metrics in Prometheus' text format.
     fn metrics(&self, out: &mut String);
     /// Why it is not ready, if it is not. May block while it asks what it depends on.
     fn not_ready(&self) -> Option<String>;
+    /// What it measures for CloudWatch, by the names of the metrics there.
+    fn measures(&self) -> Vec<(&'static str, Measure)> {
+        Vec::new()
+    }
     /// Asks for polled tables to be read now; false if there are none.
     fn poll(&self) -> bool {
         false

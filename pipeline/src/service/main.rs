@@ -7,8 +7,9 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
 use super::verify::{Verdict, VerifyArgs};
 use super::{
-    Check, Metered, Place, Planned, Process, ProcessArgs, Producer, Readiness, ScreenArgs,
-    SourceArgs, log_notes, probe, run_checks, serve, start, topics_of, without_empty_variables,
+    Check, EmfArgs, Measure, Metered, Place, Planned, Process, ProcessArgs, Producer, Readiness,
+    ScreenArgs, SourceArgs, log_notes, probe, run_checks, start, topics_of,
+    without_empty_variables,
 };
 use crate::log::kafka::{KafkaArgs, KafkaLog};
 use crate::poll::Trigger;
@@ -80,7 +81,7 @@ pub fn run_service(service: &dyn Service) -> ExitCode {
 pub fn service_command(service: &dyn Service) -> Command {
     let command = service.arguments(Command::new(service.name()));
     // The description comes last: flattened settings bring one of their own.
-    AskArgs::augment_args(ProcessArgs::augment_args(command))
+    AskArgs::augment_args(EmfArgs::augment_args(ProcessArgs::augment_args(command)))
         .version(env!("CARGO_PKG_VERSION"))
         .about(service.about())
         .after_help(format!("Example: {}", service.example()))
@@ -111,7 +112,9 @@ fn run_matches(
         return Ok(run_checks(errand, false));
     }
     let args = ProcessArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
-    let process = args.begin(command, matches)?;
+    let emf = EmfArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+    let emf_namespace = emf.namespace()?;
+    let process = Process { emf_namespace, ..args.begin(command, matches)? };
     let result = service.run(matches, &process);
     // A probe that waits for an answer must not keep the process from ending.
     process.runtime.shutdown_background();
@@ -218,15 +221,13 @@ impl Service for ProducerService {
             screen: place.screen.clone(),
         };
         let running = start(planned, &log, &place.host, &settings, &process.stop);
-        if let Some(address) = process.metrics {
-            let check = Arc::clone(&log);
-            let ready = Readiness::new(move || {
-                check.check(&topics).map(drop).map_err(|error| error.to_string())
-            });
-            let trigger = self.0.reads_once().then(|| place.trigger.clone());
-            let health = ProducerHealth { sources: running.metered.clone(), ready, trigger };
-            process.runtime.block_on(async { serve(address, Arc::new(health)) })?;
-        }
+        let check = Arc::clone(&log);
+        let ready = Readiness::new(move || {
+            check.check(&topics).map(drop).map_err(|error| error.to_string())
+        });
+        let trigger = self.0.reads_once().then(|| place.trigger.clone());
+        let health = ProducerHealth { sources: running.metered.clone(), ready, trigger };
+        process.show(self.0.name(), Arc::new(health))?;
         running.join()
     }
 }
@@ -274,6 +275,19 @@ impl super::Health for ProducerHealth {
 
     fn not_ready(&self) -> Option<String> {
         super::not_running(&self.sources).or_else(|| self.ready.failure())
+    }
+
+    fn measures(&self) -> Vec<(&'static str, Measure)> {
+        let (mut lag_seconds, mut appended) = (0f64, 0);
+        for source in &self.sources {
+            appended += source.counts.appended.get();
+            let lags = source.counts.lag();
+            lag_seconds = lags.iter().map(|lag| lag.seconds).fold(lag_seconds, f64::max);
+        }
+        vec![
+            ("SourceLagSeconds", Measure::Seconds(lag_seconds)),
+            ("RecordsAppended", Measure::Total(appended)),
+        ]
     }
 
     fn poll(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod args;
 mod checks;
+mod emf;
 mod files;
 mod health;
 mod http;
@@ -21,6 +22,7 @@ use tahoe_seams::{Source, SourceError};
 
 pub use args::{Place, RecordArgs, SourceArgs};
 pub use checks::{Check, run_checks};
+pub use emf::{EmfArgs, Measure};
 pub use files::{path_set, plan_files};
 pub use health::{Readiness, not_running, source_metrics};
 pub use http::{Health, metric, probe, serve};

@@ -2,13 +2,13 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, ValueEnum};
 use tokio::runtime::Runtime;
 
-use super::stop_on_signals;
+use super::{Health, emf, serve, stop_on_signals};
 use crate::stop::Stop;
 
 /// How a process logs.
@@ -48,6 +48,22 @@ pub struct Process {
     pub grace: Duration,
     /// Where metrics are served, if anywhere.
     pub metrics: Option<SocketAddr>,
+    /// The namespace of CloudWatch's metrics, if they are written.
+    pub emf_namespace: Option<String>,
+}
+
+impl Process {
+    /// Shows what `health` says of this process wherever the settings ask for it.
+    ///
+    /// # Errors
+    /// Names `--metrics` when the address cannot be had.
+    pub fn show(&self, service: &'static str, health: Arc<dyn Health>) -> Result<(), String> {
+        let _on = self.runtime.enter();
+        if let Some(namespace) = &self.emf_namespace {
+            emf::publish(namespace.clone(), service, Arc::clone(&health));
+        }
+        self.metrics.map_or(Ok(()), |address| serve(address, health))
+    }
 }
 
 impl ProcessArgs {
@@ -68,7 +84,7 @@ impl ProcessArgs {
             .block_on(async { stop_on_signals(&stop) })
             .map_err(|error| format!("the system gives no signal handler: {error}"))?;
         let grace = Duration::from_secs(self.grace_seconds);
-        Ok(Process { runtime, stop, grace, metrics: self.metrics })
+        Ok(Process { runtime, stop, grace, metrics: self.metrics, emf_namespace: None })
     }
 }
 

@@ -49,7 +49,8 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_msk_configuration" "this" {
-  name           = "${var.name}-kafka"
+  # Another version is another configuration, which must be there before the old one goes.
+  name           = "${var.name}-kafka-${replace(var.kafka_version, ".", "-")}"
   description    = "Topics are made by tahoe setup, never by a misspelled name"
   kafka_versions = [var.kafka_version]
 

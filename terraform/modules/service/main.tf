@@ -249,8 +249,9 @@ resource "aws_ecs_task_definition" "this" {
 resource "aws_service_discovery_service" "this" {
   count = var.discovery ? 1 : 0
 
-  name = var.service
-  tags = var.tags
+  name          = var.service
+  force_destroy = true
+  tags          = var.tags
 
   dns_config {
     namespace_id   = var.cluster.namespace_id
