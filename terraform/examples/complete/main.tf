@@ -32,6 +32,7 @@ resource "aws_route53_zone" "this" {
 resource "aws_secretsmanager_secret" "databases" {
   name                    = "${var.name}/databases"
   description             = "Passwords of the databases that are read: put them in as JSON"
+  kms_key_id              = module.tahoe.kms_key_arn
   recovery_window_in_days = 7
 }
 

@@ -8,15 +8,6 @@ locals {
   listeners   = concat(["INSIDE://:9092", "CONTROLLER://localhost:9093"], local.outside ? ["OUTSIDE://:9094"] : [])
   advertised  = concat(["INSIDE://${local.broker_name}:9092"], local.outside ? ["OUTSIDE://${var.outside_name}:${var.outside_port}"] : [])
   protocols   = concat(["INSIDE:SASL_SSL", "CONTROLLER:PLAINTEXT"], local.outside ? ["OUTSIDE:SASL_SSL"] : [])
-
-  # The password is known to the container only, so that the line which holds it is made there.
-  start = <<-E
-    jaas="org.apache.kafka.common.security.plain.PlainLoginModule required username=\"tahoe\" password=\"$BROKER_PASSWORD\" user_tahoe=\"$BROKER_PASSWORD\";"
-    export KAFKA_LISTENER_NAME_INSIDE_PLAIN_SASL_JAAS_CONFIG="$jaas"
-    export KAFKA_LISTENER_NAME_OUTSIDE_PLAIN_SASL_JAAS_CONFIG="$jaas"
-    export KAFKA_SSL_KEYSTORE_PASSWORD="$BROKER_PASSWORD" KAFKA_SSL_KEY_PASSWORD="$BROKER_PASSWORD"
-    exec /etc/kafka/docker/run
-  E
 }
 
 module "password" {
@@ -80,7 +71,7 @@ module "broker" {
   kms_key_arn      = var.kms_key_arn
   tags             = var.tags
   discovery        = true
-  entry_point      = ["/bin/bash", "-c", local.start]
+  entry_point      = ["/bin/bash", "-c", file("${path.module}/start.sh")]
 
   environment = {
     CLUSTER_ID                                             = "VGFob2UtZGVtb25zdHJhdA"

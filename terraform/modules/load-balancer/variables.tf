@@ -62,7 +62,7 @@ variable "access_log_bucket" {
 variable "deletion_protection" {
   description = "The balancer cannot be destroyed"
   type        = bool
-  default     = false
+  default     = true
 }
 
 variable "tags" {

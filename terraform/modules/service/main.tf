@@ -269,7 +269,6 @@ resource "aws_ecs_service" "this" {
   cluster                            = var.cluster.arn
   task_definition                    = aws_ecs_task_definition.this.arn
   launch_type                        = "FARGATE"
-  platform_version                   = "1.4.0"
   desired_count                      = var.autoscaling == null ? 1 : var.autoscaling.minimum
   deployment_maximum_percent         = var.maximum_percent
   deployment_minimum_healthy_percent = var.maximum_percent == 100 ? 0 : 100
