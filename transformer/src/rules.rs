@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use tahoe_pipeline::renewed::{Renewed, Screens};
-use tahoe_pipeline::service::{PrivacyKeyArgs, ScreenArgs, of_setting, read_file, read_privacy};
+use tahoe_pipeline::service::{PrivacyKeyArgs, ScreenArgs, of_setting, read_privacy, read_table};
 use tahoe_schemas::enrich::Enrichment;
 use tahoe_schemas::rules::{Allowed, AppFields, Companies, EventRules, Privacy, Sampling};
 
@@ -116,7 +116,7 @@ pub struct Renewal {
 impl Renewal {
     /// Looks for changes again and again.
     pub fn watch(&self) {
-        self.geoip.iter().for_each(GeoFiles::watch);
+        self.geoip.iter().for_each(|files| files.watch());
         self.policy.iter().for_each(Renewed::watch);
     }
 }
@@ -142,11 +142,7 @@ impl RuleArgs {
     /// # Errors
     /// Name the setting, and the file and line.
     pub fn read(&self) -> Result<EventRules, String> {
-        let mut rules = self.read_tables()?;
-        if let Some(files) = self.geo_files()? {
-            rules.enrichment.networks = files.networks();
-        }
-        Ok(rules)
+        Ok(self.read_to_renew()?.0)
     }
 
     /// The same, and the files that may change, if there are any.
@@ -154,8 +150,12 @@ impl RuleArgs {
     /// # Errors
     /// Name the setting, and the file and line.
     pub fn read_to_renew(&self) -> Result<(EventRules, Renewal), String> {
-        let mut rules = self.read_tables()?;
         let renewal = Renewal { geoip: self.geo_files()?, policy: self.policy()? };
+        let privacy = match &renewal.policy {
+            Some(policy) => policy.now(),
+            None => Arc::new(read_privacy(None, &self.privacy_key)?),
+        };
+        let mut rules = self.read_tables(privacy)?;
         if let Some(files) = &renewal.geoip {
             rules.enrichment.networks = files.networks();
         }
@@ -179,12 +179,11 @@ impl RuleArgs {
         Renewed::open("--privacy", paths, Box::new(read)).map(Some)
     }
 
-    fn read_tables(&self) -> Result<EventRules, String> {
-        let mut companies = Companies::default();
-        if let Some((name, text)) = read_file("--namespace-rules", self.namespace_rules.as_deref())?
-        {
-            companies = Companies::read(&name, &text).map_err(of_setting("--namespace-rules"))?;
-        }
+    /// All but the networks.
+    fn read_tables(&self, privacy: Arc<Privacy>) -> Result<EventRules, String> {
+        let table = self.namespace_rules.as_deref();
+        let mut companies =
+            read_table("--namespace-rules", table, Companies::read)?.unwrap_or_default();
         for field in self.namespace_from.iter().filter(|field| !field.is_empty()) {
             companies.add_field(field).map_err(of_setting("--namespace-from"))?;
         }
@@ -192,23 +191,14 @@ impl RuleArgs {
         for name in self.allow_namespace.iter().filter(|name| !name.is_empty()) {
             allowed.add(name).map_err(of_setting("--allow-namespace"))?;
         }
-        let app_fields = match read_file("--app-fields", self.app_fields.as_deref())? {
-            Some((name, text)) => {
-                AppFields::read(&name, &text).map_err(of_setting("--app-fields"))?
-            }
-            None => AppFields::default(),
-        };
-        let sampling = match read_file("--sampling", self.sampling.as_deref())? {
-            Some((name, text)) => Sampling::read(&name, &text).map_err(of_setting("--sampling"))?,
-            None => Sampling::default(),
-        };
-        let privacy = read_privacy(self.privacy.as_deref(), &self.privacy_key)?;
+        let app_fields = read_table("--app-fields", self.app_fields.as_deref(), AppFields::read)?;
+        let sampling = read_table("--sampling", self.sampling.as_deref(), Sampling::read)?;
         Ok(EventRules {
-            sampling: Arc::new(sampling),
+            sampling: Arc::new(sampling.unwrap_or_default()),
             companies: Arc::new(companies),
             allowed: Arc::new(allowed),
-            app_fields: Arc::new(app_fields),
-            privacy: Arc::new(privacy),
+            app_fields: Arc::new(app_fields.unwrap_or_default()),
+            privacy,
             enrichment: self.enrichment(),
         })
     }

@@ -30,7 +30,7 @@ pub use lists::{CheckValue, List, add_lists};
 pub use main::{
     Service, connect_kafka, producer_command, run_producer, run_service, service_command,
 };
-pub use privacy::{PrivacyKeyArgs, ScreenArgs, of_setting, read_file, read_privacy};
+pub use privacy::{PrivacyKeyArgs, ScreenArgs, of_setting, read_privacy, read_table};
 pub use process::{Logging, Process, ProcessArgs, log_through, without_empty_variables};
 pub use progress::Progress;
 pub use supervise::{Running, start, stop_on_signals};

@@ -81,13 +81,8 @@ impl ScreenArgs {
         let key = self.privacy_key.clone();
         let read = move || {
             let policy = read_privacy(privacy.as_deref(), &key)?;
-            let app_fields = match read_file("--app-fields", app_fields.as_deref())? {
-                Some((name, text)) => {
-                    AppFields::read(&name, &text).map_err(of_setting("--app-fields"))?
-                }
-                None => AppFields::default(),
-            };
-            Screen::new(policy, app_fields).map_err(of_setting("--privacy"))
+            let app_fields = read_table("--app-fields", app_fields.as_deref(), AppFields::read)?;
+            Screen::new(policy, app_fields.unwrap_or_default()).map_err(of_setting("--privacy"))
         };
         let screens = Renewed::open("--privacy", paths, Box::new(read))?;
         screens.watch();
@@ -102,10 +97,9 @@ impl ScreenArgs {
 pub fn read_privacy(path: Option<&Path>, key: &PrivacyKeyArgs) -> Result<Privacy, String> {
     let secret = key.secret()?;
     let secret = secret.as_ref().map(Secret::reveal);
-    match (read_file("--privacy", path)?, secret) {
-        (Some((name, text)), secret) => {
-            Privacy::read(&name, &text, secret).map_err(of_setting("--privacy"))
-        }
+    let policy = read_table("--privacy", path, |name, text| Privacy::read(name, text, secret))?;
+    match (policy, secret) {
+        (Some(policy), _) => Ok(policy),
         (None, Some(secret)) => Privacy::of_secret(secret).map_err(of_setting("--privacy-key")),
         (None, None) => Ok(Privacy::default()),
     }
@@ -116,16 +110,20 @@ pub fn of_setting(setting: &str) -> impl Fn(String) -> String {
     move |error| format!("{setting}: {error}")
 }
 
-/// The name and text of a file, if one is named.
+/// What `read` makes of a file's name and text, if one is named.
 ///
 /// # Errors
-/// It cannot be read; names the setting.
-pub fn read_file(setting: &str, path: Option<&Path>) -> Result<Option<(String, String)>, String> {
+/// It cannot be read, or says what cannot be; names the setting.
+pub fn read_table<T>(
+    setting: &str,
+    path: Option<&Path>,
+    read: impl FnOnce(&str, &str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
     let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else { return Ok(None) };
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| format!("{setting} {name}: {error}"))?;
-    Ok(Some((name, text)))
+    read(&name, &text).map(Some).map_err(of_setting(setting))
 }
 
 #[cfg(test)]

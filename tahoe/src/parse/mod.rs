@@ -99,12 +99,12 @@ fn parse_files(args: &ParseArgs, out: &mut impl Write) -> anyhow::Result<()> {
     if !zone_is_known(&args.time_zone) {
         bail!("--tz {}: neither an IANA zone name nor an offset", args.time_zone);
     }
-    let read_at = args.read_at.unwrap_or_else(jiff::Timestamp::now);
+    let read_at_ms = args.read_at.unwrap_or_else(jiff::Timestamp::now).as_millisecond();
     let given = args.given()?;
+    let comparing = Comparing::new(args, &given)?;
     for path in &args.files {
-        let read_at_ms = read_at.as_millisecond();
         let mut parsing = Parsing::new(args, framing.dataset, path, read_at_ms, given.clone());
-        parsing.comparing = Comparing::new(args)?;
+        parsing.comparing = comparing.as_ref();
         let mut input = open(path)?;
         let mut frames = Frames::with_context(framing.framer, framing.context.clone());
         parsing.run(&mut frames, &mut input, out).with_context(|| path.display().to_string())?;
@@ -133,7 +133,7 @@ struct Parsing<'a> {
     given: Conditions,
     read_at_ms: i64,
     events: Events,
-    comparing: Option<Comparing>,
+    comparing: Option<&'a Comparing>,
     /// What [`Comparing`] printed.
     compared: Vec<u8>,
 }
@@ -204,7 +204,7 @@ impl<'a> Parsing<'a> {
             part: frame.part,
         };
         self.events.begin_record(self.events.len() as u32);
-        let result = match &self.comparing {
+        let result = match self.comparing {
             Some(comparing) => comparing.record(self.dataset, &record, &mut self.compared),
             None => self.dataset.normalizer.normalize(&record, &self.given, &mut self.events),
         };

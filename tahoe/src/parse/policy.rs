@@ -1,5 +1,7 @@
 //! `tahoe parse --policy`: what a privacy policy makes of each record, beside what it was.
 
+use std::sync::Arc;
+
 use anyhow::anyhow;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -29,21 +31,20 @@ struct Compared<'a> {
 
 impl Comparing {
     /// With the policy of `--policy`; none without.
-    pub(super) fn new(args: &ParseArgs) -> anyhow::Result<Option<Self>> {
+    pub(super) fn new(args: &ParseArgs, before: &Conditions) -> anyhow::Result<Option<Self>> {
         if args.policy.is_none() {
             return Ok(None);
         }
-        let before = args.given()?;
         let mut rules = args.rules.clone();
         rules.privacy.clone_from(&args.policy);
-        let app_fields = rules.read().map_err(|error| anyhow!(error))?.app_fields;
-        let rules = rules.read().map_err(|error| anyhow!(error))?.given();
-        let after = Conditions { rules, ..before.clone() };
+        let rules = rules.read().map_err(|error| anyhow!(error))?;
+        let app_fields = Arc::clone(&rules.app_fields);
+        let after = Conditions { rules: rules.given(), ..before.clone() };
         let key = &args.rules.privacy_key;
         let secret = key.secret().map_err(|error| anyhow!(error))?;
         let screen = secret.map(|_| {
             let policy = read_privacy(args.policy.as_deref(), key)?;
-            Screen::new(policy, std::sync::Arc::clone(&app_fields)).map_err(of_setting("--policy"))
+            Screen::new(policy, app_fields).map_err(of_setting("--policy"))
         });
         let screen = match screen.transpose() {
             Ok(screen) => screen,
@@ -52,7 +53,7 @@ impl Comparing {
                 None
             }
         };
-        Ok(Some(Self { before, after, screen }))
+        Ok(Some(Self { before: before.clone(), after, screen }))
     }
 
     /// A line for each of a record's events.
