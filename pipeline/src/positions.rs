@@ -149,18 +149,12 @@ impl Position {
     /// of bytes that could be guessed.
     pub fn sealed(&self, screen: &Screen) -> Self {
         let identity = screen.sealed(self.identity.to_string().as_bytes());
-        let context = match &self.context[..] {
-            [] => Vec::new(),
-            context => screen.sealed(context).into_bytes(),
-        };
+        let context = screen.sealed(&self.context).into_bytes();
         Self { context, identity: serde_json::json!({ SEALED: identity }), ..self.clone() }
     }
 
     /// What [`Position::sealed`] was made of; others as they are.
-    ///
-    /// # Errors
-    /// [`LogError::Stop`] names the key that is missing.
-    pub fn opened(mut self, screen: Option<&Screen>) -> Result<Self, LogError> {
+    fn opened(mut self, screen: Option<&Screen>) -> Result<Self, LogError> {
         let Some(identity) = self.identity.get(SEALED).and_then(serde_json::Value::as_str) else {
             return Ok(self);
         };
@@ -175,10 +169,7 @@ impl Position {
         let identity = screen.opened(identity.as_bytes()).map_err(&stop)?;
         let identity =
             serde_json::from_slice(&identity).map_err(|error| stop(error.to_string()))?;
-        let context = match &self.context[..] {
-            [] => Vec::new(),
-            context => screen.opened(context).map_err(&stop)?,
-        };
+        let context = screen.opened(&self.context).map_err(&stop)?;
         (self.identity, self.context) = (identity, context);
         Ok(self)
     }
@@ -191,32 +182,37 @@ impl Position {
     }
 }
 
-/// The positions of one owner among all that are stored.
+/// The positions of one owner among all that are stored; `screen` has the key of encrypted ones.
 ///
 /// # Errors
-/// As [`Position::decode`].
-pub fn of_owner(owner: &str, stored: &[KeyValue]) -> Result<Vec<Position>, LogError> {
+/// As [`Position::decode`], or it names the key that is missing.
+pub fn of_owner(
+    owner: &str,
+    stored: &[KeyValue],
+    screen: Option<&Screen>,
+) -> Result<Vec<Position>, LogError> {
     let prefix = format!("{owner}/");
     let own = stored.iter().filter(|(key, _)| key.starts_with(prefix.as_bytes()));
     // An owner's name may itself contain a slash; what follows the prefix is then not an id.
     let own = own.filter(|(key, _)| key.len() == prefix.len() + 32);
-    own.map(|(key, value)| Position::decode(key, value)).collect()
+    own.map(|(key, value)| Position::decode(key, value)?.opened(screen)).collect()
 }
 
 /// The positions of these streams, whoever owns them.
 ///
 /// # Errors
-/// As [`Position::decode`].
+/// As [`of_owner`].
 pub fn of_sources(
     sources: &HashSet<SourceId>,
     stored: &[KeyValue],
+    screen: Option<&Screen>,
 ) -> Result<Vec<Position>, LogError> {
     let is_one = |key: &[u8]| {
         let hex = std::str::from_utf8(key.rsplit(|byte| *byte == b'/').next()?).ok()?;
         decode_source(hex).map(|source| sources.contains(&source))
     };
     let found = stored.iter().filter(|(key, _)| is_one(key).unwrap_or(false));
-    found.map(|(key, value)| Position::decode(key, value)).collect()
+    found.map(|(key, value)| Position::decode(key, value)?.opened(screen)).collect()
 }
 
 fn decode_source(hex: &str) -> Option<SourceId> {
@@ -257,7 +253,7 @@ mod tests {
         let value = position().encode(1_700_000_000_000);
         assert_eq!(Position::decode(&key, &value).expect("readable"), position());
         let other = (b"web-1/x".to_vec(), b"{}".to_vec());
-        let own = of_owner("web-1/laravel", &[other, (key, value)]).expect("readable");
+        let own = of_owner("web-1/laravel", &[other, (key, value)], None).expect("readable");
         assert_eq!(own, [position()]);
     }
 

@@ -12,8 +12,10 @@ pub struct Database {
     pub name: String,
     /// HOST:PORT
     pub server: String,
-    runtime: Runtime,
-    db: mongodb::Database,
+    /// What the driver runs on.
+    pub runtime: Runtime,
+    /// The driver's view of it.
+    pub db: mongodb::Database,
 }
 
 impl Database {

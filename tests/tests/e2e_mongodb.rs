@@ -100,17 +100,17 @@ fn documents_and_changes_are_the_collection_when_their_reader_is_killed_twenty_t
 fn a_dropped_collection_is_an_event_and_the_next_one_of_its_name_is_read_on() {
     let Some(pipeline) = Pipeline::of_kafka("mongodb_drop") else { return };
     let Some(shop) = Shop::open(&pipeline.name) else { return };
-    shop.insert("orders", doc! {"_id": 1});
+    shop.insert("orders", [doc! {"_id": 1}]);
     let server = shop.server.clone();
     let arguments = ["--mongo-host", &server, "--mongo-db", &shop.name];
     let one = [&arguments[..], &["--mongo-collection", "orders"]].concat();
     let producer = pipeline.start("tahoe-mongodb", &one);
     wait_for_records(&pipeline, 1);
-    shop.drop("orders");
-    shop.insert("orders", doc! {"_id": 2});
+    shop.run(doc! {"drop": "orders"});
+    shop.insert("orders", [doc! {"_id": 2}]);
     wait_for_records(&pipeline, 4);
     producer.stop();
-    shop.insert("orders", doc! {"_id": 3});
+    shop.insert("orders", [doc! {"_id": 3}]);
     let producer = pipeline.start("tahoe-mongodb", &one);
     wait_for_records(&pipeline, 5);
     producer.stop();
@@ -127,18 +127,25 @@ fn a_dropped_collection_is_an_event_and_the_next_one_of_its_name_is_read_on() {
     assert_eq!(texts, expected);
 }
 
+/// A database of two documents whose server knows no longer what its reader, which has read one,
+/// would go on from.
+fn with_a_lost_position(pipeline: &Pipeline) -> Option<Shop> {
+    let shop = Shop::open(&pipeline.name)?;
+    shop.insert("orders", [doc! {"_id": 1}]);
+    let arguments = ["--mongo-host", &shop.server, "--mongo-db", &shop.name];
+    let producer = pipeline.start("tahoe-mongodb", &arguments);
+    wait_for_records(pipeline, 1);
+    producer.stop();
+    shop.insert("orders", [doc! {"_id": 2}]);
+    shop.run(doc! {"forgetHistory": 1});
+    Some(shop)
+}
+
 #[test]
 fn a_lost_position_stops_the_reader_or_is_an_event_of_its_own_as_the_setting_says() {
     let Some(pipeline) = Pipeline::of_kafka("mongodb_lost") else { return };
-    let Some(shop) = Shop::open(&pipeline.name) else { return };
-    shop.insert("orders", doc! {"_id": 1});
-    let server = shop.server.clone();
-    let arguments = ["--mongo-host", &server, "--mongo-db", &shop.name];
-    let producer = pipeline.start("tahoe-mongodb", &arguments);
-    wait_for_records(&pipeline, 1);
-    producer.stop();
-    shop.insert("orders", doc! {"_id": 2});
-    shop.run(doc! {"forgetHistory": 1});
+    let Some(shop) = with_a_lost_position(&pipeline) else { return };
+    let arguments = ["--mongo-host", &shop.server, "--mongo-db", &shop.name];
     let ended = pipeline.start("tahoe-mongodb", &arguments).wait();
     assert!(!ended.status.success());
     assert!(ended.stderr.contains("--mongo-on-lost-position"), "{}", ended.stderr);
@@ -156,19 +163,12 @@ fn a_lost_position_stops_the_reader_or_is_an_event_of_its_own_as_the_setting_say
 #[test]
 fn a_gap_that_is_skipped_is_an_event_and_the_changes_behind_it_are_read() {
     let Some(pipeline) = Pipeline::of_kafka("mongodb_skip") else { return };
-    let Some(shop) = Shop::open(&pipeline.name) else { return };
-    shop.insert("orders", doc! {"_id": 1});
-    let server = shop.server.clone();
-    let arguments = ["--mongo-host", &server, "--mongo-db", &shop.name];
-    let producer = pipeline.start("tahoe-mongodb", &arguments);
-    wait_for_records(&pipeline, 1);
-    producer.stop();
-    shop.insert("orders", doc! {"_id": 2});
-    shop.run(doc! {"forgetHistory": 1});
+    let Some(shop) = with_a_lost_position(&pipeline) else { return };
+    let arguments = ["--mongo-host", &shop.server, "--mongo-db", &shop.name];
     let policy = [&arguments[..], &["--mongo-on-lost-position", "latest"]].concat();
     let producer = pipeline.start("tahoe-mongodb", &policy);
     wait_for_records(&pipeline, 2);
-    shop.insert("orders", doc! {"_id": 3});
+    shop.insert("orders", [doc! {"_id": 3}]);
     wait_for_records(&pipeline, 3);
     producer.stop();
     let mut texts: Vec<_> = records(&pipeline).iter().map(Record::summary).collect();
@@ -198,7 +198,7 @@ fn log_documents_are_read_once_in_the_order_of_their_time_whenever_the_reader_is
     for _ in 0..5 {
         let producer = pipeline.start("tahoe-mongodb", &arguments);
         for _ in 0..20 {
-            shop.insert("logs", doc! {"timestamp": DateTime::now(), "n": n, "message": "x"});
+            shop.insert("logs", [doc! {"timestamp": DateTime::now(), "n": n, "message": "x"}]);
             n += 1;
         }
         wait_for_records(&pipeline, usize::try_from(n).expect("few") - 9);
@@ -216,7 +216,7 @@ fn log_documents_are_read_once_in_the_order_of_their_time_whenever_the_reader_is
 fn check_says_what_the_server_is_and_what_would_have_to_change() {
     let Some(pipeline) = Pipeline::of_kafka("mongodb_check") else { return };
     let Some(shop) = Shop::open(&pipeline.name) else { return };
-    shop.insert("orders", doc! {"_id": 1});
+    shop.insert("orders", [doc! {"_id": 1}]);
     let server = shop.server.clone();
     let arguments = ["--mongo-host", &server, "--mongo-db", &shop.name, "--check"];
     let ended = pipeline.start("tahoe-mongodb", &arguments).wait();

@@ -115,9 +115,8 @@ pub(crate) fn open(
                     and TAHOE_PRIVACY_KEY_FILE as there"
             .to_owned());
     }
-    let opened = |bytes: &[u8]| match bytes {
-        [] => Ok(Vec::new()),
-        bytes => policy.opened(bytes).map_err(|error| format!("{error}: TAHOE_PRIVACY_KEY_FILE")),
+    let opened = |bytes: &[u8]| {
+        policy.opened(bytes).map_err(|error| format!("{error}: TAHOE_PRIVACY_KEY_FILE"))
     };
     Ok(Some(Unsealed { bytes: opened(value)?, context: opened(context)? }))
 }

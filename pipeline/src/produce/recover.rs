@@ -29,9 +29,7 @@ pub(super) fn recover(
     source: &mut dyn Source,
     screen: Option<&Screen>,
 ) -> Result<Recovery, LogError> {
-    let stored = positions::of_owner(owner, &log.positions()?)?;
-    let opened = stored.into_iter().map(|position| position.opened(screen));
-    let stored = opened.collect::<Result<Vec<_>, _>>()?;
+    let stored = positions::of_owner(owner, &log.positions()?, screen)?;
     let mut scans: BTreeMap<(String, u32), u64> = BTreeMap::new();
     for position in stored.iter().filter(|position| !position.clean) {
         let from =

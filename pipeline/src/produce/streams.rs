@@ -454,7 +454,7 @@ mod tests {
         streams.reserve(&log, &[span(2, 10)], QUIET_MS - 1).expect("stored");
         let in_flight = HashSet::from([SourceId([3; 16])]);
         streams.store_quiet(&log, &in_flight, QUIET_MS).expect("stored");
-        let stored = positions::of_owner("o", &log.positions().expect("readable"));
+        let stored = positions::of_owner("o", &log.positions().expect("readable"), None);
         let mut found: Vec<_> = stored.expect("of this version");
         found.sort_by_key(|position| position.source.0);
         let clean: Vec<_> = found.iter().map(|position| position.clean).collect();

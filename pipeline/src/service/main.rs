@@ -198,7 +198,7 @@ impl Service for ProducerService {
         if args.screen.screens()?.is_some_and(|screens| screens.now().hides()) {
             return Err(
                 "--verify compares values, and --privacy hides some of those in Kafka: what \
-                        is hidden cannot be compared"
+                 is hidden cannot be compared"
                     .to_owned(),
             );
         }

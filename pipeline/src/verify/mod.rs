@@ -208,13 +208,7 @@ impl Wait<'_> {
         let deadline = Instant::now() + self.most;
         loop {
             let stored = self.log.positions().map_err(|error| error.to_string())?;
-            let known = positions::of_sources(self.sources, &stored);
-            let known = known.and_then(|known| {
-                known
-                    .into_iter()
-                    .map(|position| position.opened(None))
-                    .collect::<Result<Vec<_>, _>>()
-            });
+            let known = positions::of_sources(self.sources, &stored, None);
             let known = known.map_err(|error| error.to_string())?;
             let points = known.iter().filter_map(|one| replicate::point(&one.context, self.kinds));
             if points.into_iter().any(|point| reached(&point)) {

@@ -83,6 +83,11 @@ impl State {
         self.tables.get(&name).copied()
     }
 
+    /// Its table, and where it is among the records; `None` if it is not compared.
+    fn place(&self, told: &Told<'_>, truth: &dyn Truth) -> Option<(usize, Order)> {
+        self.table(told).zip(order(told, truth))
+    }
+
     fn room(&self) -> Result<(), Overflow> {
         if self.bytes > self.bytes_max { Err(Overflow) } else { Ok(()) }
     }
@@ -93,8 +98,7 @@ impl State {
         told: &Told<'_>,
         truth: &dyn Truth,
     ) -> Result<Result<(), Overflow>, String> {
-        let Some(table) = self.table(told) else { return Ok(Ok(())) };
-        let Some(order) = order(told, truth) else { return Ok(Ok(())) };
+        let Some((table, order)) = self.place(told, truth) else { return Ok(Ok(())) };
         let is = match truth.has(told) {
             Has::No => return Ok(Ok(())),
             Has::Yes => Is::There,
@@ -144,8 +148,7 @@ impl State {
         told: &Told<'_>,
         truth: &dyn Truth,
     ) -> Result<Result<(), Overflow>, String> {
-        let Some(table) = self.table(told) else { return Ok(Ok(())) };
-        let Some(order) = order(told, truth) else { return Ok(Ok(())) };
+        let Some((table, order)) = self.place(told, truth) else { return Ok(Ok(())) };
         if truth.has(told) != Has::Yes {
             return Ok(Ok(()));
         }
@@ -165,17 +168,10 @@ impl State {
     pub fn put_together(&mut self) -> Result<(), String> {
         let mut parts = std::mem::take(&mut self.parts);
         let put = parts.put_together(|own, document| {
-            let (mut names, mut sum) = (Vec::with_capacity(document.len()), 0_u128);
-            for (name, value) in document {
-                let text = value.to_string();
-                if is_whole(&text) {
-                    names.push(name.clone());
-                    sum = sum.wrapping_add(hash(name, &text));
-                }
-            }
-            let shape = self.shape(names);
+            let columns = document.iter().map(|(name, value)| (name, value.to_string()));
+            let (hash, shape) = self.image(columns);
             if let Some(row) = self.rows.get_mut(own) {
-                (row.hash, row.shape) = (sum, shape);
+                (row.hash, row.shape) = (hash, shape);
             }
         });
         self.parts = parts;
@@ -184,13 +180,21 @@ impl State {
 
     fn row(&mut self, after: &RawValue, order: Order, is: Is) -> Result<Row, String> {
         let columns = columns(after)?;
-        let whole = columns.iter().filter(|(_, value)| is_whole(value.get()));
-        let (mut names, mut sum) = (Vec::with_capacity(columns.len()), 0_u128);
-        for (name, value) in whole {
+        let (hash, shape) = self.image(columns.iter().map(|(name, value)| (name, value.get())));
+        Ok(Row { order, hash, shape, is, found: false })
+    }
+
+    /// The sum over those of the columns that are there whole, and which these are.
+    fn image<'n>(
+        &mut self,
+        columns: impl Iterator<Item = (&'n String, impl AsRef<str>)>,
+    ) -> (u128, u32) {
+        let (mut names, mut sum) = (Vec::new(), 0_u128);
+        for (name, value) in columns.filter(|(_, value)| is_whole(value.as_ref())) {
             names.push(name.clone());
-            sum = sum.wrapping_add(hash(name, value.get()));
+            sum = sum.wrapping_add(hash(name, value.as_ref()));
         }
-        Ok(Row { order, hash: sum, shape: self.shape(names), is, found: false })
+        (sum, self.shape(names))
     }
 
     fn shape(&mut self, names: Vec<String>) -> u32 {

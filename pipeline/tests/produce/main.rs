@@ -132,7 +132,7 @@ fn what_recovery_made_certain_is_not_looked_for_again_though_its_stream_stays_si
     let running = Loop::start(&log, Scripted::new(0, true));
     running.stop.ask();
     running.join().expect("it stops in order");
-    let stored = positions::of_owner("host/test", &log.positions().expect("readable"));
+    let stored = positions::of_owner("host/test", &log.positions().expect("readable"), None);
     let found = stored.expect("of this version").remove(0);
     assert!(found.clean, "{found:?}");
     assert_eq!((found.next, found.scan_from), (100, 3));

@@ -169,24 +169,37 @@ fn old_texts(log: &Watched) -> Vec<String> {
     log.texts().into_iter().filter(|text| !text.contains("new")).collect()
 }
 
-#[test]
-fn each_change_and_each_row_is_in_the_log_once_however_often_the_log_fails() {
-    const ROWS: u64 = 40;
-    let log = Watched::new();
-    let database = Arc::new(Database::default());
+/// Lets the log fail in each of the rounds, with transactions before and behind; says how many were
+/// committed.
+fn fail_again_and_again(
+    rounds: u64,
+    log: &Watched,
+    database: &Database,
+    start: impl Fn() -> Loop,
+) -> u64 {
     let mut committed = 0;
-    for round in 1..=20 {
-        let running = Loop::start(&log, source(&database, ROWS));
-        let before = old_texts(&log).len();
+    for round in 1..=rounds {
+        let running = start();
+        let before = old_texts(log).len();
         committed += 3 * round;
         database.committed.store(committed, Ordering::SeqCst);
-        wait_until("nothing more came", || old_texts(&log).len() > before);
+        wait_until("nothing more came", || old_texts(log).len() > before);
         log.fill();
         database.committed.store(committed + 5, Ordering::SeqCst);
         committed += 5;
         running.join().expect_err("the log failed");
         log.make_room();
     }
+    committed
+}
+
+#[test]
+fn each_change_and_each_row_is_in_the_log_once_however_often_the_log_fails() {
+    const ROWS: u64 = 40;
+    let log = Watched::new();
+    let database = Arc::new(Database::default());
+    let start = || Loop::start(&log, source(&database, ROWS));
+    let committed = fail_again_and_again(20, &log, &database, start);
     let running = Loop::start(&log, source(&database, ROWS));
     let all = expected(ROWS, committed);
     wait_until("some are missing", || old_texts(&log).len() >= all.len());
@@ -217,19 +230,7 @@ fn rows_that_a_policy_changes_are_told_again_after_the_log_failed_and_nothing_hi
         let feed = Transactions { private: true, ..Transactions::new(&database, ROWS) };
         Loop::start_behind(Some(Arc::clone(&screen)), &log, source_of(feed, Some(&screen)))
     };
-    let mut committed = 0;
-    for round in 1..=10 {
-        let running = start();
-        let before = old_texts(&log).len();
-        committed += 3 * round;
-        database.committed.store(committed, Ordering::SeqCst);
-        wait_until("nothing more came", || old_texts(&log).len() > before);
-        log.fill();
-        database.committed.store(committed + 5, Ordering::SeqCst);
-        committed += 5;
-        running.join().expect_err("the log failed");
-        log.make_room();
-    }
+    let committed = fail_again_and_again(10, &log, &database, start);
     let running = start();
     let all = expected(ROWS, committed);
     // A hash may have the letters of "new" in it.

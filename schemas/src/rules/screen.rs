@@ -6,8 +6,8 @@
 //! record is normalised: only if it gives the same events, of the same times, with the same fields,
 //! and the policy finds nothing in them that it has not hidden, is it sent. Any other record (one
 //! whose value stands in it in another spelling, that gives no event, that is a part of a longer
-//! text, whose key is hidden) is encrypted as a whole, and the transformer, which has the key, applies the policy. So a
-//! rule holds or nobody reads the record, and no rule is left out silently.
+//! text, whose key is hidden) is encrypted as a whole, and the transformer, which has the key,
+//! applies the policy. So a rule holds or nobody reads the record, and no rule is left out silently.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -18,7 +18,7 @@ use tahoe_seams::{Conditions, Events, Record};
 use super::detect::{all, each_token, token_text};
 use super::look::{Find, Noted, noted};
 use super::place::Place;
-use super::privacy::{Action, WORD_BYTES_MIN, without};
+use super::privacy::{Action, Rule, WORD_BYTES_MIN, without};
 use super::{AppFields, EventRules, Keys, MASK, Privacy};
 use crate::scan::Scan;
 use crate::{Dataset, datasets};
@@ -62,12 +62,12 @@ impl Screen {
         if policy.keys.is_none() {
             return Err(
                 "a policy before the first write needs a secret, with which positions are \
-                        encrypted, and records in which a value cannot be replaced: \
-                        TAHOE_PRIVACY_KEY or TAHOE_PRIVACY_KEY_FILE"
+                 encrypted, and records in which a value cannot be replaced: \
+                 TAHOE_PRIVACY_KEY or TAHOE_PRIVACY_KEY_FILE"
                     .to_owned(),
             );
         }
-        for rule in policy.rules.iter().filter(|rule| rule.action != Action::Keep) {
+        for rule in policy.hiding() {
             let is_in = |name: &str| {
                 let rest = rule.path.strip_prefix(name);
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -95,7 +95,7 @@ impl Screen {
 
     /// It has rules; without one it only reads what an earlier run encrypted.
     pub fn hides(&self) -> bool {
-        self.policy.rules.iter().any(|rule| rule.action != Action::Keep)
+        self.policy.hiding().next().is_some()
     }
 
     fn keys(&self) -> &Keys {
@@ -106,7 +106,7 @@ impl Screen {
     fn rules<'s>(&'s self, dataset: &'s Dataset) -> impl Iterator<Item = Action> + 's {
         let of_family =
             |name: &str| datasets::find(name).is_some_and(|of| of.module == dataset.module);
-        let rules = self.policy.rules.iter().filter(|rule| rule.action != Action::Keep);
+        let rules = self.policy.hiding();
         rules.filter(move |rule| rule.dataset.is_none_or(of_family)).map(|rule| rule.action)
     }
 
@@ -117,7 +117,7 @@ impl Screen {
 
     /// A row, of whatever dataset, says of that very path that it does not stay as it is.
     pub fn names(&self, path: &str) -> bool {
-        self.policy.rules.iter().any(|rule| rule.path == path && rule.action != Action::Keep)
+        self.policy.hiding().any(|rule| rule.path == path)
     }
 
     /// What stands for a record's bytes in its identity, which must not tell them and is the same
@@ -131,9 +131,9 @@ impl Screen {
         self.keys().hashed(key)
     }
 
-    /// Bytes that [`Screen::opened`] reads.
+    /// Bytes that [`Screen::opened`] reads; nothing for nothing.
     pub fn sealed(&self, bytes: &[u8]) -> String {
-        self.keys().encrypted(bytes)
+        if bytes.is_empty() { String::new() } else { self.keys().encrypted(bytes) }
     }
 
     /// What [`Screen::sealed`] was given.
@@ -167,14 +167,13 @@ impl Screen {
             return (!is_clean).then(|| self.seal(record));
         }
         let is_text = matches!((&text, &context), (Cow::Borrowed(_), Cow::Borrowed(_)));
-        let bytes = bytes.unwrap_or_else(|| text.into_owned());
+        let bytes = bytes.unwrap_or_else(|| text.clone().into_owned());
         let context = new_context.unwrap_or_else(|| context.into_owned());
         let new = Record { bytes: bytes.as_bytes(), context: context.as_bytes(), ..*record };
         let after = self.look(dataset, &new).unwrap_or_default();
         // A start tells rows again by their keys: two that are hidden alike would be one.
         let has_key = |text: &str| Place::span(text, "key").map(|at| text[at].to_owned());
-        let is_another = dataset.name.ends_with(".row")
-            && has_key(&String::from_utf8_lossy(record.bytes)) != has_key(&bytes);
+        let is_another = dataset.name.ends_with(".row") && has_key(&text) != has_key(&bytes);
         if !is_text || is_another || !wish.is_met(&before, &after) {
             return Some(self.seal(record));
         }
@@ -201,11 +200,8 @@ impl Screen {
 
     /// The record encrypted as a whole, whatever the rules say of it.
     pub fn seal(&self, record: &Record<'_>) -> Screened {
-        let sealed = |bytes: &[u8]| match bytes {
-            [] => Vec::new(),
-            bytes => self.sealed(bytes).into_bytes(),
-        };
-        let (bytes, context) = (sealed(record.bytes), sealed(record.context));
+        let [bytes, context] =
+            [record.bytes, record.context].map(|bytes| self.sealed(bytes).into_bytes());
         Screened { bytes, context, done: String::new(), is_sealed: true }
     }
 }
@@ -216,12 +212,20 @@ impl Privacy {
     /// # Errors
     /// Names the key that is missing.
     pub fn opened(&self, sealed: &[u8]) -> Result<Vec<u8>, String> {
+        if sealed.is_empty() {
+            return Ok(Vec::new());
+        }
         let text = std::str::from_utf8(sealed).map_err(|error| error.to_string())?;
         let Some(keys) = &self.keys else {
             let id = text.split(':').nth(2).unwrap_or_default();
             return Err(format!("it was encrypted with the key {id}, and none is set"));
         };
         keys.opened(text)
+    }
+
+    /// The rows by which something does not stay as it is.
+    fn hiding(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(|rule| rule.action != Action::Keep)
     }
 
     /// It has rows, so that what a producer left to it is hidden here.
@@ -313,17 +317,8 @@ impl<'n> Wish<'n> {
 
     /// Replaces the value at the very place that a rule names; says whether it is there.
     fn in_place(&self, find: &Find, text: &mut String) -> bool {
-        let Some((object, rest)) =
-            find.path.strip_prefix("db.").and_then(|path| path.split_once('.'))
-        else {
-            return false;
-        };
-        let Some(range) = Place::span(text, object).and_then(|outer| {
-            let inner = Place::span(&text[outer.clone()], rest)?;
-            Some(outer.start + inner.start..outer.start + inner.end)
-        }) else {
-            return false;
-        };
+        let path = find.path.strip_prefix("db.").filter(|path| path.contains('.'));
+        let Some(range) = path.and_then(|path| Place::span(text, path)) else { return false };
         let value = &text[range.clone()];
         let is_it = value == find.value || token_text(value).is_some_and(|text| text == find.value);
         if is_it {

@@ -256,9 +256,7 @@ fn loaded_before(
     screen: Option<&Arc<Screens>>,
 ) -> anyhow::Result<Option<u64>> {
     let screen = screen.map(|screens| screens.now());
-    let positions = positions::of_owner(owner, &log.positions()?)?;
-    let positions = positions.into_iter().map(|position| position.opened(screen.as_deref()));
-    let positions = positions.collect::<Result<Vec<_>, _>>()?;
+    let positions = positions::of_owner(owner, &log.positions()?, screen.as_deref())?;
     let ended = positions
         .iter()
         .filter(|position| position.clean && position.identity["ended"].as_bool() == Some(true));

@@ -2,66 +2,45 @@
 //! own change stream.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use mongodb::Collection;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, Document, Regex, Timestamp, cstr, doc};
-use mongodb::{Client, Collection, Database};
 use serde_json::Value;
+use tahoe_tests::mongodb::Database;
 use tahoe_tests::pipeline::Pipeline;
-use tahoe_tests::servers::setting;
 use tahoe_tests::wait::until;
-use tokio::runtime::Runtime;
 
 use crate::rebuilt::{Record, rebuild};
 
 /// Changes a second: what an unoptimised build keeps up with.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// A database of one test.
-pub struct Shop {
-    /// Its name.
-    pub name: String,
-    /// HOST:PORT
-    pub server: String,
-    runtime: Runtime,
-    db: Database,
+/// A database whose collection `orders` changes.
+pub struct Shop(Database);
+
+impl Deref for Shop {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        &self.0
+    }
 }
 
 impl Shop {
     /// `None` skips the test.
     pub fn open(name: &str) -> Option<Self> {
-        let server = setting("TAHOE_TEST_MONGODB")?;
-        let runtime = Runtime::new().expect("threads");
-        let uri = format!("mongodb://{server}/?directConnection=true");
-        let client = runtime.block_on(Client::with_uri_str(uri)).expect("an address");
-        let db = client.database(name);
-        Some(Self { name: name.to_owned(), server, runtime, db })
+        Database::open(name).map(Self)
     }
 
     fn orders(&self) -> Collection<Document> {
         self.db.collection("orders")
-    }
-
-    /// Runs a command.
-    pub fn run(&self, command: Document) {
-        self.runtime.block_on(async { self.db.run_command(command).await }).expect("it answers");
-    }
-
-    /// Adds a document.
-    pub fn insert(&self, collection: &str, document: Document) {
-        let collection = self.db.collection(collection);
-        self.runtime.block_on(async { collection.insert_one(document).await }).expect("inserted");
-    }
-
-    /// Drops a collection.
-    pub fn drop(&self, collection: &str) {
-        let collection = self.db.collection::<Document>(collection);
-        self.runtime.block_on(async { collection.drop().await }).expect("dropped");
     }
 
     /// Documents, with ids of three kinds.
