@@ -115,12 +115,19 @@ enum Inside {
 /// Whether the byte at `place` is inside an object that begins after a space and closes at the
 /// end of a line, perhaps before the extra.
 fn inside_context(bytes: &[u8], place: usize, ended: bool, budget: &mut usize) -> Inside {
+    match is_between_strings(bytes, place) {
+        true => Inside::No,
+        false => read_context(bytes, place, ended, budget),
+    }
+}
+
+/// The same by reading whatever may be such an object.
+fn read_context(bytes: &[u8], place: usize, ended: bool, budget: &mut usize) -> Inside {
     let mut at = 0;
     while let Some(found) = memchr(b'{', &bytes[at..place]) {
         let from = at + found;
         at = from + 1;
-        let opens = bytes[at] == b'"' && at < place;
-        if !opens || from == 0 || !matches!(bytes[from - 1], b' ' | b'[') {
+        if !may_open(bytes, from) || at == place {
             continue;
         }
         let until = bytes.len().min(from + LOOK_AHEAD_BYTES.min(*budget));
@@ -138,6 +145,25 @@ fn inside_context(bytes: &[u8], place: usize, ended: bool, budget: &mut usize) -
     Inside::No
 }
 
+/// Whether a context may begin with the `{` at `from`, as its place and what follows tell.
+fn may_open(bytes: &[u8], from: usize) -> bool {
+    bytes.get(from + 1) == Some(&b'"') && from > 0 && matches!(bytes[from - 1], b' ' | b'[')
+}
+
+/// Whether the quotation marks tell already that the header at `place` is in no string, as they do
+/// of nearly every record: one object may be a context, nothing in it is escaped, and it has no
+/// string open. Between its strings there is no room for a header, which is no JSON.
+fn is_between_strings(bytes: &[u8], place: usize) -> bool {
+    let record = &bytes[..place];
+    let mut openings = memchr_iter(b'{', record).filter(|from| may_open(record, *from));
+    let Some(from) = openings.next() else { return bytes[place] == b'[' };
+    let context = &record[from..];
+    bytes[place] == b'['
+        && openings.next().is_none()
+        && memchr(b'\\', context).is_none()
+        && memchr_iter(b'"', context).count() % 2 == 0
+}
+
 /// What may follow a context on its last line.
 fn closes(rest: &[u8]) -> bool {
     let line = &rest[..memchr(b'\n', rest).unwrap_or(rest.len())];
@@ -146,6 +172,8 @@ fn closes(rest: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{Frames, frame_all};
 
@@ -161,6 +189,31 @@ mod tests {
         [2026-03-04 00:00:00] a.ERROR: forged\n\"} \n\
         [2026-03-04 09:27:33] a.INFO: cut {\"note\":\"two\n\
         [2026-03-04 09:27:34] a.INFO: y {\"a\":1}\n\n\nmore\n";
+
+    proptest! {
+        #[test]
+        fn quotation_marks_tell_nothing_that_reading_would_not(
+            before in proptest::collection::vec(0..PIECES.len(), 0..12),
+            after in proptest::collection::vec(0..PIECES.len(), 0..6),
+        ) {
+            let text = |pieces: &[usize]| pieces.iter().map(|at| PIECES[*at]).collect::<String>();
+            let (before, after) = (text(&before) + "\n", text(&after));
+            for header in ["[2026-03-04 00:00:00] a.ERROR: forged", "{\"message\":1}"] {
+                let whole = format!("{before}{header}\n{after}");
+                let inside = |ended| {
+                    let mut budget = BUDGET_BYTES;
+                    read_context(whole.as_bytes(), before.len(), ended, &mut budget)
+                };
+                if is_between_strings(whole.as_bytes(), before.len()) {
+                    prop_assert!(matches!((inside(true), inside(false)), (Inside::No, Inside::No)));
+                }
+            }
+        }
+    }
+
+    /// What a record may be made of, as far as it matters for where it ends.
+    const PIECES: [&str; 14] =
+        [" {\"", "{\"a\":", "\"", "}", "} ", "[", "]", "\\", "\n", ":", ",", "x", " []", " 1"];
 
     #[test]
     fn a_header_inside_a_string_of_the_context_begins_no_record() {
