@@ -133,8 +133,9 @@ pub fn producer_command(producer: &'static dyn Producer) -> Command {
 
 struct ProducerService(&'static dyn Producer);
 
+/// What can be asked of a producer that reads a database.
 #[derive(Args)]
-struct ProducerArgs {
+struct DatabaseArgs {
     /// Make in the server that is read what reading needs, and exit
     #[arg(long, help_heading = "Process")]
     setup: bool,
@@ -146,6 +147,10 @@ struct ProducerArgs {
     once: bool,
     #[command(flatten)]
     verify: VerifyArgs,
+}
+
+#[derive(Args)]
+struct ProducerArgs {
     #[command(flatten)]
     sources: SourceArgs,
     #[command(flatten)]
@@ -168,12 +173,13 @@ impl Service for ProducerService {
     }
 
     fn arguments(&self, command: Command) -> Command {
-        ProducerArgs::augment_args(self.0.arguments(command))
+        let command = ProducerArgs::augment_args(self.0.arguments(command));
+        if self.0.is_database() { DatabaseArgs::augment_args(command) } else { command }
     }
 
     fn checks(&self, matches: &ArgMatches) -> Result<Vec<Check>, String> {
         let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
-        let planned = self.plan(&self.place(&args)?, matches)?;
+        let planned = self.plan(&self.place(&args, matches)?, matches)?;
         let topics = topics_of(&planned);
         let log = connect_kafka(&args.kafka, self.0.name())?;
         let kafka = move || log.check(&topics).map_err(|error| error.to_string());
@@ -182,19 +188,18 @@ impl Service for ProducerService {
     }
 
     fn errand(&self, matches: &ArgMatches) -> Result<Option<Vec<Check>>, String> {
-        let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
-        match (args.setup, args.teardown) {
-            (true, _) => self.0.prepare(matches).map(Some),
-            (_, true) => self.0.dismantle(matches).map(Some),
+        match self.asked(matches)? {
+            Some(asked) if asked.setup => self.0.prepare(matches).map(Some),
+            Some(asked) if asked.teardown => self.0.dismantle(matches).map(Some),
             _ => Ok(None),
         }
     }
 
     fn verify(&self, matches: &ArgMatches, json: bool) -> Result<Option<Verdict>, String> {
-        let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
-        if !args.verify.is_asked() {
+        let Some(asked) = self.asked(matches)?.filter(|asked| asked.verify.is_asked()) else {
             return Ok(None);
-        }
+        };
+        let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
         if args.screen.screens()?.is_some_and(|screens| screens.now().hides()) {
             return Err(
                 "--verify compares values, and --privacy hides some of those in Kafka: what \
@@ -202,14 +207,14 @@ impl Service for ProducerService {
                     .to_owned(),
             );
         }
-        let asked = self.0.verifications(matches, &self.place(&args)?)?;
+        let verifications = self.0.verifications(matches, &self.place(&args, matches)?)?;
         let log = connect_kafka(&args.kafka, self.0.name())?;
-        args.verify.run(log.as_ref(), asked, json).map(Some)
+        asked.verify.run(log.as_ref(), verifications, json).map(Some)
     }
 
     fn run(&self, matches: &ArgMatches, process: &Process) -> Result<(), String> {
         let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
-        let place = self.place(&args)?;
+        let place = self.place(&args, matches)?;
         let planned = self.plan(&place, matches)?;
         log_notes(&planned);
         let topics = topics_of(&planned);
@@ -233,12 +238,18 @@ impl Service for ProducerService {
 }
 
 impl ProducerService {
-    fn place(&self, args: &ProducerArgs) -> Result<Place, String> {
-        if args.once && !self.0.reads_once() {
+    fn asked(&self, matches: &ArgMatches) -> Result<Option<DatabaseArgs>, String> {
+        let asked = self.0.is_database().then(|| DatabaseArgs::from_arg_matches(matches));
+        asked.transpose().map_err(|error| error.to_string())
+    }
+
+    fn place(&self, args: &ProducerArgs, matches: &ArgMatches) -> Result<Place, String> {
+        let once = self.asked(matches)?.is_some_and(|asked| asked.once);
+        if once && !self.0.reads_once() {
             return Err("--once: this producer polls no tables, and has no end".to_owned());
         }
         let screen = args.screen.screens()?;
-        Ok(Place { once: args.once, screen, ..args.sources.place()? })
+        Ok(Place { once, screen, ..args.sources.place()? })
     }
 
     fn plan(&self, place: &Place, matches: &ArgMatches) -> Result<Vec<Planned>, String> {

@@ -48,6 +48,10 @@ pub trait Producer: Sync {
     fn example(&self) -> &'static str;
     /// Adds its settings to a command: its own binary's, or `tahoe up`.
     fn arguments(&self, command: Command) -> Command;
+    /// It reads a database, whose server it prepares, and whose tables it compares with Kafka.
+    fn is_database(&self) -> bool {
+        false
+    }
     /// It polls tables, and so knows [`Place::once`].
     fn reads_once(&self) -> bool {
         false

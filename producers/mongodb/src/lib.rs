@@ -75,6 +75,10 @@ impl Producer for MongoDb {
         Ok(planned)
     }
 
+    fn is_database(&self) -> bool {
+        true
+    }
+
     fn verifications(
         &self,
         matches: &ArgMatches,

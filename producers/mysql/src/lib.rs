@@ -267,6 +267,10 @@ impl Producer for Mysql {
         Ok(vec![Verification { name, kinds, is_settled: verify::is_settled, open }])
     }
 
+    fn is_database(&self) -> bool {
+        true
+    }
+
     fn reads_once(&self) -> bool {
         true
     }

@@ -105,6 +105,10 @@ impl Producer for Postgres {
         Ok(settings.into_iter().map(verification).collect())
     }
 
+    fn is_database(&self) -> bool {
+        true
+    }
+
     fn reads_once(&self) -> bool {
         true
     }
