@@ -161,7 +161,7 @@ fn is_between_strings(bytes: &[u8], place: usize) -> bool {
     bytes[place] == b'['
         && openings.next().is_none()
         && memchr(b'\\', context).is_none()
-        && memchr_iter(b'"', context).count() % 2 == 0
+        && memchr_iter(b'"', context).count().is_multiple_of(2)
 }
 
 /// What may follow a context on its last line.
