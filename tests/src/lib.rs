@@ -10,6 +10,7 @@ pub mod mariadb;
 pub mod mongodb;
 pub mod pipeline;
 pub mod postgresql;
+pub mod privacy;
 pub mod program;
 pub mod rsyslog;
 pub mod servers;

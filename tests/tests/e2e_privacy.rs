@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
-use tahoe_seams::Log as _;
 use tahoe_tests::documents::{Document, Documents as _, each_once};
 use tahoe_tests::feed::Feed;
-use tahoe_tests::pipeline::Pipeline;
+use tahoe_tests::privacy::{OLDER, Private, SECRET};
 use tahoe_tests::program::Program;
 use tahoe_tests::site::Site;
 use tahoe_transformer::dead_letter_topic;
@@ -21,9 +20,6 @@ const STORED_PER_ROUND: usize = 20;
 
 /// Lines a second that leave something in flight at each kill, and not too much to the end.
 const SLOW: u32 = 50;
-
-const SECRET: &str = "the secret of this test alone";
-const OLDER: &str = "the secret of the year before";
 
 const POLICY: &str = "\
     laravel.log  laravel.context.mail  hash\n\
@@ -49,48 +45,8 @@ fn line(n: u64) -> String {
     )
 }
 
-struct Private {
-    pipeline: Pipeline,
-    flags: [String; 4],
-}
-
-impl Private {
-    fn set_up(test: &str) -> Option<Self> {
-        let pipeline = Pipeline::set_up(test)?;
-        std::fs::write(pipeline.path("policy"), POLICY).expect("written");
-        std::fs::write(pipeline.path("key"), format!("{SECRET}\n{OLDER}\n")).expect("written");
-        let (policy, key) = (pipeline.flag("policy"), pipeline.flag("key"));
-        let flags = ["--privacy".to_owned(), policy, "--privacy-key-file".to_owned(), key];
-        Some(Self { pipeline, flags })
-    }
-
-    fn start(&self, binary: &str, arguments: &[&str]) -> Program {
-        let flags: Vec<_> = self.flags.iter().map(String::as_str).collect();
-        self.pipeline.start(binary, &[arguments, &flags].concat())
-    }
-
-    fn producer(&self) -> Program {
-        self.start("tahoe-laravel", &["--laravel", &self.pipeline.flag("laravel.log")])
-    }
-
-    /// Everything that is in Kafka, as text.
-    fn all_of_kafka(&self) -> Vec<String> {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut all = Vec::new();
-        for topic in [self.pipeline.name.clone(), dead_letter_topic(&self.pipeline.name)] {
-            self.pipeline.scan(&topic, &mut |record| {
-                all.extend([record.value, record.key, record.header.unwrap_or_default()].map(text));
-            });
-        }
-        let positions = self.pipeline.log().positions().expect("Kafka can be read");
-        all.extend(positions.iter().flat_map(|(key, value)| [text(key), text(value)]));
-        all
-    }
-
-    fn by_id(&self) -> BTreeMap<String, Document> {
-        let found = self.pipeline.documents.find("*");
-        found.into_iter().map(|document| (document.id.clone(), document)).collect()
-    }
+fn producer(private: &Private) -> Program {
+    private.start("tahoe-laravel", &["--laravel", &private.pipeline.flag("laravel.log")])
 }
 
 /// `tahoe decrypt` with the secrets of a file.
@@ -107,18 +63,18 @@ fn decrypted(lines: &str, folder: &Path, secrets: &str) -> String {
 
 #[test]
 fn nothing_that_is_hidden_reaches_kafka_though_the_producer_is_killed_in_mid_stream() {
-    let Some(private) = Private::set_up("privacy") else { return };
+    let Some(private) = Private::set_up("privacy", POLICY) else { return };
     let pipeline = &private.pipeline;
     let transformer = private.start("tahoe-transformer", &[]);
     let feed = Feed::into_file(&pipeline.path("laravel.log"), SLOW, line);
     for _ in 0..ROUNDS {
-        let producer = private.producer();
+        let producer = producer(&private);
         let stored = pipeline.documents.count("*");
         pipeline.documents.wait_for("*", stored + STORED_PER_ROUND);
         producer.kill();
     }
     let lines = feed.finish();
-    let producer = private.producer();
+    let producer = producer(&private);
     let count = usize::try_from(lines).expect("few");
     pipeline.documents.wait_for("*", count);
     producer.stop();
@@ -128,11 +84,7 @@ fn nothing_that_is_hidden_reaches_kafka_though_the_producer_is_killed_in_mid_str
     let documents = private.by_id();
     each_once(documents.keys(), records.iter().map(|record| &record.id));
     each_once(documents.values().map(Document::number), 0..lines);
-    for text in private.all_of_kafka() {
-        for word in PRIVATE {
-            assert!(!text.contains(word), "{word}: {text}");
-        }
-    }
+    private.assert_nowhere_in_kafka(&PRIVATE);
     let sealed = records.iter().filter(|record| record.text.starts_with("enc:1:")).count() as u64;
     assert!(sealed >= lines / 9 && sealed <= lines / 9 + 1, "{sealed} of {lines}");
     let raw: String = records.iter().map(|record| format!("{}\n", record.text)).collect();
@@ -177,10 +129,10 @@ fn second_pass(private: &Private, documents: &BTreeMap<String, Document>, lines:
 
 #[test]
 fn a_sealed_record_is_a_dead_letter_where_the_key_is_missing_and_stored_once_it_is_there() {
-    let Some(private) = Private::set_up("privacy_letters") else { return };
+    let Some(private) = Private::set_up("privacy_letters", POLICY) else { return };
     let pipeline = &private.pipeline;
     std::fs::write(pipeline.path("laravel.log"), line(9)).expect("written");
-    let producer = private.producer();
+    let producer = producer(&private);
     let transformer = pipeline.transformer();
     tahoe_tests::wait::until_true("a dead letter", || {
         let mut letters = 0;
@@ -189,7 +141,7 @@ fn a_sealed_record_is_a_dead_letter_where_the_key_is_missing_and_stored_once_it_
     });
     producer.stop();
     transformer.stop();
-    assert!(private.all_of_kafka().iter().all(|text| !text.contains("@shop.example")));
+    private.assert_nowhere_in_kafka(&["@shop.example"]);
     let shown = pipeline.start("tahoe", &["dlq", "list", "--letters", "--json"]).wait();
     assert!(shown.stdout.contains("\"sealed\""), "{}", shown.stdout);
     let ended = private.start("tahoe", &["dlq", "replay", "--json"]).wait();
