@@ -128,7 +128,8 @@ pub fn constants(fields: &[OwnField]) -> String {
     text
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, Failure> {
+/// Reads the text of `file`; errors name it.
+pub fn parsed<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, Failure> {
     serde_saphyr::from_str(text).map_err(|error| format!("{file}: {error}").into())
 }
 

@@ -1,6 +1,11 @@
 //! Generates a constant for every field of ECS and of every dataset.yaml, numbered in the order of
 //! nested JSON, and the tables by which an event is written.
 
+#[path = "../src/alert.rs"]
+mod alert;
+#[path = "../src/dashboard.rs"]
+mod dashboard;
+mod dashboards;
 mod declaration;
 
 use std::collections::BTreeMap;
@@ -64,6 +69,9 @@ fn main() -> Result<(), Failure> {
          static DECLARATIONS: &[Declaration] = &[\n{declarations}];\n"
     );
     fs::write(out.join("declarations.rs"), declarations)?;
+    let datasets: Vec<_> = declared_all.into_iter().map(|declared| declared.name).collect();
+    fs::write(out.join("dashboards.json"), dashboards::composed(&root, &datasets, &tree)?)?;
+    fs::write(out.join("alerts.json"), dashboards::alerts(&root, &tree)?)?;
     Ok(())
 }
 

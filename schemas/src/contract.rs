@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::templates::{fields_of, index_templates};
+use crate::templates::{fields_of, index_templates, template_name};
 use crate::{Dataset, fields, shared_fields};
 
 /// The dialect of [`json_schema`].
@@ -66,7 +66,7 @@ pub fn field_table(dataset: &Dataset) -> Vec<FieldRow> {
 
 /// The index template of a dataset, as `tahoe setup` writes it.
 pub fn template(dataset: &Dataset) -> Value {
-    let name = format!("logs-{}", dataset.name);
+    let name = template_name(dataset);
     let found = index_templates().find(|(template, _)| *template == name);
     found.map(|(_, body)| body).expect("every dataset of the list has one")
 }

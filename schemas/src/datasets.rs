@@ -121,6 +121,8 @@ pub mod system_auth;
 pub mod system_kern;
 #[path = "../system/syslog/mod.rs"]
 pub mod system_syslog;
+#[path = "../tahoe/service/mod.rs"]
+pub mod tahoe_service;
 
 /// Every dataset.
 pub static ALL: &[&Dataset] = &[
@@ -151,4 +153,5 @@ pub static ALL: &[&Dataset] = &[
     &system_auth::DATASET,
     &system_kern::DATASET,
     &system_syslog::DATASET,
+    &tahoe_service::DATASET,
 ];

@@ -1,6 +1,9 @@
 //! What a dataset.yaml says, as the build script read it: a field that no file declares has no
 //! constant and cannot be named in code.
 
+use crate::alert::Alert;
+use crate::dashboard::Dashboard;
+
 include!(concat!(env!("OUT_DIR"), "/declarations.rs"));
 
 /// A `dataset.yaml`.
@@ -57,4 +60,16 @@ pub fn shared_fields() -> &'static [OwnField] {
 /// What the dataset of that name declares.
 pub(crate) fn find(name: &str) -> Option<&'static Declaration> {
     DECLARATIONS.iter().find(|declared| declared.name == name)
+}
+
+/// Every dashboard, in their order: `dashboards/` and what the datasets add.
+pub fn dashboards() -> Vec<Dashboard> {
+    serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/dashboards.json")))
+        .expect("the build script wrote it by the same types")
+}
+
+/// Every alert of `alerts.yaml`.
+pub fn alerts() -> Vec<Alert> {
+    serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/alerts.json")))
+        .expect("the build script wrote it by the same types")
 }

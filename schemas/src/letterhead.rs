@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use tahoe_seams::{Conditions, Origin};
+use tahoe_seams::{Conditions, Origin, data_stream_type};
 
 use crate::field::{Field, LEAVES};
 use crate::time::Time;
@@ -100,7 +100,7 @@ impl Letterhead {
         let mut common = vec![
             (fields::data_stream::DATASET, dataset.name.into()),
             (fields::data_stream::NAMESPACE, namespace(origin).into()),
-            (fields::data_stream::TYPE, "logs".into()),
+            (fields::data_stream::TYPE, data_stream_type(dataset.name).into()),
             (fields::ecs::VERSION, ECS_VERSION.into()),
             (fields::event::CREATED, zero),
             (fields::event::DATASET, dataset.name.into()),

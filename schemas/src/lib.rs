@@ -4,9 +4,11 @@
 //! that a sample file is a complete test. A field has a constant only if ECS or a `dataset.yaml`
 //! declares it; no other field can be written.
 
+pub mod alert;
 pub mod change;
 mod clf;
 pub mod contract;
+pub mod dashboard;
 pub mod datasets;
 mod declaration;
 pub mod enrich;
@@ -38,7 +40,7 @@ mod writer;
 mod zone;
 
 pub use datasets::Dataset;
-pub use declaration::{Declaration, OwnField, TimeZoneRule, shared_fields};
+pub use declaration::{Declaration, OwnField, TimeZoneRule, alerts, dashboards, shared_fields};
 pub use event::Event;
 pub use field::{ECS_VERSION, Field, multi_fields};
 pub use foreign::Foreign;

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
+use tahoe_seams::data_stream_type;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -81,12 +82,18 @@ const OBJECTS: [&str; 34] = [
 /// One index template per dataset: name and body.
 pub fn index_templates() -> impl Iterator<Item = (String, Value)> {
     let template_of = |dataset: &&'static Dataset| {
-        let patterns = vec![format!("logs-{}-*", dataset.name)];
+        let name = template_name(dataset);
+        let patterns = vec![format!("{name}-*")];
         let meta = json!({"managed_by": "tahoe", "dataset": dataset.name});
         let body = template(patterns, PRIORITY, meta, FIELDS_MAX, mappings(dataset));
-        (format!("logs-{}", dataset.name), body)
+        (name, body)
     };
     datasets::ALL.iter().map(template_of)
+}
+
+/// What the index template of a dataset is called, and its data streams up to their namespace.
+pub fn template_name(dataset: &Dataset) -> String {
+    format!("{}-{}", data_stream_type(dataset.name), dataset.name)
 }
 
 /// One index template for the tables of each package of datasets: what a table's data stream is

@@ -227,8 +227,9 @@ fn every_field_of_every_sample_can_be_searched() {
             for document in documents(dataset, &sample) {
                 let value = strict::parse(&document);
                 let of = value["event"]["dataset"].as_str().expect("every event says its dataset");
-                let properties =
-                    &templates[&format!("logs-{of}")]["template"]["mappings"]["properties"];
+                let of = datasets::find(of).expect("it is one of the list");
+                let name = templates::template_name(of);
+                let properties = &templates[&name]["template"]["mappings"]["properties"];
                 check_mapped(properties, "", &value, &mut missing);
             }
         }

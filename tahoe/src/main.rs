@@ -10,10 +10,12 @@ mod dlq;
 mod docs;
 mod exported;
 mod ingest;
+mod kibana;
 mod output;
 mod parse;
 mod registry;
 mod replay;
+mod report;
 mod sample;
 mod schema;
 mod search;
@@ -37,6 +39,7 @@ fn command() -> Command {
         transformations::TransformationsArgs::augment_args(Command::new("transformations"));
     let decrypt = decrypt::DecryptArgs::augment_args(Command::new("decrypt"));
     let schema = schema::SchemaArgs::augment_args(Command::new("schema"));
+    let report = report::ReportArgs::augment_args(Command::new("report"));
     Command::new("tahoe")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Carries logs into Kafka, normalises them into ECS, and loads Elasticsearch")
@@ -44,8 +47,8 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([up::command(), check::command(), setup::command(), setup::teardown_command()])
-        .subcommands([search, parse, transformations, schema, decrypt, dlq::command()])
-        .subcommands([ingest::command(), replay::command()])
+        .subcommands([search, report, parse, transformations, schema, decrypt, dlq::command()])
+        .subcommands([ingest::command(), replay::command(), kibana::command()])
 }
 
 fn main() -> ExitCode {
@@ -69,9 +72,13 @@ fn main() -> ExitCode {
         Some(("schema", matches)) => schema::SchemaArgs::from_arg_matches(matches)
             .map_err(Into::into)
             .and_then(|args| schema::run(&args)),
+        Some(("report", matches)) => report::ReportArgs::from_arg_matches(matches)
+            .map_err(Into::into)
+            .and_then(|args| report::run(&args)),
         Some(("dlq", matches)) => dlq::run(matches),
         Some(("ingest", matches)) => ingest::run(matches),
         Some(("replay", matches)) => replay::run(matches),
+        Some(("kibana", matches)) => kibana::run(matches),
         Some(("decrypt", matches)) => decrypt::DecryptArgs::from_arg_matches(matches)
             .map_err(Into::into)
             .and_then(|args| decrypt::run(&args)),

@@ -8,6 +8,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use serde_json::json;
 use tahoe_pipeline::service::{Check, Place, ProcessArgs, SourceArgs, run_checks, topics_of};
 use tahoe_schemas::datasets;
+use tahoe_schemas::templates::template_name;
 use tahoe_seams::{Sink as _, TablePatterns};
 use tahoe_sink_elasticsearch::{Elasticsearch, dataset_templates, templates_of};
 use tahoe_transformer::{TableArgs, record_topics};
@@ -115,7 +116,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     if backends.elasticsearch.is_set() {
         let sink = Elasticsearch::new(&backends.elasticsearch, dataset_templates())?;
         let name = |dataset: &&tahoe_schemas::Dataset| {
-            format!("logs-{}-{}", dataset.name, place.namespace)
+            format!("{}-{}", template_name(dataset), place.namespace)
         };
         let names: Vec<_> = datasets::ALL.iter().map(name).collect();
         process.runtime.block_on(async {

@@ -31,6 +31,8 @@ pub struct TransformerCounts {
     sources: Mutex<BTreeMap<SourceName, Arc<RecordCounts>>>,
     /// Of [`TransformerCounts::dropped`], by dataset and rule.
     dropped_by: Mutex<BTreeMap<(String, String), u64>>,
+    /// The next offset of every partition in which something was committed.
+    reached: Mutex<BTreeMap<(String, u32), u64>>,
 }
 
 /// What became of the records of one dataset, the one that they came with, or of one source.
@@ -84,6 +86,19 @@ impl TransformerCounts {
     /// Records that rules left out, by dataset and rule.
     pub fn dropped_by(&self) -> BTreeMap<(String, String), u64> {
         self.dropped_by.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers `(topic, partition, next offset)` that were committed.
+    pub fn set_reached(&self, next: &[(String, u32, u64)]) {
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        reached.extend(
+            next.iter().map(|(topic, partition, next)| ((topic.clone(), *partition), *next)),
+        );
+    }
+
+    /// The next offset of every partition in which this run committed something.
+    pub fn reached(&self) -> BTreeMap<(String, u32), u64> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Records in the store by dataset.

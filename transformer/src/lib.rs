@@ -8,6 +8,7 @@ mod certainty;
 mod counts;
 mod dead_letter;
 mod delivery;
+mod dependencies;
 mod geoip;
 mod intake;
 pub mod replay;

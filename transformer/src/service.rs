@@ -3,29 +3,38 @@
 use std::sync::Arc;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use serde_json::{Map, Value};
 use tahoe_pipeline::clock::now_ms;
 use tahoe_pipeline::log::kafka::KafkaArgs;
 use tahoe_pipeline::seams::{Log, Sink};
-use tahoe_pipeline::service::{Check, Health, Measure, Process, Readiness, Service, connect_kafka};
-use tahoe_sink_elasticsearch::{Elasticsearch, ElasticsearchArgs, dataset_templates};
+use tahoe_pipeline::service::{
+    Check, Health, Measure, Measured, Process, Readiness, Service, Speaker, connect_kafka,
+    host_name,
+};
+use tahoe_sink_elasticsearch::{Address, Elasticsearch, ElasticsearchArgs, dataset_templates};
 use tokio::runtime::Handle;
 
+use crate::dependencies::{Dependencies, dataset_records};
 use crate::{TransformArgs, TransformerCounts, keep_transforming};
 
 /// The transformer as a process of its own.
 pub struct Transformer;
 
 #[derive(Args)]
-struct TransformerArgs {
+pub(crate) struct TransformerArgs {
     #[command(flatten)]
     transform: TransformArgs,
     /// Topic that the producers were given in place of their datasets' own
     #[arg(long, env = "KAFKA_TOPIC", value_name = "TOPIC")]
     topic: Option<String>,
     #[command(flatten)]
-    kafka: KafkaArgs,
+    pub(crate) kafka: KafkaArgs,
     #[command(flatten)]
-    elasticsearch: ElasticsearchArgs,
+    pub(crate) elasticsearch: ElasticsearchArgs,
+    /// Address of Kibana, whose state is told beside those of Kafka and Elasticsearch
+    /// (--measure-seconds)
+    #[arg(long, env = "KIBANA_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) kibana: Option<Address>,
 }
 
 /// What the service is connected to.
@@ -81,10 +90,14 @@ impl Service for Transformer {
         let settings = args.transform.settings(args.topic.as_slice(), process.grace)?;
         let counts = Arc::new(TransformerCounts::default());
         let runtime = process.runtime.handle();
-        let ready = Arc::new(readiness(&log, &sink, topics, runtime));
+        let ready = Arc::new(readiness(&log, &sink, topics.clone(), runtime));
         ready.tell();
-        let health = TransformerHealth { counts: Arc::clone(&counts), ready };
-        process.show(self.name(), Arc::new(health))?;
+        let dependencies = Dependencies::new(&args, &log, &sink, topics, runtime)?;
+        let health = TransformerHealth { counts: Arc::clone(&counts), ready, dependencies };
+        let health = Arc::new(health);
+        process.show(self.name(), Arc::clone(&health) as _)?;
+        let speaker = Speaker { service: self.name(), node: host_name() };
+        let _until_it_ends = Measured::begin(process.measured_every, speaker, &log, health);
         keep_transforming(log.as_ref(), &sink, &settings, &process.stop, &counts, runtime)
     }
 }
@@ -115,6 +128,7 @@ pub fn readiness(
 struct TransformerHealth {
     counts: Arc<TransformerCounts>,
     ready: Arc<Readiness>,
+    dependencies: Dependencies,
 }
 
 impl Health for TransformerHealth {
@@ -128,6 +142,12 @@ impl Health for TransformerHealth {
             ("RecordsStored", Measure::Total(self.counts.stored.get())),
             ("RecordsDeadLettered", Measure::Total(self.counts.dead_lettered.get())),
         ]
+    }
+
+    fn measured(&self) -> Vec<Map<String, Value>> {
+        let mut records = dataset_records(&self.counts);
+        records.extend(self.dependencies.records(&self.counts));
+        records
     }
 
     fn not_ready(&self) -> Option<String> {

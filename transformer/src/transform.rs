@@ -434,7 +434,9 @@ impl Transformer<'_> {
             let (topic, partition) = &partitions[reach.partition as usize];
             (topic.clone(), *partition, reach.next)
         });
-        self.reader.commit(&next.collect::<Vec<_>>())?;
+        let next: Vec<_> = next.collect();
+        self.reader.commit(&next)?;
+        self.counts.set_reached(&next);
         let is_lost = |taken: &Taken| flight.lost.contains(&taken.place.partition);
         self.tallies.count(&self.intake.sources, &flight.taken, &verdicts, is_lost);
         Ok(())

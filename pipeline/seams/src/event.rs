@@ -183,18 +183,26 @@ impl Events {
     }
 
     fn data_stream(&mut self, dataset: &str, namespace: &str) -> u32 {
+        let kind = data_stream_type(dataset);
         let named = |name: &String| {
-            name.strip_prefix("logs-")
+            name.strip_prefix(kind)
+                .and_then(|rest| rest.strip_prefix('-'))
                 .and_then(|rest| rest.strip_prefix(dataset))
                 .and_then(|rest| rest.strip_prefix('-'))
                 == Some(namespace)
         };
         let found = self.data_streams.iter().position(named).unwrap_or_else(|| {
-            self.data_streams.push(format!("logs-{dataset}-{namespace}"));
+            self.data_streams.push(format!("{kind}-{dataset}-{namespace}"));
             self.data_streams.len() - 1
         });
         u32::try_from(found).expect("fewer than 2^32 data streams")
     }
+}
+
+/// The first word of a data stream's name: what Tahoe's services measure of themselves is in
+/// `metrics-tahoe.…`, everything else in `logs-…`.
+pub fn data_stream_type(dataset: &str) -> &'static str {
+    if dataset.starts_with("tahoe.") { "metrics" } else { "logs" }
 }
 
 /// Events on their way to a sink. Cloning shares the body.

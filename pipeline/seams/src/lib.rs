@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 pub use batch::{Advance, Batch, BatchEnd, Lane, Raw, Stream};
-pub use event::{EventBatch, EventMeta, Events, Outcome};
+pub use event::{EventBatch, EventMeta, Events, Outcome, data_stream_type};
 pub use failure::{LogError, Rejection, SinkError, SourceError};
 pub use headers::{FindHeader, MoreHeaders};
 pub use present::{Present, Rewrite, Version};

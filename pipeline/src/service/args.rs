@@ -76,6 +76,11 @@ pub struct Place {
     pub screen: Option<Arc<Screens>>,
 }
 
+/// The system's name of this host.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 impl SourceArgs {
     /// Checks the settings and looks up the host's name.
     ///
@@ -104,7 +109,7 @@ impl RecordArgs {
         }
         let host = match &self.host {
             Some(host) => host.clone(),
-            None => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            None => host_name(),
         };
         if !tahoe_schemas::zone_is_known(&self.time_zone) {
             return Err(format!(

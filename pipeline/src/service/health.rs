@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::{Map, Value, json};
+
 use super::{Metered, metric};
 
 /// A probe every few seconds shall not cost the servers a check each.
@@ -88,6 +90,37 @@ pub fn source_metrics(sources: &[Metered], out: &mut String) {
     metric(out, "tahoe_producer_lag_bytes", "gauge", help, &bytes);
     let help = "Seconds since everything was read last.";
     metric(out, "tahoe_producer_lag_seconds", "gauge", help, &seconds);
+}
+
+/// The same of each source, as [`Health::measured`](super::Health::measured) tells it.
+pub fn source_records(sources: &[Metered]) -> Vec<Map<String, Value>> {
+    let record = |source: &Metered| {
+        let counts = &source.counts;
+        let (read, appended) = (counts.read.get(), counts.appended.get());
+        let (dropped, undone) = (counts.dropped.get(), counts.undone.get());
+        let why = not_running(std::slice::from_ref(source));
+        let lags = counts.lag();
+        let bytes: u64 = lags.iter().map(|lag| lag.bytes).sum();
+        let seconds = lags.iter().map(|lag| lag.seconds).fold(0.0, f64::max);
+        let mut record = json!({
+            "tahoe.set": "source",
+            "tahoe.source.name": source.name,
+            "service.state": if why.is_none() { "up" } else { "down" },
+            "tahoe.counts.read": read,
+            "tahoe.counts.appended": appended,
+            "tahoe.counts.already_there": counts.already_there.get(),
+            "tahoe.counts.dropped": dropped,
+            "tahoe.counts.undone": undone,
+            "tahoe.counts.in_flight": read.saturating_sub(appended + dropped + undone),
+            "tahoe.lag.bytes": bytes,
+            "tahoe.lag.seconds": seconds,
+        });
+        if let Some(why) = why {
+            record["event.reason"] = json!(why);
+        }
+        record.as_object().cloned().unwrap_or_default()
+    };
+    sources.iter().map(record).collect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 
+use serde_json::{Map, Value};
+
 use super::Measure;
 
 /// What a service shows of itself.
@@ -21,6 +23,11 @@ pub trait Health: Send + Sync + 'static {
     fn not_ready(&self) -> Option<String>;
     /// What it measures for CloudWatch, by the names of the metrics there.
     fn measures(&self) -> Vec<(&'static str, Measure)> {
+        Vec::new()
+    }
+    /// What it says of its parts in the log: fields of `tahoe.service`, counts as totals since the
+    /// start. May block while it asks what it depends on.
+    fn measured(&self) -> Vec<Map<String, Value>> {
         Vec::new()
     }
     /// Asks for polled tables to be read now; false if there are none.

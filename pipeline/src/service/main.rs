@@ -4,12 +4,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use serde_json::{Map, Value};
 
 use super::verify::{Verdict, VerifyArgs};
 use super::{
-    Check, EmfArgs, Measure, Metered, Place, Planned, Process, ProcessArgs, Producer, Readiness,
-    ScreenArgs, SourceArgs, log_notes, probe, run_checks, start, topics_of,
-    without_empty_variables,
+    Check, EmfArgs, Measure, MeasureArgs, Measured, Metered, Place, Planned, Process, ProcessArgs,
+    Producer, Readiness, ScreenArgs, SourceArgs, Speaker, log_notes, probe, run_checks, start,
+    topics_of, without_empty_variables,
 };
 use crate::log::kafka::{KafkaArgs, KafkaLog};
 use crate::poll::Trigger;
@@ -81,7 +82,8 @@ pub fn run_service(service: &dyn Service) -> ExitCode {
 pub fn service_command(service: &dyn Service) -> Command {
     let command = service.arguments(Command::new(service.name()));
     // The description comes last: flattened settings bring one of their own.
-    AskArgs::augment_args(EmfArgs::augment_args(ProcessArgs::augment_args(command)))
+    let command = MeasureArgs::augment_args(ProcessArgs::augment_args(command));
+    AskArgs::augment_args(EmfArgs::augment_args(command))
         .version(env!("CARGO_PKG_VERSION"))
         .about(service.about())
         .after_help(format!("Example: {}", service.example()))
@@ -114,7 +116,9 @@ fn run_matches(
     let args = ProcessArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
     let emf = EmfArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
     let emf_namespace = emf.namespace()?;
-    let process = Process { emf_namespace, ..args.begin(command, matches)? };
+    let measured = MeasureArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+    let measured_every = measured.every();
+    let process = Process { emf_namespace, measured_every, ..args.begin(command, matches)? };
     let result = service.run(matches, &process);
     // A probe that waits for an answer must not keep the process from ending.
     process.runtime.shutdown_background();
@@ -232,7 +236,10 @@ impl Service for ProducerService {
         });
         let trigger = self.0.reads_once().then(|| place.trigger.clone());
         let health = ProducerHealth { sources: running.metered.clone(), ready, trigger };
-        process.show(self.0.name(), Arc::new(health))?;
+        let health = Arc::new(health);
+        let speaker = Speaker { service: self.0.name(), node: place.host };
+        process.show(speaker.service, Arc::clone(&health) as _)?;
+        let _until_it_ends = Measured::begin(process.measured_every, speaker, &log, health);
         running.join()
     }
 }
@@ -299,6 +306,10 @@ impl super::Health for ProducerHealth {
             ("SourceLagSeconds", Measure::Seconds(lag_seconds)),
             ("RecordsAppended", Measure::Total(appended)),
         ]
+    }
+
+    fn measured(&self) -> Vec<Map<String, Value>> {
+        super::source_records(&self.sources)
     }
 
     fn poll(&self) -> bool {

@@ -8,10 +8,12 @@ mod health;
 mod http;
 mod lists;
 mod main;
+mod measured;
 mod privacy;
 mod process;
 mod progress;
 mod supervise;
+mod usage;
 mod verify;
 
 use std::sync::{Arc, Mutex};
@@ -20,16 +22,17 @@ use clap::{ArgMatches, Command};
 use tahoe_schemas::table::Table;
 use tahoe_seams::{Source, SourceError};
 
-pub use args::{Place, RecordArgs, SourceArgs};
+pub use args::{Place, RecordArgs, SourceArgs, host_name};
 pub use checks::{Check, run_checks};
 pub use emf::{EmfArgs, Measure};
 pub use files::{path_set, plan_files};
-pub use health::{Readiness, not_running, source_metrics};
+pub use health::{Readiness, not_running, source_metrics, source_records};
 pub use http::{Health, metric, probe, serve};
 pub use lists::{CheckValue, List, add_lists};
 pub use main::{
     Service, connect_kafka, producer_command, run_producer, run_service, service_command,
 };
+pub use measured::{MeasureArgs, Measured, Speaker};
 pub use privacy::{PrivacyKeyArgs, ScreenArgs, of_setting, read_privacy, read_table};
 pub use process::{Logging, Process, ProcessArgs, log_through, without_empty_variables};
 pub use progress::Progress;

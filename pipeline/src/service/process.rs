@@ -50,6 +50,8 @@ pub struct Process {
     pub metrics: Option<SocketAddr>,
     /// The namespace of CloudWatch's metrics, if they are written.
     pub emf_namespace: Option<String>,
+    /// How often it says in the log what it measures of itself, if it does.
+    pub measured_every: Option<Duration>,
 }
 
 impl Process {
@@ -84,7 +86,14 @@ impl ProcessArgs {
             .block_on(async { stop_on_signals(&stop) })
             .map_err(|error| format!("the system gives no signal handler: {error}"))?;
         let grace = Duration::from_secs(self.grace_seconds);
-        Ok(Process { runtime, stop, grace, metrics: self.metrics, emf_namespace: None })
+        Ok(Process {
+            runtime,
+            stop,
+            grace,
+            metrics: self.metrics,
+            emf_namespace: None,
+            measured_every: None,
+        })
     }
 }
 

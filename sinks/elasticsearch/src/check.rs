@@ -13,6 +13,9 @@ use crate::{Elasticsearch, Kind, Template};
 /// `--check` answers within 10 s; the rest of them is for what else is checked.
 const CHECK_WITHIN: Duration = Duration::from_secs(9);
 
+/// Data streams that events go to.
+const PATTERNS: [&str; 2] = ["logs-*", "metrics-tahoe.*"];
+
 /// What writing, looking up and searching need; `auto_configure` lets a first event create its
 /// data stream.
 const PRIVILEGES: [&str; 4] = ["create_doc", "auto_configure", "view_index_metadata", "read"];
@@ -78,7 +81,7 @@ impl Elasticsearch {
     }
 
     async fn check_privileges(&self, problems: &mut Vec<String>) -> Result<(), SinkError> {
-        let asked = json!({"index": [{"names": ["logs-*"], "privileges": PRIVILEGES}]});
+        let asked = json!({"index": [{"names": PATTERNS, "privileges": PRIVILEGES}]});
         let body = Some(Bytes::from(asked.to_string()));
         let path = "_security/user/_has_privileges";
         let answer = self.connection.send(Method::Post, path, body).await?;
@@ -89,14 +92,17 @@ impl Elasticsearch {
             _ => return Ok(()),
         }
         let body: Value = answer.json()?;
-        let has = &body["index"]["logs-*"];
-        let missing: Vec<_> = PRIVILEGES.into_iter().filter(|name| has[name] == false).collect();
-        if !missing.is_empty() {
-            let user = body["username"].as_str().unwrap_or("of ELASTIC_API_KEY");
-            problems.push(format!(
-                "user {user} (--elastic-username, ELASTIC_API_KEY) lacks {} on logs-*",
-                missing.join(", ")
-            ));
+        for pattern in PATTERNS {
+            let has = &body["index"][pattern];
+            let missing: Vec<_> =
+                PRIVILEGES.into_iter().filter(|name| has[name] == false).collect();
+            if !missing.is_empty() {
+                let user = body["username"].as_str().unwrap_or("of ELASTIC_API_KEY");
+                problems.push(format!(
+                    "user {user} (--elastic-username, ELASTIC_API_KEY) lacks {} on {pattern}",
+                    missing.join(", ")
+                ));
+            }
         }
         Ok(())
     }

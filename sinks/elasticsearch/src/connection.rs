@@ -11,7 +11,7 @@ use elasticsearch::http::transport::{MultiNodeConnectionPool, Transport, Transpo
 use serde::Deserialize;
 use tahoe_seams::SinkError;
 
-use crate::ElasticsearchArgs;
+use crate::{AccessArgs, Address};
 
 /// Longest reason of the server's that is passed on: it quotes field values, which may be long.
 const REASON_CHARS_MAX: usize = 500;
@@ -22,6 +22,7 @@ pub(crate) struct Connection {
     transport: Transport,
     timeout: Duration,
     nodes: usize,
+    setting: &'static str,
     /// Addresses as messages name them, without user and password.
     pub(crate) names: String,
 }
@@ -34,15 +35,20 @@ pub(crate) struct Answer {
 }
 
 impl Connection {
-    pub(crate) fn new(args: &ElasticsearchArgs) -> Result<Self, SinkError> {
+    /// `setting` names the addresses in messages.
+    pub(crate) fn new(
+        addresses: &[Address],
+        args: &AccessArgs,
+        setting: &'static str,
+    ) -> Result<Self, SinkError> {
         let refused = |text| SinkError::Refused(text, None);
-        if args.addresses.is_empty() {
+        if addresses.is_empty() {
             return Err(refused("no address: set --elasticsearch or ELASTICSEARCH_URL".to_owned()));
         }
-        let urls = args.addresses.iter().map(crate::Address::bare).collect();
+        let urls = addresses.iter().map(crate::Address::bare).collect();
         let pool = MultiNodeConnectionPool::round_robin(urls, None);
         let mut builder = TransportBuilder::new(pool).enable_meta_header(false);
-        if let Some(credentials) = args.credentials().map_err(refused)? {
+        if let Some(credentials) = args.credentials(addresses).map_err(refused)? {
             builder = builder.auth(credentials);
         }
         if let Some(path) = &args.elastic_ca_file {
@@ -61,11 +67,12 @@ impl Connection {
             builder = builder.cert_validation(CertificateValidation::Full(certificate));
         }
         let transport = builder.build().map_err(|error| {
-            SinkError::Refused("--elasticsearch: no client".to_owned(), Some(Box::new(error)))
+            SinkError::Refused(format!("{setting}: no client"), Some(Box::new(error)))
         })?;
-        let names: Vec<_> = args.addresses.iter().map(ToString::to_string).collect();
+        let names: Vec<_> = addresses.iter().map(ToString::to_string).collect();
         let nodes = names.len();
-        Ok(Self { transport, timeout: args.timeout(), nodes, names: names.join(",") })
+        let (timeout, names) = (args.timeout(), names.join(","));
+        Ok(Self { transport, timeout, nodes, setting, names })
     }
 
     /// How long a request may take.
@@ -80,10 +87,27 @@ impl Connection {
         path: &str,
         body: Option<Bytes>,
     ) -> Result<Answer, SinkError> {
+        let mut headers = HeaderMap::new();
+        if path.starts_with("_bulk") {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+        }
+        self.send_as(method, path, headers, body).await
+    }
+
+    /// The same with headers of the request's own.
+    pub(crate) async fn send_as(
+        &self,
+        method: Method,
+        path: &str,
+        mut headers: HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<Answer, SinkError> {
+        // Compressed answers would cost both sides more than they save: a bulk answer is filtered.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut attempts_left = self.nodes;
         loop {
             attempts_left -= 1;
-            match self.send_once(method, path, body.clone()).await {
+            match self.send_once(method, path, headers.clone(), body.clone()).await {
                 Ok(answer) => return Ok(answer),
                 // Nothing was sent, so the next node may be asked without doubt.
                 Err(error) if attempts_left > 0 && is_unsent(&error) => {}
@@ -96,14 +120,9 @@ impl Connection {
         &self,
         method: Method,
         path: &str,
+        headers: HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Answer, elasticsearch::Error> {
-        let mut headers = HeaderMap::new();
-        // Compressed answers would cost both sides more than they save: a bulk answer is filtered.
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if path.starts_with("_bulk") {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-        }
         // The typed calls of `elasticsearch` 9 are not used: its `Bulk` copies the body line by
         // line, and its answers parse into a `Value`. Transport takes a body as it is.
         let query = None::<&()>;
@@ -128,7 +147,7 @@ impl Connection {
             let seconds = self.timeout.as_secs();
             format!("no answer from {names} within {seconds} s (--elastic-timeout-seconds)")
         } else {
-            format!("no answer from {names} (--elasticsearch): {causes}")
+            format!("no answer from {names} ({}): {causes}", self.setting)
         };
         SinkError::Unavailable(text, Some(Box::new(error)))
     }
@@ -157,7 +176,7 @@ impl Connection {
                 SinkError::Unavailable(format!("{names}: {doing}: {status} {reason}"), None)
             }
             _ => SinkError::Refused(
-                format!("{names}: {doing}: {status} {reason}: is --elasticsearch right?"),
+                format!("{names}: {doing}: {status} {reason}: is {} right?", self.setting),
                 None,
             ),
         }

@@ -8,6 +8,7 @@ mod bulk;
 mod check;
 mod connection;
 mod copies;
+mod kibana;
 mod outcome;
 mod present;
 mod rows;
@@ -25,7 +26,8 @@ use tahoe_schemas::templates::{index_templates, rows_template, table_template, t
 use tahoe_seams::{EventBatch, Outcome, Present, RecordId, Rewrite, RowChange, Sink, SinkError};
 
 use connection::Connection;
-pub use settings::{Address, ElasticsearchArgs};
+pub use kibana::Kibana;
+pub use settings::{AccessArgs, Address, ElasticsearchArgs};
 pub use template::{Kind, Template};
 
 /// The index templates that the datasets declare, and those of tables whose columns nobody saw.
@@ -62,7 +64,7 @@ impl Elasticsearch {
     /// [`SinkError::Refused`] when a setting cannot be right: no address, an unreadable file.
     pub fn new(args: &ElasticsearchArgs, templates: Vec<Template>) -> Result<Self, SinkError> {
         Ok(Self {
-            connection: Connection::new(args)?,
+            connection: Connection::new(&args.addresses, &args.access, "--elasticsearch")?,
             templates,
             bulk_bytes_max: AtomicUsize::new(args.bulk_bytes_max),
             requires_data_stream: AtomicBool::new(true),

@@ -26,6 +26,21 @@ pub struct ElasticsearchArgs {
     )]
     pub addresses: Vec<Address>,
 
+    /// How it knows us.
+    #[command(flatten)]
+    pub access: AccessArgs,
+
+    // Elasticsearch's advice is to measure; 5 MiB is where throughput stopped growing on one node,
+    // and far below its limit of 100 MB (`http.max_content_length`).
+    /// Largest bulk request in bytes; one larger event is still sent, alone
+    #[arg(long, env = "BULK_BYTES_MAX", value_name = "BYTES", default_value_t = 5 << 20)]
+    pub bulk_bytes_max: usize,
+}
+
+/// The login, and whom to trust.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Elasticsearch")]
+pub struct AccessArgs {
     /// User that ELASTIC_PASSWORD belongs to
     #[arg(long, env = "ELASTIC_USERNAME", value_name = "NAME", default_value = "elastic")]
     pub elastic_username: String,
@@ -55,12 +70,6 @@ pub struct ElasticsearchArgs {
     #[arg(long, env = "ELASTIC_TIMEOUT_SECONDS", value_name = "SECONDS", default_value_t = 60,
         value_parser = clap::value_parser!(u64).range(1..))]
     pub elastic_timeout_seconds: u64,
-
-    // Elasticsearch's advice is to measure; 5 MiB is where throughput stopped growing on one node,
-    // and far below its limit of 100 MB (`http.max_content_length`).
-    /// Largest bulk request in bytes; one larger event is still sent, alone
-    #[arg(long, env = "BULK_BYTES_MAX", value_name = "BYTES", default_value_t = 5 << 20)]
-    pub bulk_bytes_max: usize,
 }
 
 impl ElasticsearchArgs {
@@ -68,13 +77,15 @@ impl ElasticsearchArgs {
     pub fn is_set(&self) -> bool {
         !self.addresses.is_empty()
     }
+}
 
+impl AccessArgs {
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_secs(self.elastic_timeout_seconds)
     }
 
     /// What to log in with: an API key, or a password, or what the address holds, or nothing.
-    pub(crate) fn credentials(&self) -> Result<Option<Credentials>, String> {
+    pub(crate) fn credentials(&self, addresses: &[Address]) -> Result<Option<Credentials>, String> {
         // A compose file passes unset variables on as empty ones.
         let set = |secret: &Option<Secret>| secret.clone().filter(|s| !s.reveal().is_empty());
         let key = secret::from_value_or_file(
@@ -101,7 +112,7 @@ impl ElasticsearchArgs {
                 password.reveal().to_owned(),
             ))),
             (None, None) => {
-                let login = self.addresses.iter().find_map(Address::login);
+                let login = addresses.iter().find_map(Address::login);
                 Ok(login.map(|(user, password)| Credentials::Basic(user, password)))
             }
         }
@@ -186,13 +197,17 @@ mod tests {
         Command::try_parse_from(args).expect("these are settings").elasticsearch
     }
 
+    fn credentials(args: &ElasticsearchArgs) -> Result<Option<Credentials>, String> {
+        args.access.credentials(&args.addresses)
+    }
+
     #[test]
     fn a_password_in_an_address_is_used_and_never_printed() {
         let args = parse(&["--elasticsearch", "http://me:s%40cret@a:9200,http://b:9200/es"]);
         assert!(!format!("{args:?}").contains("cret"), "{args:?}");
         assert_eq!(args.addresses[0].to_string(), "http://a:9200");
         assert_eq!(args.addresses[1].to_string(), "http://b:9200/es");
-        let login = args.credentials().expect("one way to log in");
+        let login = credentials(&args).expect("one way to log in");
         assert!(matches!(&login, Some(Credentials::Basic(user, password))
                 if user == "me" && password == "s@cret"));
     }
@@ -200,9 +215,9 @@ mod tests {
     #[test]
     fn an_empty_variable_is_an_unset_one_and_two_ways_to_log_in_are_one_too_many() {
         let args = parse(&["--elastic-password", "x", "--elastic-api-key", ""]);
-        assert!(matches!(args.credentials(), Ok(Some(Credentials::Basic(..)))));
+        assert!(matches!(credentials(&args), Ok(Some(Credentials::Basic(..)))));
         let args = parse(&["--elastic-password", "x", "--elastic-api-key", "y"]);
-        assert!(args.credentials().expect_err("two").contains("ELASTIC_API_KEY"));
+        assert!(credentials(&args).expect_err("two").contains("ELASTIC_API_KEY"));
     }
 
     #[test]

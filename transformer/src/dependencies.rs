@@ -1,0 +1,136 @@
+//! What the transformer says in the log of what it depends on, and of its half of the law: the
+//! collector behind the dashboard of the pipeline.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Map, Value, json};
+use tahoe_pipeline::clock::now_ms;
+use tahoe_pipeline::seams::{Log, Sink};
+use tahoe_sink_elasticsearch::Kibana;
+use tokio::runtime::Handle;
+
+use crate::TransformerCounts;
+use crate::service::TransformerArgs;
+
+/// Asked each time, so that they are seen to be away while nothing has to be stored.
+pub(crate) struct Dependencies {
+    log: Arc<dyn Log>,
+    brokers: String,
+    topics: Vec<String>,
+    sink: Arc<dyn Sink>,
+    store: String,
+    kibana: Option<(String, Kibana)>,
+    runtime: Handle,
+}
+
+impl Dependencies {
+    /// Those of a transformer.
+    ///
+    /// # Errors
+    /// Names the setting that cannot be.
+    pub(crate) fn new(
+        args: &TransformerArgs,
+        log: &Arc<dyn Log>,
+        sink: &Arc<dyn Sink>,
+        topics: Vec<String>,
+        runtime: &Handle,
+    ) -> Result<Self, String> {
+        let store = args.elasticsearch.addresses.iter().map(ToString::to_string);
+        let kibana = args.kibana.as_ref().map(|address| {
+            let client = Kibana::new(address, &args.elasticsearch.access);
+            client.map(|client| (address.to_string(), client)).map_err(|error| error.to_string())
+        });
+        Ok(Self {
+            log: Arc::clone(log),
+            brokers: args.kafka.kafka.clone().unwrap_or_default(),
+            topics,
+            sink: Arc::clone(sink),
+            store: store.collect::<Vec<_>>().join(","),
+            kibana: kibana.transpose()?,
+            runtime: runtime.clone(),
+        })
+    }
+
+    /// A record of each service, and of each topic.
+    pub(crate) fn records(&self, counts: &TransformerCounts) -> Vec<Map<String, Value>> {
+        let mut records = vec![
+            service("kafka", &self.brokers, || {
+                self.log.check(&self.topics).map(drop).map_err(|error| error.to_string())
+            }),
+            service("elasticsearch", &self.store, || {
+                let checked = self.runtime.block_on(self.sink.check());
+                checked.map(drop).map_err(|error| error.to_string())
+            }),
+        ];
+        if let Some((address, kibana)) = &self.kibana {
+            records.push(service("kibana", address, || {
+                self.runtime.block_on(kibana.check()).map_err(|error| error.to_string())
+            }));
+        }
+        records.extend(self.topic_records(counts));
+        records
+    }
+
+    /// What waits in the partitions that this member has committed something of. The seconds are
+    /// those of all topics together: of one nobody knows when its oldest record was read.
+    fn topic_records(&self, counts: &TransformerCounts) -> Vec<Map<String, Value>> {
+        let mut waiting: BTreeMap<String, u64> = BTreeMap::new();
+        for ((topic, partition), next) in counts.reached() {
+            // One that cannot be asked now is told of next time.
+            if let Ok(held) = self.log.offsets(&topic, partition, None) {
+                *waiting.entry(topic).or_default() += held.end.saturating_sub(next);
+            }
+        }
+        let seconds = counts.lag.seconds(now_ms());
+        let record = |(topic, records)| {
+            object(json!({
+                "tahoe.set": "topic",
+                "tahoe.topic.name": topic,
+                "tahoe.lag.records": records,
+                "tahoe.lag.seconds": seconds,
+            }))
+        };
+        waiting.into_iter().map(record).collect()
+    }
+}
+
+/// The transformer's half of the law, by dataset.
+pub(crate) fn dataset_records(counts: &TransformerCounts) -> Vec<Map<String, Value>> {
+    let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
+    for ((dataset, _), records) in counts.dropped_by() {
+        *dropped.entry(dataset).or_default() += records;
+    }
+    let record = |(name, of): (&String, &Arc<crate::RecordCounts>)| {
+        object(json!({
+            "tahoe.set": "dataset",
+            "tahoe.counted.dataset": name,
+            "tahoe.counts.stored": of.stored.get(),
+            "tahoe.counts.already_there": of.already_there.get(),
+            "tahoe.counts.dead_lettered": of.dead_lettered.get(),
+            "tahoe.counts.dropped": dropped.get(name).copied().unwrap_or(0),
+        }))
+    };
+    counts.datasets().iter().map(record).collect()
+}
+
+/// A service that is asked now.
+fn service(name: &str, node: &str, ask: impl FnOnce() -> Result<(), String>) -> Map<String, Value> {
+    let asked = Instant::now();
+    let answer = ask();
+    let mut record = object(json!({
+        "tahoe.set": "service",
+        "service.name": name,
+        "service.type": name,
+        "service.node.name": node,
+        "service.state": if answer.is_ok() { "up" } else { "down" },
+        "event.duration": u64::try_from(asked.elapsed().as_nanos()).unwrap_or(u64::MAX),
+    }));
+    record.extend(answer.err().map(|why| ("event.reason".to_owned(), json!(why))));
+    record
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
+}
