@@ -66,21 +66,17 @@ module "volume" {
   }
 }
 
-resource "aws_security_group" "clients" {
-  name        = "${var.name}-elasticsearch-clients"
-  description = "What speaks to Elasticsearch of ${var.name}"
-  vpc_id      = var.network.vpc_id
-  tags        = merge(var.tags, { Name = "${var.name}-elasticsearch-clients" })
-}
+module "access" {
+  source = "../access"
 
-resource "aws_security_group_rule" "to_elasticsearch" {
-  type                     = "egress"
-  description              = "HTTPS to Elasticsearch"
-  security_group_id        = aws_security_group.clients.id
-  protocol                 = "tcp"
-  from_port                = 9200
-  to_port                  = 9200
-  source_security_group_id = module.elasticsearch.security_group_id
+  name                     = var.name
+  server                   = "elasticsearch"
+  vpc_id                   = var.network.vpc_id
+  port                     = 9200
+  clients_description      = "What speaks to Elasticsearch of ${var.name}"
+  server_security_group_id = module.elasticsearch.security_group_id
+  egress_description       = "HTTPS to Elasticsearch"
+  tags                     = var.tags
 }
 
 module "elasticsearch" {
@@ -172,7 +168,7 @@ module "elasticsearch" {
   client_security_group_ids = [module.volume.client_security_group_id]
 
   ingress = {
-    "HTTPS from clients" = { port = 9200, security_group_id = aws_security_group.clients.id }
+    "HTTPS from clients" = { port = 9200, security_group_id = module.access.client_security_group_id }
   }
 
   task_statements = concat(
@@ -258,7 +254,7 @@ module "kibana" {
   health_command            = ["CMD-SHELL", "curl --silent --insecure --head https://localhost:5601/login | grep --quiet '^HTTP/1.1 [23]'"]
   health_start_seconds      = 300
   target_groups             = [for arn in var.kibana_target_group_arns : { arn = arn, port = 5601 }]
-  client_security_group_ids = [module.volume.client_security_group_id, aws_security_group.clients.id]
+  client_security_group_ids = [module.volume.client_security_group_id, module.access.client_security_group_id]
   task_statements           = [local.mount_statement]
 
   ingress = {

@@ -38,21 +38,17 @@ module "volume" {
   }
 }
 
-resource "aws_security_group" "clients" {
-  name        = "${var.name}-kafka-clients"
-  description = "What speaks to the broker of ${var.name}"
-  vpc_id      = var.network.vpc_id
-  tags        = merge(var.tags, { Name = "${var.name}-kafka-clients" })
-}
+module "access" {
+  source = "../access"
 
-resource "aws_security_group_rule" "to_broker" {
-  type                     = "egress"
-  description              = "SASL over TLS to the broker"
-  security_group_id        = aws_security_group.clients.id
-  protocol                 = "tcp"
-  from_port                = 9092
-  to_port                  = 9092
-  source_security_group_id = module.broker.security_group_id
+  name                     = var.name
+  server                   = "kafka"
+  vpc_id                   = var.network.vpc_id
+  port                     = 9092
+  clients_description      = "What speaks to the broker of ${var.name}"
+  server_security_group_id = module.broker.security_group_id
+  egress_description       = "SASL over TLS to the broker"
+  tags                     = var.tags
 }
 
 module "broker" {
@@ -135,7 +131,7 @@ module "broker" {
   client_security_group_ids = [module.volume.client_security_group_id]
 
   ingress = merge(
-    { "SASL over TLS from clients" = { port = 9092, security_group_id = aws_security_group.clients.id } },
+    { "SASL over TLS from clients" = { port = 9092, security_group_id = module.access.client_security_group_id } },
     local.outside ? { "SASL over TLS from the balancer" = { port = 9094, security_group_id = var.outside_security_group_id } } : {},
   )
 

@@ -15,7 +15,7 @@ output "authority" {
 
 output "client_security_group_ids" {
   description = "Groups of what speaks to the broker and mounts that folder"
-  value       = [aws_security_group.clients.id, module.volume.client_security_group_id]
+  value       = [module.access.client_security_group_id, module.volume.client_security_group_id]
 }
 
 output "client_statements" {

@@ -7,38 +7,18 @@ locals {
   insync_copies = local.replicas == 3 ? 2 : 1
 }
 
-resource "aws_security_group" "clients" {
-  name        = "${var.name}-kafka-clients"
-  description = "What speaks to the brokers of ${var.name}"
-  vpc_id      = var.network.vpc_id
-  tags        = merge(var.tags, { Name = "${var.name}-kafka-clients" })
-}
+module "access" {
+  source = "../access"
 
-resource "aws_security_group" "this" {
-  name        = "${var.name}-kafka"
-  description = "The brokers of ${var.name}"
-  vpc_id      = var.network.vpc_id
-  tags        = merge(var.tags, { Name = "${var.name}-kafka" })
-}
-
-resource "aws_security_group_rule" "from_clients" {
-  type                     = "ingress"
-  description              = "SCRAM over TLS from clients"
-  security_group_id        = aws_security_group.this.id
-  protocol                 = "tcp"
-  from_port                = 9096
-  to_port                  = 9096
-  source_security_group_id = aws_security_group.clients.id
-}
-
-resource "aws_security_group_rule" "to_brokers" {
-  type                     = "egress"
-  description              = "SCRAM over TLS to the brokers"
-  security_group_id        = aws_security_group.clients.id
-  protocol                 = "tcp"
-  from_port                = 9096
-  to_port                  = 9096
-  source_security_group_id = aws_security_group.this.id
+  name                = var.name
+  server              = "kafka"
+  vpc_id              = var.network.vpc_id
+  port                = 9096
+  clients_description = "What speaks to the brokers of ${var.name}"
+  server_description  = "The brokers of ${var.name}"
+  ingress_description = "SCRAM over TLS from clients"
+  egress_description  = "SCRAM over TLS to the brokers"
+  tags                = var.tags
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -78,7 +58,7 @@ resource "aws_msk_cluster" "this" {
   broker_node_group_info {
     instance_type   = var.instance_type
     client_subnets  = var.network.subnet_ids
-    security_groups = [aws_security_group.this.id]
+    security_groups = [module.access.security_group_id]
 
     storage_info {
       ebs_storage_info {

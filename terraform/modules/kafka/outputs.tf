@@ -12,13 +12,12 @@ output "password_from" {
 
 output "client_security_group_id" {
   description = "Group of what speaks to the brokers"
-  value       = aws_security_group.clients.id
-  depends_on  = [aws_security_group_rule.from_clients, aws_security_group_rule.to_brokers]
+  value       = module.access.client_security_group_id
 }
 
 output "security_group_id" {
   description = "Group of the brokers"
-  value       = aws_security_group.this.id
+  value       = module.access.security_group_id
 }
 
 output "cluster_arn" {

@@ -12,29 +12,18 @@ locals {
   zones = var.node_count == 1 ? 1 : var.node_count % 3 == 0 && var.subnet_count == 3 ? 3 : 2
 }
 
-resource "aws_security_group" "clients" {
-  name        = "${var.name}-opensearch-clients"
-  description = "What speaks to OpenSearch of ${var.name}"
-  vpc_id      = var.network.vpc_id
-  tags        = merge(var.tags, { Name = "${var.name}-opensearch-clients" })
-}
-
 # Clients speak HTTPS, which every service here may do anyway.
-resource "aws_security_group" "this" {
-  name        = "${var.name}-opensearch"
-  description = "OpenSearch of ${var.name}"
-  vpc_id      = var.network.vpc_id
-  tags        = merge(var.tags, { Name = "${var.name}-opensearch" })
-}
+module "access" {
+  source = "../access"
 
-resource "aws_security_group_rule" "from_clients" {
-  type                     = "ingress"
-  description              = "HTTPS from clients"
-  security_group_id        = aws_security_group.this.id
-  protocol                 = "tcp"
-  from_port                = 443
-  to_port                  = 443
-  source_security_group_id = aws_security_group.clients.id
+  name                = var.name
+  server              = "opensearch"
+  vpc_id              = var.network.vpc_id
+  port                = 443
+  clients_description = "What speaks to OpenSearch of ${var.name}"
+  server_description  = "OpenSearch of ${var.name}"
+  ingress_description = "HTTPS from clients"
+  tags                = var.tags
 }
 
 module "password" {
@@ -76,7 +65,7 @@ resource "aws_opensearch_domain" "this" {
 
   vpc_options {
     subnet_ids         = slice(var.network.subnet_ids, 0, local.zones)
-    security_group_ids = [aws_security_group.this.id]
+    security_group_ids = [module.access.security_group_id]
   }
 
   encrypt_at_rest {

@@ -26,8 +26,7 @@ output "password" {
 
 output "client_security_group_ids" {
   description = "Groups of what speaks to it"
-  value       = [aws_security_group.clients.id]
-  depends_on  = [aws_security_group_rule.from_clients]
+  value       = [module.access.client_security_group_id]
 }
 
 output "domain_name" {

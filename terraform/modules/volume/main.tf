@@ -9,38 +9,18 @@ resource "aws_efs_file_system" "this" {
   tags             = merge(var.tags, { Name = "${var.name}-${var.volume}" })
 }
 
-resource "aws_security_group" "clients" {
-  name        = "${var.name}-${var.volume}-volume-clients"
-  description = "What mounts the volume ${var.volume} of ${var.name}"
-  vpc_id      = var.network.vpc_id
-  tags        = merge(var.tags, { Name = "${var.name}-${var.volume}-volume-clients" })
-}
+module "access" {
+  source = "../access"
 
-resource "aws_security_group" "this" {
-  name        = "${var.name}-${var.volume}-volume"
-  description = "The volume ${var.volume} of ${var.name}"
-  vpc_id      = var.network.vpc_id
-  tags        = merge(var.tags, { Name = "${var.name}-${var.volume}-volume" })
-}
-
-resource "aws_security_group_rule" "from_clients" {
-  type                     = "ingress"
-  description              = "NFS from the volume's clients"
-  security_group_id        = aws_security_group.this.id
-  protocol                 = "tcp"
-  from_port                = 2049
-  to_port                  = 2049
-  source_security_group_id = aws_security_group.clients.id
-}
-
-resource "aws_security_group_rule" "to_volume" {
-  type                     = "egress"
-  description              = "NFS to the volume"
-  security_group_id        = aws_security_group.clients.id
-  protocol                 = "tcp"
-  from_port                = 2049
-  to_port                  = 2049
-  source_security_group_id = aws_security_group.this.id
+  name                = var.name
+  server              = "${var.volume}-volume"
+  vpc_id              = var.network.vpc_id
+  port                = 2049
+  clients_description = "What mounts the volume ${var.volume} of ${var.name}"
+  server_description  = "The volume ${var.volume} of ${var.name}"
+  ingress_description = "NFS from the volume's clients"
+  egress_description  = "NFS to the volume"
+  tags                = var.tags
 }
 
 resource "aws_efs_mount_target" "this" {
@@ -48,7 +28,7 @@ resource "aws_efs_mount_target" "this" {
 
   file_system_id  = aws_efs_file_system.this.id
   subnet_id       = var.network.subnet_ids[count.index]
-  security_groups = [aws_security_group.this.id]
+  security_groups = [module.access.security_group_id]
 }
 
 resource "aws_efs_access_point" "this" {
