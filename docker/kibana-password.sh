@@ -8,7 +8,7 @@ quoted() {
   printf '%s' "${text//\"/\\\"}"
 }
 
-curl --fail --silent --show-error --retry 10 --retry-delay 3 --retry-connrefused \
+curl --fail-with-body --silent --show-error --retry 10 --retry-delay 3 --retry-connrefused \
   --cacert "$ELASTIC_CA_FILE" \
   --config <(printf 'user = "elastic:%s"\n' "$(quoted "$ELASTIC_PASSWORD")") \
   --header 'Content-Type: application/json' \

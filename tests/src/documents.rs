@@ -1,7 +1,7 @@
 //! What a store holds in the end, asked from outside: by `tahoe search`, or of Elasticsearch itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -101,13 +101,20 @@ impl Documents for Embedded<'_> {
 
 /// The data streams of one namespace in Elasticsearch.
 pub struct InElasticsearch {
-    /// Where it is, without a login.
+    /// Where it is, with a login where it wants one.
     pub url: String,
     /// A namespace that this test alone uses.
     pub namespace: String,
+    /// Who signed its certificate.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl InElasticsearch {
+    /// One that speaks plain HTTP to anybody.
+    pub fn open(url: &str, namespace: &str) -> Self {
+        Self { url: url.to_owned(), namespace: namespace.to_owned(), ca_file: None }
+    }
+
     /// Asks the server; an error is what it answered instead, or that it did not.
     ///
     /// # Errors
@@ -115,6 +122,7 @@ impl InElasticsearch {
     pub fn ask(&self, method: &str, path: &str, body: &str) -> Result<Value, String> {
         let answer = Command::new("curl")
             .args(["--silent", "--show-error", "--fail-with-body", "--max-time", "30"])
+            .args(self.ca_file.iter().flat_map(|file| [Path::new("--cacert"), file]))
             .args(["--request", method, "--header", "content-type: application/json"])
             .args(["--data-binary", body, &format!("{}{path}", self.url)])
             .output()

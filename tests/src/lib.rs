@@ -2,6 +2,7 @@
 //! end-to-end test is made of: programs of this workspace, real servers, input that goes on being
 //! written, and the judgement "every line exactly once".
 
+pub mod compose;
 pub mod database;
 pub mod documents;
 pub mod feed;

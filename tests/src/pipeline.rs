@@ -55,7 +55,7 @@ impl Pipeline {
         let brokers = setting("TAHOE_TEST_KAFKA")?;
         let url = setting("TAHOE_TEST_ELASTICSEARCH")?;
         let name = unique(test);
-        let documents = InElasticsearch { url, namespace: name.clone() };
+        let documents = InElasticsearch::open(&url, &name);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let positions_topic = format!("{name}.positions");
         Some(Self { documents, name, folder, brokers, positions_topic })
@@ -68,7 +68,7 @@ impl Pipeline {
     pub fn of_kafka(test: &str) -> Option<Self> {
         let brokers = setting("TAHOE_TEST_KAFKA")?;
         let name = unique(test);
-        let documents = InElasticsearch { url: String::new(), namespace: name.clone() };
+        let documents = InElasticsearch::open("", &name);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let positions_topic = format!("{name}.positions");
         let pipeline = Self { documents, name, folder, brokers, positions_topic };

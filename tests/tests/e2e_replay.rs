@@ -91,8 +91,7 @@ fn what_belongs_to_another_data_stream_today_is_moved_and_nothing_is_there_twice
         let (stays, goes) = match site.pipeline() {
             None => (LINES, site.documents().count(&format!("data_stream.namespace:{other}"))),
             Some(pipeline) => {
-                let url = pipeline.documents.url.clone();
-                let there = InElasticsearch { url, namespace: other.clone() };
+                let there = InElasticsearch::open(&pipeline.documents.url, &other);
                 (LINES - there.count("*"), there.count(level))
             }
         };
@@ -114,10 +113,7 @@ fn into_a_namespace_of_its_own_everything_is_stored_once_and_the_rest_is_as_it_w
         assert_eq!(counts(&none), [all, 0, 0, 0], "what is there is left");
         let found = match site.pipeline() {
             None => site.documents().count(&format!("data_stream.namespace:{other}")),
-            Some(pipeline) => {
-                let url = pipeline.documents.url.clone();
-                InElasticsearch { url, namespace: other.clone() }.count("*")
-            }
+            Some(pipeline) => InElasticsearch::open(&pipeline.documents.url, &other).count("*"),
         };
         assert_eq!(found, LINES);
     }

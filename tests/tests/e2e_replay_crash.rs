@@ -140,8 +140,8 @@ fn a_replay_in_place_and_into_another_namespace_that_was_killed_is_finished_by_t
         .expect("written");
     let rules = site.flag("rules");
     let moving = [&in_place[..], &["--namespace-rules", &rules]].concat();
-    let url = site.pipeline().expect("it is real").documents.url.clone();
-    let there = tahoe_tests::documents::InElasticsearch { url, namespace: other };
+    let url = &site.pipeline().expect("it is real").documents.url;
+    let there = tahoe_tests::documents::InElasticsearch::open(url, &other);
     let there: &dyn tahoe_tests::documents::Documents = &there;
     let infos = site.documents().count("log.level:info");
     let midway = kill_midway(site.start(&moving), || there.count("*"));
