@@ -1,4 +1,4 @@
-//! The table of settings in README.md, made from the commands themselves: a setting is declared once.
+//! The table of settings in README.md and docs/settings.md, made from the commands themselves: a setting is declared once.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -94,6 +94,22 @@ fn table() -> String {
     }
     out.push('\n');
     out
+}
+
+/// The page of the book, whose table is the README's.
+fn page() -> String {
+    format!(
+        "# Settings\n\nEvery setting is a flag and, where named, a variable; the flag wins. An empty \
+         variable counts as unset. Secrets are better given as variables or files than as flags, and \
+         are never logged. The last column says which commands take the setting.\n\n\
+         <!-- `UPDATE_DOCS=1 cargo test -p tahoe settings` writes this page. -->\n{}",
+        table().trim_end_matches('\n').to_owned() + "\n"
+    )
+}
+
+#[test]
+fn the_page_of_settings_is_that_of_the_code() {
+    docs::assert_current("docs/settings.md", &page());
 }
 
 #[test]
