@@ -21,8 +21,7 @@ fn begin(pipeline: &Pipeline, binary: &str, arguments: &[&str]) -> Program {
 
 /// The services' documents of a set.
 fn measured(pipeline: &Pipeline, set: &str, service: &str, more: &str) -> Vec<Document> {
-    let store =
-        InElasticsearch { url: pipeline.documents.url.clone(), namespace: "default".to_owned() };
+    let store = InElasticsearch::open(&pipeline.documents.url, "default");
     let query = format!("tahoe.set:{set} AND service.name:\"{service}\" AND {more}");
     let path = format!("{}/_refresh", "/metrics-tahoe.service-default");
     let _ = store.ask("POST", &path, "");

@@ -28,7 +28,7 @@ pub static STORE: LazyLock<Option<InElasticsearch>> = LazyLock::new(|| {
     let namespace = unique("kibana");
     let ended = run("tahoe", &["setup", "--elasticsearch", &url, "--namespace", &namespace]);
     assert!(ended.status.success(), "{}", ended.stderr);
-    let store = InElasticsearch { url, namespace };
+    let store = InElasticsearch::open(&url, &namespace);
     store_samples(&store);
     Some(store)
 });
