@@ -15,6 +15,7 @@ pub struct Declaration {
     pub topic: String,
     #[serde(default)]
     pub topic_default: bool,
+    #[serde(default = "retention_days")]
     retention_days: u32,
     time_zone: TimeZoneRule,
     #[serde(default)]
@@ -23,6 +24,11 @@ pub struct Declaration {
     pub fields_of: Vec<String>,
     #[serde(default)]
     routes: Vec<String>,
+}
+
+/// What is kept unless a dataset has a reason to differ: a quarter.
+fn retention_days() -> u32 {
+    90
 }
 
 /// Named as in the library, which is given it by name.

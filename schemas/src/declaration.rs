@@ -18,7 +18,7 @@ pub struct Declaration {
     /// Records of the topic that do not say their dataset are of this one. Of datasets that share a
     /// topic one says so.
     pub topic_default: bool,
-    /// Days that its data stream is kept.
+    /// Days that its events are kept unless the operator says otherwise; 90 if it says nothing.
     pub retention_days: u32,
     /// Where the zone of a stamp comes from.
     pub time_zone: TimeZoneRule,

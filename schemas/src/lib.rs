@@ -27,6 +27,7 @@ mod nothing;
 mod object;
 mod parser;
 pub mod path;
+pub mod retention;
 mod rows;
 pub mod rules;
 mod scan;

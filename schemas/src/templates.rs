@@ -12,11 +12,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::framing::PART_BYTES_MAX;
 use crate::length::KEYWORD_LENGTH_MAX;
+use crate::retention::{Keep, Retention};
 use crate::table::{Column, ColumnKind, Table, is_field_name};
 use crate::{Dataset, Field, datasets, shared_fields};
 
 /// Grows when a template changes, so that an older binary does not put an older one back.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// Above Elasticsearch's own templates for `logs-*-*` (100) and those of Fleet (200).
 const PRIORITY: u32 = 500;
@@ -166,10 +167,25 @@ fn with_state(mut mappings: Value) -> Value {
     mappings
 }
 
-/// An ordinary index, whose documents change.
+/// An ordinary index, whose documents change and do not grow old.
 fn of_an_index(mut body: Value) -> Value {
     body.as_object_mut().into_iter().for_each(|body| drop(body.remove("data_stream")));
+    let parts = body["template"].as_object_mut();
+    parts.into_iter().for_each(|parts| drop(parts.remove("lifecycle")));
     body
+}
+
+/// Writes into a data stream's template how long its events are kept. What a server without
+/// lifecycles makes of it is the sink's affair.
+pub fn keep(body: &mut Value, retention: &Retention) {
+    let pattern = body["index_patterns"][0].as_str().unwrap_or_default();
+    let kept = retention.of(pattern).filter(|_| body.get("data_stream").is_some());
+    let lifecycle = match kept {
+        Some(Keep::Days(days)) => json!({"data_retention": format!("{days}d")}),
+        Some(Keep::Forever) => json!({}),
+        None => return,
+    };
+    body["template"]["lifecycle"] = lifecycle;
 }
 
 fn dataset_of_changes(package: &str) -> Option<&'static Dataset> {
@@ -183,7 +199,7 @@ fn template(
     fields_max: usize,
     mappings: Value,
 ) -> Value {
-    json!({
+    let mut body = json!({
         "index_patterns": patterns,
         "priority": priority,
         "version": VERSION,
@@ -196,7 +212,9 @@ fn template(
             }},
             "mappings": mappings,
         },
-    })
+    });
+    keep(&mut body, &Retention::default());
+    body
 }
 
 /// The columns that can be fields, each with its type.
@@ -307,6 +325,23 @@ mod tests {
             assert_eq!(properties["source"]["properties"]["ip"]["type"], "ip");
             let log = &properties["log"]["properties"];
             assert_eq!(log["level"]["type"], "keyword");
+        }
+    }
+
+    #[test]
+    fn a_data_stream_keeps_what_it_is_told_to_and_an_index_of_rows_everything() {
+        let kept = |body: &Value| body["template"]["lifecycle"]["data_retention"].clone();
+        let find = |name: &str| index_templates().find(|(found, _)| found == name);
+        let (_, mut body) = find("logs-laravel.log").expect("a dataset");
+        assert_eq!(kept(&body), json!("90d"));
+        keep(&mut body, &Retention::of_all(Keep::Days(7)));
+        assert_eq!(kept(&body), json!("7d"));
+        keep(&mut body, &Retention::of_all(Keep::Forever));
+        assert_eq!(body["template"]["lifecycle"], json!({}));
+        for (name, mut body) in table_templates() {
+            keep(&mut body, &Retention::of_all(Keep::Days(7)));
+            let is_stream = name.starts_with("logs-");
+            assert_eq!(kept(&body), if is_stream { json!("7d") } else { json!(null) }, "{name}");
         }
     }
 

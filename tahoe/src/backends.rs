@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use tahoe_pipeline::log::embedded::{EmbeddedLog, EmbeddedSettings};
 use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
+use tahoe_schemas::retention::{Retention, RetentionRule};
 use tahoe_seams::{Log, Sink, Topic, search::Search};
 use tahoe_sink_elasticsearch::{Elasticsearch, ElasticsearchArgs, dataset_templates};
 use tahoe_sink_embedded::{EmbeddedStore, Settings};
@@ -34,6 +35,33 @@ pub struct BackendArgs {
     /// Elasticsearch, instead of the embedded store.
     #[command(flatten)]
     pub elasticsearch: ElasticsearchArgs,
+    /// How long events are kept.
+    #[command(flatten)]
+    pub retention: RetentionArgs,
+}
+
+/// How long events are kept.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Retention")]
+pub struct RetentionArgs {
+    /// Days that events are kept: of a dataset (mysql.general=30), of a company (*-acme=365), of
+    /// both (laravel.log-acme=14) or of all (60); `forever` for no end. The first rule that fits
+    /// counts [default: what the dataset declares, 90 mostly]
+    #[arg(
+        id = "retention",
+        long = "retention",
+        env = "TAHOE_RETENTION",
+        value_name = "RULE",
+        value_delimiter = ','
+    )]
+    rules: Vec<RetentionRule>,
+}
+
+impl RetentionArgs {
+    /// The rules.
+    pub fn rules(&self) -> Retention {
+        Retention::new(self.rules.clone())
+    }
 }
 
 impl BackendArgs {
@@ -60,9 +88,27 @@ impl BackendArgs {
     /// Opens the store for writing.
     pub fn sink(&self) -> anyhow::Result<Arc<dyn Sink>> {
         if self.elasticsearch.is_set() {
-            return Ok(Arc::new(Elasticsearch::new(&self.elasticsearch, dataset_templates())?));
+            return Ok(Arc::new(self.elasticsearch()?));
         }
-        Ok(Arc::new(EmbeddedStore::open(&self.folder("store")?, Settings::default())?))
+        Ok(Arc::new(self.store()?))
+    }
+
+    /// Elasticsearch with the templates of all datasets, which keep what the rules say.
+    pub fn elasticsearch(&self) -> anyhow::Result<Elasticsearch> {
+        let retention = self.retention.rules();
+        let templates = dataset_templates().into_iter().map(|template| template.kept(&retention));
+        Ok(Elasticsearch::new(&self.elasticsearch, templates.collect())?)
+    }
+
+    /// The embedded store, for writing.
+    pub fn store(&self) -> anyhow::Result<EmbeddedStore> {
+        let settings = Settings { retention: self.retention.rules(), ..Settings::default() };
+        Ok(EmbeddedStore::open(&self.folder("store")?, settings)?)
+    }
+
+    /// The embedded store, for reading.
+    pub fn stored(&self) -> anyhow::Result<EmbeddedStore> {
+        Ok(EmbeddedStore::open_read_only(&self.data.join("store"))?)
     }
 
     /// Opens the store for reading.
@@ -70,7 +116,7 @@ impl BackendArgs {
         if self.elasticsearch.is_set() {
             return Ok(Box::new(Elasticsearch::new(&self.elasticsearch, Vec::new())?));
         }
-        Ok(Box::new(EmbeddedStore::open_read_only(&self.data.join("store"))?))
+        Ok(Box::new(self.stored()?))
     }
 
     /// What must be in the log: every dataset's topic, its dead letters, and the positions.

@@ -16,12 +16,14 @@ mod parse;
 mod registry;
 mod replay;
 mod report;
+mod retention;
 mod sample;
 mod schema;
 mod search;
 #[cfg(test)]
 mod settings;
 mod setup;
+mod tenant;
 mod time;
 mod transformations;
 mod up;
@@ -49,6 +51,7 @@ fn command() -> Command {
         .subcommands([up::command(), check::command(), setup::command(), setup::teardown_command()])
         .subcommands([search, report, parse, transformations, schema, decrypt, dlq::command()])
         .subcommands([ingest::command(), replay::command(), kibana::command()])
+        .subcommands([tenant::command(), retention::command()])
 }
 
 fn main() -> ExitCode {
@@ -79,6 +82,8 @@ fn main() -> ExitCode {
         Some(("ingest", matches)) => ingest::run(matches),
         Some(("replay", matches)) => replay::run(matches),
         Some(("kibana", matches)) => kibana::run(matches),
+        Some(("tenant", matches)) => tenant::run(matches),
+        Some(("retention", matches)) => retention::run(matches),
         Some(("decrypt", matches)) => decrypt::DecryptArgs::from_arg_matches(matches)
             .map_err(Into::into)
             .and_then(|args| decrypt::run(&args)),

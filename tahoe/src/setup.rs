@@ -10,7 +10,7 @@ use tahoe_pipeline::service::{Check, Place, ProcessArgs, SourceArgs, run_checks,
 use tahoe_schemas::datasets;
 use tahoe_schemas::templates::template_name;
 use tahoe_seams::{Sink as _, TablePatterns};
-use tahoe_sink_elasticsearch::{Elasticsearch, dataset_templates, templates_of};
+use tahoe_sink_elasticsearch::{Elasticsearch, templates_of};
 use tahoe_transformer::{TableArgs, record_topics};
 use tokio::runtime::Handle;
 
@@ -114,7 +114,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     let mut streams = Vec::new();
     if backends.elasticsearch.is_set() {
-        let sink = Elasticsearch::new(&backends.elasticsearch, dataset_templates())?;
+        let sink = backends.elasticsearch()?;
         let name = |dataset: &&tahoe_schemas::Dataset| {
             format!("{}-{}", template_name(dataset), place.namespace)
         };
@@ -164,7 +164,9 @@ pub fn set_up_tables(
     let named = |patterns: &TablePatterns| -> Vec<_> {
         tables.iter().filter(|table| patterns.has(&table.names().full())).collect()
     };
-    let templates = templates_of(&named(&streams), &named(&latest));
+    let templates = templates_of(&named(&streams), &named(&latest)).into_iter();
+    let retention = backends.retention.rules();
+    let templates = templates.map(|template| template.kept(&retention)).collect();
     let sink = Elasticsearch::new(&backends.elasticsearch, templates)?;
     runtime.block_on(sink.setup())?;
     let names = tables.iter().map(|table| table.names().full());

@@ -1,5 +1,6 @@
 //! What is wrong before the first event, within ten seconds, each with the setting that mends it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,8 +8,10 @@ use elasticsearch::http::Method;
 use serde_json::{Value, json};
 use tahoe_seams::SinkError;
 
+use crate::retention::{data_streams, resolve};
 use crate::template::{matches, patterns};
-use crate::{Elasticsearch, Kind, Template};
+use crate::tenant::{company_of, namespace_of, role_name};
+use crate::{Elasticsearch, Keeper, Kind, Template};
 
 /// `--check` answers within 10 s; the rest of them is for what else is checked.
 const CHECK_WITHIN: Duration = Duration::from_secs(9);
@@ -40,6 +43,8 @@ impl Elasticsearch {
         self.check_privileges(&mut problems).await?;
         self.check_templates(&mut problems, &mut notes).await?;
         self.check_disks(&mut problems, &mut notes).await?;
+        self.check_retention(&mut notes).await?;
+        self.check_companies(&mut notes).await?;
         let names = &self.connection.names;
         if !problems.is_empty() {
             problems.append(&mut notes);
@@ -155,6 +160,42 @@ impl Elasticsearch {
                     ours.name
                 ));
             }
+        }
+        Ok(())
+    }
+
+    async fn check_retention(&self, notes: &mut Vec<String>) -> Result<(), SinkError> {
+        let says = self.templates.iter().any(|template| template.keep().is_some());
+        // Who may not ask is told nothing.
+        if says && matches!(self.keeper().await, Ok(Keeper::Tahoe)) {
+            notes.push(
+                "warning: this server deletes nothing by itself: run `tahoe retention` once a day"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Where some company has a role, those that have none are named: nobody of theirs sees them.
+    async fn check_companies(&self, notes: &mut Vec<String>) -> Result<(), SinkError> {
+        let answer = self.connection.send(Method::Get, "_security/role", None).await?;
+        // A writer may not read roles, and a server without security has none.
+        let roles: Value = if answer.is_success() { answer.json()? } else { Value::Null };
+        let mut names = roles.as_object().into_iter().flat_map(serde_json::Map::keys);
+        if !names.any(|name| company_of(name).is_some()) {
+            return Ok(());
+        }
+        let answer = self.connection.send(Method::Get, &resolve("logs-*,metrics-*"), None).await?;
+        if !answer.is_success() {
+            return Ok(());
+        }
+        let streams = data_streams(&answer)?;
+        let names = streams.iter().filter_map(|(name, _)| namespace_of(name));
+        let without: BTreeSet<_> =
+            names.filter(|name| roles.get(role_name(name)).is_none()).collect();
+        if !without.is_empty() {
+            let names = without.into_iter().collect::<Vec<_>>().join(", ");
+            notes.push(format!("warning: no role for {names}: run `tahoe tenant add`"));
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tahoe_seams::SinkError;
 
-use crate::connection::{Answer, Connection};
+use crate::connection::{Answer, Connection, clipped};
 use crate::{AccessArgs, Address};
 
 /// Kibana refuses a request that changes something without this header, which no page of another
@@ -73,7 +73,7 @@ impl Kibana {
         );
         let kind = format!("multipart/form-data; boundary={BOUNDARY}");
         let path = path(space, "api/saved_objects/_import?overwrite=true");
-        let answer = self.send(Method::Post, &path, &kind, body).await?;
+        let answer = self.send(Method::Post, &path, &kind, Some(Bytes::from(body))).await?;
         if !answer.is_success() {
             return Err(self.refusal("importing saved objects", space, &answer));
         }
@@ -108,7 +108,7 @@ impl Kibana {
         rule: &Value,
     ) -> Result<(), SinkError> {
         let path = path(space, &format!("api/alerting/rule/{id}"));
-        let found = self.connection.send(Method::Get, &path, None).await?;
+        let found = self.ask(Method::Get, &path, None).await?;
         let (method, body) = match found.status {
             404 => (Method::Post, rule.clone()),
             200 => {
@@ -124,7 +124,7 @@ impl Kibana {
             }
             _ => return Err(self.refusal("looking for rules", space, &found)),
         };
-        let answer = self.send(method, &path, "application/json", body.to_string()).await?;
+        let answer = self.ask(method, &path, Some(&body)).await?;
         match answer.is_success() {
             true => Ok(()),
             false => Err(self.refusal("making rules", space, &answer)),
@@ -136,7 +136,7 @@ impl Kibana {
     /// # Errors
     /// What it says instead, or that it does not answer.
     pub async fn check(&self) -> Result<(), SinkError> {
-        let answer = self.connection.send(Method::Get, "api/status", None).await?;
+        let answer = self.ask(Method::Get, "api/status", None).await?;
         if !answer.is_success() {
             return Err(self.refusal("asking for its state", None, &answer));
         }
@@ -150,23 +150,35 @@ impl Kibana {
         }
     }
 
+    /// Sends JSON, and takes whatever is answered.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, SinkError> {
+        let body = body.map(|body| Bytes::from(body.to_string()));
+        self.send(method, path, "application/json", body).await
+    }
+
     async fn send(
         &self,
         method: Method,
         path: &str,
         kind: &str,
-        body: String,
+        body: Option<Bytes>,
     ) -> Result<Answer, SinkError> {
         let mut headers = HeaderMap::new();
         headers.insert(XSRF, HeaderValue::from_static("true"));
         let kind = HeaderValue::from_str(kind).expect("the kinds are literals of this file");
         headers.insert(CONTENT_TYPE, kind);
-        self.connection.send_as(method, path, headers, Some(Bytes::from(body))).await
+        self.connection.send_as(method, path, headers, body).await
     }
 
-    fn refusal(&self, doing: &str, space: Option<&str>, answer: &Answer) -> SinkError {
-        let names = &self.connection.names;
-        match (answer.status, space) {
+    /// The error that an answer other than success is.
+    pub(crate) fn refusal(&self, doing: &str, space: Option<&str>, answer: &Answer) -> SinkError {
+        let (names, status) = (&self.connection.names, answer.status);
+        match (status, space) {
             (404, Some(space)) => SinkError::Refused(
                 format!("{names} has no space {space}, or is no Kibana: see --space and --kibana"),
                 None,
@@ -175,6 +187,19 @@ impl Kibana {
                 format!("{names}: {doing}: Kibana is not ready yet: try again in a minute"),
                 None,
             ),
+            (403, _) => {
+                let body: Value = answer.json().unwrap_or_default();
+                let reason = clipped(body["message"].as_str().unwrap_or_default());
+                let text = format!(
+                    "{names} did not allow {doing}: {reason}: give the user of ELASTIC_PASSWORD or \
+                     ELASTIC_API_KEY the Kibana privilege `all` on all spaces, and manage_security"
+                );
+                SinkError::Refused(text, None)
+            }
+            (502, _) => {
+                let text = format!("{names}: {doing}: {status}: is --kibana right?");
+                SinkError::Unavailable(text, None)
+            }
             _ => self.connection.refusal(doing, answer),
         }
     }

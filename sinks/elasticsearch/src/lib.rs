@@ -11,11 +11,13 @@ mod copies;
 mod kibana;
 mod outcome;
 mod present;
+mod retention;
 mod rows;
 mod search;
 mod settings;
 mod setup;
 mod template;
+mod tenant;
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -27,8 +29,10 @@ use tahoe_seams::{EventBatch, Outcome, Present, RecordId, Rewrite, RowChange, Si
 
 use connection::Connection;
 pub use kibana::Kibana;
+pub use retention::{Backing, Keeper, Retained};
 pub use settings::{AccessArgs, Address, ElasticsearchArgs};
 pub use template::{Kind, Template};
+pub use tenant::{Added, Company, Gone, Removed, Tenant, Tenants, Wanted};
 
 /// The index templates that the datasets declare, and those of tables whose columns nobody saw.
 pub fn dataset_templates() -> Vec<Template> {

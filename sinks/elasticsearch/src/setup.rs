@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tahoe_seams::SinkError;
 use tracing::{debug, info, warn};
 
+use crate::retention::{Keeper, with_policy};
 use crate::{Elasticsearch, Kind, Template};
 
 /// Unknown parts taken out of one template before giving up: there are 12 that can be.
@@ -19,6 +20,13 @@ impl Elasticsearch {
     pub(crate) async fn put_templates(&self) -> Result<(), SinkError> {
         let mut templates: Vec<&Template> = self.templates.iter().collect();
         templates.sort_by_key(|template| template.kind);
+        let keeper = match templates.iter().any(|template| template.keep().is_some()) {
+            true => self.keeper().await?,
+            false => Keeper::DataStreamLifecycle,
+        };
+        if keeper == Keeper::Tahoe {
+            warn!("this server deletes nothing by itself: run `tahoe retention` once a day");
+        }
         for template in templates {
             let found = self.body_of(template).await?;
             let there = found.as_ref().map(version);
@@ -32,7 +40,7 @@ impl Elasticsearch {
                 );
                 return Err(SinkError::Refused(text, None));
             }
-            self.put_template(template, there).await?;
+            self.put_template(template, there, keeper).await?;
             let body = template.body();
             if template.kind == Kind::Index && is_changed(found.as_ref(), &body) {
                 match body.get("data_stream") {
@@ -90,8 +98,17 @@ impl Elasticsearch {
     }
 
     /// The same version is written again, since what the server lacked it may have now.
-    async fn put_template(&self, template: &Template, there: Option<u64>) -> Result<(), SinkError> {
+    async fn put_template(
+        &self,
+        template: &Template,
+        there: Option<u64>,
+        keeper: Keeper,
+    ) -> Result<(), SinkError> {
         let mut body = template.body();
+        if let (Keeper::IndexLifecycle, Some(keep)) = (keeper, template.keep()) {
+            self.make_policy(keep).await?;
+            with_policy(&mut body, keep);
+        }
         let mut weakened = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
             let bytes = Bytes::from(body.to_string());

@@ -5,6 +5,8 @@
 //! hold stays the same; only how they can be searched differs.
 
 use serde_json::Value;
+use tahoe_schemas::retention::{Keep, Retention};
+use tahoe_schemas::templates::keep;
 
 /// Which of the two kinds of template it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +55,21 @@ impl Template {
     /// Names of data streams that it is for; none for a component.
     pub fn patterns(&self) -> impl Iterator<Item = &str> {
         self.patterns.iter().map(String::as_str)
+    }
+
+    /// How long what is made of it is kept; none if it does not say.
+    pub(crate) fn keep(&self) -> Option<Keep> {
+        let body = self.body();
+        let lifecycle = body["template"].get("lifecycle")?;
+        let days = lifecycle["data_retention"].as_str();
+        days.map_or(Some(Keep::Forever), |days| days.parse().ok())
+    }
+
+    /// The same template, which keeps what `retention` says.
+    pub fn kept(self, retention: &Retention) -> Self {
+        let mut body = self.body();
+        keep(&mut body, retention);
+        Self::new(self.kind, self.name, &body)
     }
 
     pub(crate) fn path(&self) -> String {

@@ -14,6 +14,7 @@ mod folder;
 mod known;
 mod present;
 mod query;
+mod retention;
 mod search;
 mod writer;
 
@@ -23,6 +24,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tahoe_schemas::retention::Retention;
 use tahoe_seams::{EventBatch, Outcome, Present, RecordId, Rewrite, Sink, SinkError};
 use tantivy::{Index, ReloadPolicy};
 use tokio::sync::{Semaphore, oneshot};
@@ -31,6 +33,7 @@ use tracing::info;
 use crate::fields::Fields;
 use crate::known::Known;
 use crate::present::present_in;
+pub use crate::retention::Expired;
 use crate::search::blocking;
 use crate::writer::{Shared, Task, Write, Writer};
 
@@ -49,18 +52,18 @@ pub struct Settings {
     pub threads: usize,
     /// Longest time from a write to its commit, when further writes keep coming.
     pub commit_every_max: Duration,
-    /// Events stored longer ago than this many days are deleted; none keeps them for ever.
-    pub keep_days: Option<u32>,
+    /// Events that were stored longer ago than this says are deleted, about once an hour.
+    pub retention: Retention,
 }
 
 impl Default for Settings {
-    /// 64 MB, two threads, 400 ms, 90 days.
+    /// 64 MB, two threads, 400 ms, what the datasets declare.
     fn default() -> Self {
         Self {
             heap_bytes: 64_000_000,
             threads: 2,
             commit_every_max: Duration::from_millis(400),
-            keep_days: Some(90),
+            retention: Retention::default(),
         }
     }
 }
@@ -84,9 +87,9 @@ impl EmbeddedStore {
         let (schema, fields) = Fields::build();
         let shared = shared(folder, folder::open_or_create(folder, schema)?, fields)?;
         let index_writer = writer::open(&shared, &settings)?;
-        let Settings { heap_bytes, threads, keep_days, .. } = settings;
+        let Settings { heap_bytes, threads, .. } = settings;
         let folder = folder.display();
-        info!(%folder, heap_bytes, threads, ?keep_days, IN_FLIGHT_KIB, "embedded store opened");
+        info!(%folder, heap_bytes, threads, IN_FLIGHT_KIB, "embedded store opened");
         let (writes, receiver) = sync_channel(IN_FLIGHT_BATCHES);
         let writer = Writer::new(shared.clone(), settings, index_writer);
         let thread = std::thread::Builder::new()
@@ -106,6 +109,33 @@ impl EmbeddedStore {
         let (schema, fields) = Fields::build();
         let shared = shared(folder, folder::open(folder, &schema)?, fields)?;
         Ok(Self { shared, in_flight: in_flight(), writes: None, thread: None })
+    }
+
+    /// Deletes now what is past the retention that the store was opened with; what there was of each
+    /// data stream. The store does it by itself too, about once an hour.
+    ///
+    /// # Errors
+    /// [`SinkError::Unavailable`] when the disk fails; [`SinkError::Refused`] when the store was
+    /// opened for reading only.
+    pub async fn retire(&self) -> Result<Vec<Expired>, SinkError> {
+        let writes = self.writes.as_ref().ok_or_else(writer::read_only)?;
+        let (answer, answered) = oneshot::channel();
+        writes.try_send(Task::Retire(answer)).map_err(|_| self.stopped())?;
+        answered.await.map_err(|_| self.stopped())?
+    }
+
+    /// What [`Self::retire`] would delete under other rules; nothing is changed.
+    ///
+    /// # Errors
+    /// [`SinkError::Unavailable`] when the disk fails.
+    pub async fn expired(&self, retention: &Retention) -> Result<Vec<Expired>, SinkError> {
+        let retention = retention.clone();
+        self.look(move |shared| {
+            let (searcher, now_ms) = (shared.reader.searcher(), writer::now_ms());
+            let found = retention::expired(&searcher, &shared.fields, &retention, now_ms)?;
+            Ok(found.into_iter().map(|(expired, _)| expired).collect())
+        })
+        .await
     }
 
     fn shared(&self) -> Shared {

@@ -10,12 +10,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tahoe_schemas::retention::Retention;
 use tahoe_seams::{EventBatch, Outcome, Present, Rewrite, SinkError};
-use tantivy::collector::Count;
 use tantivy::directory::error::LockError;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, UserOperation};
-use tantivy::query::RangeQuery;
-use tantivy::{DateTime, Index, IndexReader, IndexWriter, TantivyError, Term};
+use tantivy::{Index, IndexReader, IndexWriter, TantivyError};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::{info, warn};
 
@@ -24,6 +23,7 @@ use crate::document::index_document;
 use crate::fields::Fields;
 use crate::known::Known;
 use crate::present::{copy_of, present_in};
+use crate::retention::{Expired, expired};
 
 /// A batch that nothing follows for so long is committed: a sender that waits for its answer
 /// before it sends the next one is not held up.
@@ -60,6 +60,8 @@ pub(crate) enum Task {
     Write(Write),
     /// Documents to write over or remove, and where the outcomes go.
     Rewrite(Vec<Rewrite>, oneshot::Sender<Result<Vec<Outcome>, SinkError>>),
+    /// Nothing but to delete what is past its retention, and where to say what it was.
+    Retire(oneshot::Sender<Result<Vec<Expired>, SinkError>>),
 }
 
 /// What reading and writing share.
@@ -167,7 +169,14 @@ impl Writer {
                     // Nobody may wait any more: the changes are durable all the same.
                     drop(answer.send(self.rewrite(&changes)));
                 }
-                Err(RecvTimeoutError::Timeout) if self.waiting.is_empty() => self.retire(),
+                Ok(Task::Retire(answer)) => {
+                    if !self.waiting.is_empty() {
+                        self.commit();
+                    }
+                    drop(answer.send(self.retire()));
+                }
+                // An error was logged, and the next hour comes.
+                Err(RecvTimeoutError::Timeout) if self.waiting.is_empty() => drop(self.retire()),
                 Err(RecvTimeoutError::Timeout) => self.commit(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -311,28 +320,47 @@ impl Writer {
     }
 
     /// Deletes what was stored longer ago than is kept.
-    fn retire(&mut self) {
+    fn retire(&mut self) -> Result<Vec<Expired>, SinkError> {
         self.next_retention = Instant::now() + RETENTION_EVERY;
-        let (Some(days), Some(writer)) = (self.settings.keep_days, &mut self.writer) else {
-            return;
+        let mut writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => open(&self.shared, &self.settings)?,
         };
-        let kept_from_ms = now_ms().saturating_sub(i64::from(days) * 86_400_000);
-        let kept_from = DateTime::from_timestamp_millis(kept_from_ms);
-        let kept_from = Term::from_field_date(self.shared.fields.stored_at, kept_from);
-        let old = RangeQuery::new(std::ops::Bound::Unbounded, std::ops::Bound::Excluded(kept_from));
-        let retired = self.shared.reader.searcher().search(&old, &Count).and_then(|events| {
-            if events > 0 {
-                writer.delete_query(Box::new(old))?;
-                writer.commit()?;
-                self.shared.reader.reload()?;
-                info!(events, days, "events past their retention deleted");
+        match retire_in(&self.shared, &mut writer, &self.settings.retention) {
+            Ok(expired) => {
+                self.writer = Some(writer);
+                Ok(expired)
             }
-            Ok(())
-        });
-        if let Err(error) = retired {
-            self.fail(&error.to_string());
+            Err(error) => {
+                drop(writer);
+                self.fail(&error.to_string());
+                Err(self.shared.unavailable(error))
+            }
         }
     }
+}
+
+fn retire_in(
+    shared: &Shared,
+    writer: &mut IndexWriter,
+    retention: &Retention,
+) -> tantivy::Result<Vec<Expired>> {
+    shared.reader.reload()?;
+    let found = expired(&shared.reader.searcher(), &shared.fields, retention, now_ms())?;
+    let mut all = Vec::with_capacity(found.len());
+    for (expired, old) in found {
+        let Expired { data_stream, events, keep, .. } = &expired;
+        if let Some(old) = old {
+            writer.delete_query(old)?;
+            info!(data_stream, events, %keep, "events past their retention deleted");
+        }
+        all.push(expired);
+    }
+    if all.iter().any(|expired| expired.events > 0) {
+        writer.commit()?;
+        shared.reader.reload()?;
+    }
+    Ok(all)
 }
 
 fn rewrite_in(

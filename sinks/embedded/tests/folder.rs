@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use tahoe_schemas::retention::{Keep, Retention};
 use tahoe_seams::search::{Search, SearchRequest};
 use tahoe_seams::{EventBatch, Events, Outcome, RecordId, Sink, SinkError};
 use tahoe_sink_embedded::{EmbeddedStore, Settings};
@@ -98,16 +99,16 @@ async fn a_newer_format_is_refused() {
 #[tokio::test]
 async fn events_past_their_retention_are_deleted_and_others_kept() {
     let folder = tempfile::tempdir().expect("a folder");
-    let keep = |days| Settings { keep_days: days, ..Settings::default() };
-    let store = EmbeddedStore::open(folder.path(), keep(None)).expect("a store");
+    let keep = |keep| Settings { retention: Retention::of_all(keep), ..Settings::default() };
+    let store = EmbeddedStore::open(folder.path(), keep(Keep::Forever)).expect("a store");
     store.write(&batch("x", 0..10)).await.expect("written");
     drop(store);
     // Kept: the event's own time is years ago, but it was stored just now.
-    let store = EmbeddedStore::open(folder.path(), keep(Some(1))).expect("a store");
+    let store = EmbeddedStore::open(folder.path(), keep(Keep::Days(1))).expect("a store");
     store.write(&batch("x", 10..11)).await.expect("written");
     assert_eq!(hits(&store).await, 11);
     drop(store);
-    let store = EmbeddedStore::open(folder.path(), keep(Some(0))).expect("a store");
+    let store = EmbeddedStore::open(folder.path(), keep(Keep::Days(0))).expect("a store");
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while hits(&store).await > 0 {
         assert!(std::time::Instant::now() < deadline, "deleted in time");

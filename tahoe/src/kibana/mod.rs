@@ -130,6 +130,11 @@ fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The data views and dashboards for a space, one JSON object a line.
+pub fn objects(space: &str) -> String {
+    lines(&saved::objects(space))
+}
+
 fn lines(objects: &[Value]) -> String {
     objects.iter().map(|object| format!("{object}\n")).collect()
 }

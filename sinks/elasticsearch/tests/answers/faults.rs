@@ -1,103 +1,23 @@
 //! What the sink makes of answers that a healthy server does not give.
-//!
-//! The server here is a script: it reads whole requests and gives the answers it was told to, one
-//! per request, or closes the connection instead.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use clap::Parser;
 use tahoe_seams::search::{Search, SearchRequest};
 use tahoe_seams::{EventBatch, Events, Outcome, RecordId, Sink, SinkError};
-use tahoe_sink_elasticsearch::{Elasticsearch, ElasticsearchArgs};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tahoe_sink_elasticsearch::Elasticsearch;
 use tokio::net::TcpListener;
 
-/// A request as the server saw it.
-#[derive(Clone, Debug)]
-struct Request {
-    head: String,
-    body: Vec<u8>,
-}
+use crate::scripted::{Act, Request, Seen, serve, server};
+use crate::settings;
 
-impl Request {
-    fn events(&self) -> usize {
-        self.body.iter().filter(|byte| **byte == b'\n').count() / 2
-    }
-}
-
-/// What the server does with a request.
-enum Act {
-    Answer(u16, String),
-    Close,
-    Silence,
-}
-
-type Script = dyn Fn(&Request) -> Act + Send + Sync;
-
-/// Reads one request with a `content-length`, or `None` at the end of the connection.
-async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Request> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.ok()?);
-    }
-    let head = String::from_utf8(head).expect("a head is ASCII");
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
-    });
-    let mut body = vec![0; length.unwrap_or(0)];
-    stream.read_exact(&mut body).await.ok()?;
-    Some(Request { head, body })
-}
-
-async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: &Seen, script: &Script) {
-    while let Some(request) = read_request(&mut stream).await {
-        let act = script(&request);
-        seen.lock().expect("no panic while held").push(request);
-        match act {
-            Act::Answer(status, body) => {
-                let length = body.len();
-                let head = format!(
-                    "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\n\
-                     content-length: {length}\r\n\r\n"
-                );
-                if stream.write_all(format!("{head}{body}").as_bytes()).await.is_err() {
-                    return;
-                }
-            }
-            Act::Close => return,
-            Act::Silence => std::future::pending().await,
-        }
-    }
-}
-
-type Seen = Arc<Mutex<Vec<Request>>>;
-
-async fn server(script: impl Fn(&Request) -> Act + Send + Sync + 'static) -> (String, Seen) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = format!("http://{}", listener.local_addr().expect("bound"));
-    let seen = Seen::default();
-    let (log, script) = (Arc::clone(&seen), Arc::new(script));
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (log, script) = (Arc::clone(&log), Arc::clone(&script));
-            tokio::spawn(async move { serve(stream, &log, &*script).await });
-        }
-    });
-    (address, seen)
-}
-
-#[derive(Parser)]
-struct Command {
-    #[command(flatten)]
-    elasticsearch: ElasticsearchArgs,
+/// Events in the body of a bulk request.
+fn events(request: &Request) -> usize {
+    request.body.iter().filter(|byte| **byte == b'\n').count() / 2
 }
 
 fn sink(args: &[&str]) -> Elasticsearch {
-    let args = std::iter::once("tahoe").chain(args.iter().copied());
-    let args = Command::try_parse_from(args).expect("these are settings").elasticsearch;
-    Elasticsearch::new(&args, Vec::new()).expect("a client")
+    Elasticsearch::new(&settings(args), Vec::new()).expect("a client")
 }
 
 /// Events of about 100 bytes; those whose number is in `large` have 10,000.
@@ -113,7 +33,7 @@ fn batch(events: u8, large: &[u8]) -> EventBatch {
 }
 
 fn created(request: &Request) -> Act {
-    let items = vec![r#"{"create":{"status":201}}"#; request.events()].join(",");
+    let items = vec![r#"{"create":{"status":201}}"#; events(request)].join(",");
     Act::Answer(200, format!("{{\"items\":[{items}]}}"))
 }
 
@@ -134,7 +54,7 @@ async fn a_request_that_is_too_large_is_halved_down_to_the_one_event_that_is() {
     // The limit was learned: the next batch is cut small from the start.
     let requests = seen.lock().expect("not poisoned").len();
     sink.write(&batch(40, &[])).await.expect("outcomes");
-    let first = seen.lock().expect("not poisoned")[requests].events();
+    let first = events(&seen.lock().expect("not poisoned")[requests]);
     assert!(first < 40, "{first} events at once");
 }
 
