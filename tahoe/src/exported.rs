@@ -1,6 +1,6 @@
 //! Records in a file, a JSON object each: what `tahoe dlq export` writes, `parse` and `ingest` read.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
@@ -29,6 +29,9 @@ pub struct Exported {
     #[serde(default)]
     context: Bytes,
     bytes: Bytes,
+    /// Its producer encrypted it, so its bytes are no record yet.
+    #[serde(default)]
+    sealed: bool,
 }
 
 /// Where an exported record came from, as far as is known.
@@ -84,8 +87,14 @@ impl Exported {
     /// The record's bytes.
     ///
     /// # Errors
-    /// They are no Base64.
+    /// They are no Base64, or nobody's but a transformer's to open.
     pub fn bytes(&self) -> anyhow::Result<Vec<u8>> {
+        if self.sealed {
+            bail!(
+                "sealed: its producer encrypted it; `tahoe dlq replay` with --privacy and \
+                 TAHOE_PRIVACY_KEY_FILE stores it"
+            );
+        }
         self.bytes.decode()
     }
 
@@ -137,5 +146,13 @@ mod tests {
             assert_eq!(record.bytes().expect("bytes"), bytes);
         }
         assert!(Exported::read(b"[2026-11-21] a line of a log").is_err());
+    }
+
+    #[test]
+    fn what_its_producer_encrypted_is_not_taken_for_a_record() {
+        let line = json!({"dataset": "a.b", "bytes": "enc:1:k:x", "sealed": true}).to_string();
+        let record = Exported::read(line.as_bytes()).expect("a record");
+        let error = record.bytes().expect_err("sealed").to_string();
+        assert!(error.contains("tahoe dlq replay"), "{error}");
     }
 }

@@ -144,6 +144,8 @@ fn a_sealed_record_is_a_dead_letter_where_the_key_is_missing_and_stored_once_it_
     private.assert_nowhere_in_kafka(&["@shop.example"]);
     let shown = pipeline.start("tahoe", &["dlq", "list", "--letters", "--json"]).wait();
     assert!(shown.stdout.contains("\"sealed\""), "{}", shown.stdout);
+    let exported = pipeline.start("tahoe", &["dlq", "export"]).wait();
+    assert!(exported.stdout.contains("\"sealed\":true"), "{}", exported.stdout);
     let ended = private.start("tahoe", &["dlq", "replay", "--json"]).wait();
     assert!(ended.status.success(), "{} {}", ended.stdout, ended.stderr);
     let found = pipeline.documents.find("*");

@@ -180,6 +180,9 @@ fn as_json(visited: &Visited<'_, '_>) -> Value {
     if !opened.context.is_empty() {
         object["context"] = bytes_as_json(opened.context);
     }
+    if opened.is_sealed {
+        object["sealed"] = true.into();
+    }
     object["bytes"] = bytes_as_json(opened.bytes);
     object
 }

@@ -21,7 +21,14 @@ pub fn parse(args: &ParseArgs, path: &Path, out: &mut impl Write) -> anyhow::Res
             continue;
         }
         let exported = Exported::read(&line)?;
-        let (bytes, context) = (exported.bytes()?, exported.context()?);
+        let bytes = match exported.bytes() {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                eprintln!("{}:{}: {error}", path.display(), number + 1);
+                continue;
+            }
+        };
+        let context = exported.context()?;
         let name = &exported.dataset;
         let dataset = datasets::named(name).map_err(|error| anyhow!(error))?;
         let read_at_ms = exported.read_at().unwrap_or(read_at).as_millisecond();

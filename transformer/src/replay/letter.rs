@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use tahoe_pipeline::header::{Content, Decoder};
+use tahoe_pipeline::header::{Content, Decoder, Privacy};
 use tahoe_pipeline::produce::each_record;
 use tahoe_seams::{LogRecord, MoreHeaders, Origin, Part, RecordId};
 
@@ -53,6 +53,8 @@ pub struct Opened<'a> {
     pub part: Option<Part>,
     /// What the framer carried.
     pub context: &'a [u8],
+    /// Its producer encrypted bytes and context as a whole.
+    pub is_sealed: bool,
 }
 
 fn text<'a>(headers: &MoreHeaders<'a>, name: &str) -> Option<Cow<'a, str>> {
@@ -114,20 +116,21 @@ impl<'a> Letter<'a> {
             span: None,
             part: None,
             context: b"",
+            is_sealed: false,
         };
         let Some(Ok(header)) = self.header.map(|bytes| decoder.decode(bytes)) else {
             return closed;
         };
-        let context = match header.content {
-            Content::Single { context, .. } => context,
-            Content::Pack { .. } => b"",
+        let (context, is_sealed) = match header.content {
+            Content::Single { context, privacy, .. } => (context, privacy == Privacy::Sealed),
+            Content::Pack { .. } => (&b""[..], false),
         };
         let origin = Some(Arc::clone(&header.origin));
         let at = usize::try_from(self.ordinal).unwrap_or(usize::MAX);
         let found = each_record(&header, self.value).nth(at);
         match found {
             Some((id, part, span, bytes)) => {
-                Opened { bytes, id: Some(id), origin, span: Some(span), part, context }
+                Opened { bytes, id: Some(id), origin, span: Some(span), part, context, is_sealed }
             }
             None => Opened { origin, ..closed },
         }
