@@ -29,7 +29,7 @@ impl Server {
     /// As somebody who logs in.
     fn of(&self, user: &str, password: &str) -> InElasticsearch {
         let url = self.url.replace("://", &format!("://{user}:{password}@"));
-        InElasticsearch { url, namespace: String::new() }
+        InElasticsearch::open(&url, "")
     }
 
     fn admin(&self) -> InElasticsearch {

@@ -21,7 +21,7 @@ impl Site {
             let ended = run("tahoe", &["setup", "--elasticsearch", &url]);
             assert!(ended.status.success(), "{}", ended.stderr);
         });
-        Some(Self { store: InElasticsearch { url, namespace: unique(test) } })
+        Some(Self { store: InElasticsearch::open(&url, &unique(test)) })
     }
 
     fn stream(&self, dataset: &str) -> String {
