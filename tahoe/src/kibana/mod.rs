@@ -52,7 +52,7 @@ struct ImportArgs {
     /// (mail, a message) is set in Kibana, and stays with the next import
     #[arg(long, env = "KIBANA_RULES")]
     rules: bool,
-    /// Print one JSON object: {"space", "objects", "dashboards": [ids], "rules": [names]}
+    /// Print one JSON object: space, objects (their number), dashboards (ids) and rules (names)
     #[arg(long)]
     json: bool,
     #[command(flatten)]
