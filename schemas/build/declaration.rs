@@ -26,9 +26,11 @@ pub struct Declaration {
     routes: Vec<String>,
 }
 
-/// What is kept unless a dataset has a reason to differ: a quarter.
+/// Days that events are kept unless their dataset has a reason to differ: a quarter.
+pub const RETENTION_DAYS: u32 = 90;
+
 fn retention_days() -> u32 {
-    90
+    RETENTION_DAYS
 }
 
 /// Named as in the library, which is given it by name.

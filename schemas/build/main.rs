@@ -65,8 +65,11 @@ fn main() -> Result<(), Failure> {
     fs::write(out.join("tables.rs"), made.tables(&multi))?;
     let shared = declaration::constants(&shared.fields);
     let declarations = format!(
-        "static SHARED: &[OwnField] = &[{shared}];\n\
-         static DECLARATIONS: &[Declaration] = &[\n{declarations}];\n"
+        "/// Days that events are kept unless their dataset says otherwise.\n\
+         pub(crate) const RETENTION_DAYS: u32 = {};\n\
+         static SHARED: &[OwnField] = &[{shared}];\n\
+         static DECLARATIONS: &[Declaration] = &[\n{declarations}];\n",
+        declaration::RETENTION_DAYS
     );
     fs::write(out.join("declarations.rs"), declarations)?;
     let datasets: Vec<_> = declared_all.into_iter().map(|declared| declared.name).collect();

@@ -6,10 +6,11 @@ use std::str::FromStr;
 
 use crate::Dataset;
 use crate::datasets;
+use crate::declaration::RETENTION_DAYS;
 use crate::rules::is_namespace;
 
-/// What a dataset that says nothing has.
-const DAYS: u32 = 90;
+/// Milliseconds of a day.
+pub const DAY_MS: i64 = 86_400_000;
 
 /// How long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +65,7 @@ impl Retention {
             rule.dataset.is_none_or(|name| dataset.is_some_and(|dataset| name == dataset.name))
                 && rule.namespace.as_deref().is_none_or(|name| name == namespace)
         };
-        let declared = dataset.map_or(DAYS, |dataset| dataset.declared().retention_days);
+        let declared = dataset.map_or(RETENTION_DAYS, |dataset| dataset.declared().retention_days);
         self.rules.iter().find(fits).map_or(Keep::Days(declared), |rule| rule.keep)
     }
 
@@ -110,6 +111,16 @@ impl FromStr for RetentionRule {
             name => return Err(format!("{name}: only a-z, 0-9, _ and . make a namespace")),
         };
         Ok(Self { dataset, namespace, keep })
+    }
+}
+
+impl Keep {
+    /// The days, unless it is for ever.
+    pub fn days(self) -> Option<u32> {
+        match self {
+            Self::Days(days) => Some(days),
+            Self::Forever => None,
+        }
     }
 }
 

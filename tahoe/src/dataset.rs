@@ -1,6 +1,7 @@
-//! The dataset that a command was given, and how its files are cut.
+//! The dataset that a command was given, how its files are cut, and the company.
 
 use anyhow::anyhow;
+use tahoe_schemas::rules::is_namespace;
 use tahoe_schemas::{Dataset, datasets};
 use tahoe_seams::Framer;
 
@@ -26,4 +27,15 @@ pub fn framing(name: &str, line_prefix: Option<&str>) -> anyhow::Result<Framing>
             .map_err(|error| anyhow!("--line-prefix {prefix}: {error}"))?,
     };
     Ok(Framing { dataset, framer, context })
+}
+
+/// A client company that a command is given.
+///
+/// # Errors
+/// What it may be made of.
+pub fn namespace(text: &str) -> Result<String, String> {
+    match is_namespace(text) {
+        true => Ok(text.to_owned()),
+        false => Err("only a-z, 0-9, _ and . make a namespace".to_owned()),
+    }
 }

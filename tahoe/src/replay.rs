@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tahoe_pipeline::service::{ProcessArgs, Progress};
 use tahoe_schemas::Dataset;
-use tahoe_schemas::rules::is_namespace;
 use tahoe_transformer::NormalizeArgs;
 use tahoe_transformer::replay::{FieldCounts, RecordReplay, ReplayCounts};
 
@@ -39,7 +38,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "TIME", value_parser = crate::time::moment)]
     to: Timestamp,
     /// Namespace for the documents, instead of in place
-    #[arg(long, value_name = "NAMESPACE", value_parser = namespace)]
+    #[arg(long, value_name = "NAMESPACE", value_parser = dataset::namespace)]
     into: Option<String>,
     /// Change nothing; say what would change, and in which fields
     #[arg(long)]
@@ -59,13 +58,6 @@ pub struct ReplayArgs {
     backends: BackendArgs,
     #[command(flatten)]
     process: ProcessArgs,
-}
-
-fn namespace(text: &str) -> Result<String, String> {
-    match is_namespace(text) {
-        true => Ok(text.to_owned()),
-        false => Err("only a-z, 0-9, _ and . make the name of a data stream".to_owned()),
-    }
 }
 
 /// The command.

@@ -122,12 +122,8 @@ fn documents(all: &[Backing]) -> u64 {
 
 fn value(expired: &Expired) -> Value {
     let Expired { data_stream, keep, events, kept } = expired;
-    let days = match keep {
-        Keep::Days(days) => Some(days),
-        Keep::Forever => None,
-    };
     json!({
-        "data_stream": data_stream, "days": days, "kept_by": "tahoe",
+        "data_stream": data_stream, "days": keep.days(), "kept_by": "tahoe",
         "events_deleted": events, "events_kept": kept,
     })
 }

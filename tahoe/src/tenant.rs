@@ -16,7 +16,7 @@ use tahoe_sink_elasticsearch::{
     Added, Address, Company, ElasticsearchArgs, Removed, Tenant, Tenants, Wanted,
 };
 
-use crate::{kibana, output};
+use crate::{dataset, kibana, output};
 
 /// Bytes of a password that is drawn: 24 characters.
 const PASSWORD_BYTES: usize = 18;
@@ -74,7 +74,7 @@ struct AddArgs {
     new_api_key: bool,
     /// Namespace that several companies share: the role reads those of its documents that --shared-by
     /// names. Needs a licence with document-level security
-    #[arg(long, value_name = "NAMESPACE", requires = "shared_by", value_parser = namespace)]
+    #[arg(long, value_name = "NAMESPACE", requires = "shared_by", value_parser = dataset::namespace)]
     shared: Option<String>,
     /// Field and value of the documents of a shared namespace that are this company's
     #[arg(long, value_name = "FIELD=VALUE", requires = "shared", value_parser = pair)]
@@ -160,10 +160,13 @@ fn add(args: &AddArgs, process: &Process) -> anyhow::Result<ExitCode> {
     let given = secret::from_value_or_file("TAHOE_USER_PASSWORD", None, file);
     let given = given.map_err(|error| anyhow!(error))?;
     let is_drawn = given.is_none();
-    let dashboards = match &args.dashboards {
-        Some(path) => std::fs::read_to_string(path)
-            .with_context(|| format!("--dashboards {}", path.display()))?,
-        None => kibana::objects(&args.company.space()),
+    let dashboards = match (&args.dashboards, &args.server.kibana) {
+        (Some(path), _) => {
+            let text = std::fs::read_to_string(path);
+            Some(text.with_context(|| format!("--dashboards {}", path.display()))?)
+        }
+        (None, Some(_)) => Some(kibana::objects(&args.company.space())),
+        (None, None) => None,
     };
     let shared = args.shared.clone().zip(args.shared_by.clone());
     let wanted = Wanted {
@@ -173,7 +176,7 @@ fn add(args: &AddArgs, process: &Process) -> anyhow::Result<ExitCode> {
         api_key: args.api_key || args.new_api_key,
         new_api_key: args.new_api_key,
         shared: shared.map(|(namespace, (field, value))| (namespace, field, value)),
-        dashboards: Some(dashboards),
+        dashboards,
     };
     let tenants = args.server.tenants()?;
     let added = process.runtime.block_on(tenants.add(&args.company, &wanted));
@@ -228,13 +231,6 @@ fn user(text: &str) -> Result<String, String> {
     match !text.is_empty() && text.chars().all(fits) {
         true => Ok(text.to_owned()),
         false => Err("a user is letters, digits and ._-@+$".to_owned()),
-    }
-}
-
-fn namespace(text: &str) -> Result<String, String> {
-    match tahoe_schemas::rules::is_namespace(text) {
-        true => Ok(text.to_owned()),
-        false => Err("only a-z, 0-9, _ and . make a namespace".to_owned()),
     }
 }
 

@@ -198,6 +198,19 @@ impl Documents for InElasticsearch {
     }
 }
 
+/// A value as a text of its own.
+pub fn text_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A number that is written as one, or as a text, as databases' are.
+///
+/// # Panics
+/// When it is none.
+pub fn number_of(value: &Value) -> u64 {
+    text_of(value).parse().unwrap_or_else(|_| panic!("{value} is no number"))
+}
+
 /// Every one of `expected` is among `found` exactly once, and nothing else is.
 ///
 /// # Panics

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tahoe_tests::database::{Server, start_reader};
-use tahoe_tests::documents::Documents as _;
+use tahoe_tests::documents::{Documents as _, number_of};
 use tahoe_tests::mariadb::Mariadb;
 use tahoe_tests::postgresql::Database;
 use tahoe_tests::privacy::Private;
@@ -67,11 +67,6 @@ fn tell_customers<S: Server>(test: &str, open: impl FnOnce() -> Option<S>) {
     server.end();
 }
 
-fn number(value: &Value) -> u64 {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    text.parse().unwrap_or_else(|_| panic!("{value} is no number"))
-}
-
 /// Every row in its last state, every change once, and one hash for each mail.
 fn assert_each_told(private: &Private) {
     let documents = private.by_id();
@@ -83,11 +78,11 @@ fn assert_each_told(private: &Private) {
         if db["key"].is_null() {
             continue;
         }
-        let (key, after) = (number(&db["key"]["id"]), &db["after"]);
+        let (key, after) = (number_of(&db["key"]["id"]), &db["after"]);
         let mail = after["mail"].as_str().expect("a hash").to_owned();
         assert_eq!(mails.entry(key).or_insert_with(|| mail.clone()), &mail, "{after}");
         assert_eq!((&after["card"], after.get("note")), (&Value::from("***"), None), "{after}");
-        let version = number(&after["version"]);
+        let version = number_of(&after["version"]);
         versions.entry(key).or_default().push(version);
         if document.text("/event/action") == "update" {
             assert!(changes.insert((key, version)), "twice: {}", document.source);

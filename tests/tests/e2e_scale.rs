@@ -7,7 +7,7 @@ use std::fmt::Debug;
 
 use serde_json::Value;
 use tahoe_tests::database::{Server, start_reader};
-use tahoe_tests::documents::{Document, Documents as _};
+use tahoe_tests::documents::{Document, Documents as _, number_of, text_of};
 use tahoe_tests::mariadb::Mariadb;
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::postgresql::Database;
@@ -64,16 +64,8 @@ fn place(db: &Value) -> Place {
     (file.parse().expect("a number"), at.parse().expect("a number"), number)
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn number(value: &Value) -> u64 {
-    text(value).parse().unwrap_or_else(|_| panic!("{value} is no number"))
-}
-
 fn line(row: &Value) -> String {
-    ["id", "version", "total", "note"].map(|name| text(&row[name])).join(" ")
+    ["id", "version", "total", "note"].map(|name| text_of(&row[name])).join(" ")
 }
 
 /// What is told of one key.
@@ -94,7 +86,7 @@ impl Told {
         match document.text("/event/action") {
             "read" => self.reads += 1,
             "insert" => self.inserts += 1,
-            "update" => self.versions.push(number(&db["after"]["version"])),
+            "update" => self.versions.push(number_of(&db["after"]["version"])),
             "delete" => self.deletes += 1,
             other => panic!("{other}: {}", document.source),
         }
@@ -126,7 +118,7 @@ fn assert_in_order(pipeline: &Pipeline) -> u64 {
         let record: Value = serde_json::from_str(text).expect("JSON");
         records += 1;
         let Some(row) = record.get("after") else { return };
-        let (key, version) = (number(&row["id"]), number(&row["version"]));
+        let (key, version) = (number_of(&row["id"]), number_of(&row["version"]));
         let before = last.insert(key, version);
         let is_behind = match record["op"].as_str() {
             Some("read") => before.is_none_or(|before| before <= version),
@@ -143,7 +135,7 @@ fn assert_told(pipeline: &Pipeline, server: &mut impl Server) -> (usize, usize) 
     let found = pipeline.documents.each("*", &mut |document| {
         documents += 1;
         let db = &document.source["db"];
-        told.entry(number(&db["key"]["id"])).or_default().add(&document);
+        told.entry(number_of(&db["key"]["id"])).or_default().add(&document);
     });
     assert_eq!(found, Ok(documents), "what is stored changes while it is looked at");
     assert_none(

@@ -204,14 +204,15 @@ impl Service for ProducerService {
             return Ok(None);
         };
         let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
-        if args.screen.screens()?.is_some_and(|screens| screens.now().hides()) {
+        let place = self.place(&args, matches)?;
+        if place.screen.as_ref().is_some_and(|screens| screens.now().hides()) {
             return Err(
                 "--verify compares values, and --privacy hides some of those in Kafka: what \
                  is hidden cannot be compared"
                     .to_owned(),
             );
         }
-        let verifications = self.0.verifications(matches, &self.place(&args, matches)?)?;
+        let verifications = self.0.verifications(matches, &place)?;
         let log = connect_kafka(&args.kafka, self.0.name())?;
         asked.verify.run(log.as_ref(), verifications, json).map(Some)
     }

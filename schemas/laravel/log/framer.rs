@@ -127,7 +127,7 @@ fn read_context(bytes: &[u8], place: usize, ended: bool, budget: &mut usize) -> 
     while let Some(found) = memchr(b'{', &bytes[at..place]) {
         let from = at + found;
         at = from + 1;
-        if !may_open(bytes, from) || at == place {
+        if !may_open(&bytes[..place], from) {
             continue;
         }
         let until = bytes.len().min(from + LOOK_AHEAD_BYTES.min(*budget));
@@ -156,7 +156,7 @@ fn may_open(bytes: &[u8], from: usize) -> bool {
 fn is_between_strings(bytes: &[u8], place: usize) -> bool {
     let record = &bytes[..place];
     let mut openings = memchr_iter(b'{', record).filter(|from| may_open(record, *from));
-    let Some(from) = openings.next() else { return bytes[place] == b'[' };
+    let Some(from) = openings.next() else { return true };
     let context = &record[from..];
     bytes[place] == b'['
         && openings.next().is_none()

@@ -4,15 +4,13 @@
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
-use tahoe_schemas::retention::{Keep, Retention};
+use tahoe_schemas::retention::{DAY_MS, Keep, Retention};
 use tantivy::collector::Count;
 use tantivy::query::{BooleanQuery, Query, RangeQuery, TermQuery};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DateTime, Searcher, Term};
 
 use crate::fields::Fields;
-
-const DAY_MS: i64 = 86_400_000;
 
 /// One data stream's share.
 #[derive(Clone, Debug, PartialEq, Eq)]

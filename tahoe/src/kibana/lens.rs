@@ -24,6 +24,14 @@ pub fn data_view(data: Data) -> &'static str {
     }
 }
 
+/// Their names.
+pub fn pattern(data: Data) -> &'static str {
+    match data {
+        Data::Logs => "logs-*",
+        Data::Metrics => "metrics-*",
+    }
+}
+
 /// The documents of a panel: those of its section that it asks for.
 pub fn query_of(section: &Section, panel: &Panel) -> String {
     match (section.query.as_str(), panel.query.as_str()) {

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 use tahoe_schemas::alert::Alert;
-use tahoe_schemas::dashboard::{Data, Measure};
+use tahoe_schemas::dashboard::Measure;
 use tahoe_schemas::{alerts, fields};
 use xxhash_rust::xxh3::xxh3_128;
+
+use super::lens;
 
 /// Documents of a match that a message may quote.
 const HITS: u32 = 10;
@@ -37,10 +39,6 @@ fn id(space: &str, name: &str) -> String {
 }
 
 fn body(alert: &Alert) -> Value {
-    let pattern = match alert.data {
-        Data::Logs => "logs-*",
-        Data::Metrics => "metrics-*",
-    };
     let query = json!({"query": {"query_string": {"query": alert.query}}});
     let (comparator, threshold) = match (alert.above, alert.below) {
         (Some(above), _) => (">", above),
@@ -48,7 +46,7 @@ fn body(alert: &Alert) -> Value {
     };
     let mut params = json!({
         "searchType": "esQuery",
-        "index": [pattern],
+        "index": [lens::pattern(alert.data)],
         "timeField": fields::TIMESTAMP.path(),
         "esQuery": query.to_string(),
         "size": HITS,

@@ -55,8 +55,7 @@ impl<'a> Ids<'a> {
 pub fn objects(space: &str) -> Vec<Value> {
     let ids = Ids::of(space);
     let boards = dashboards();
-    let mut all =
-        vec![data_view(ids, Data::Logs, "logs-*"), data_view(ids, Data::Metrics, "metrics-*")];
+    let mut all = vec![data_view(ids, Data::Logs), data_view(ids, Data::Metrics)];
     for board in &boards {
         let listed = board.panels().filter(|(_, panel)| panel.kind == Kind::Documents);
         all.extend(listed.map(|(section, panel)| saved_search(ids, board, section, panel)));
@@ -78,7 +77,8 @@ fn object(kind: &str, id: &str, version: &str, attributes: Value, references: Ve
     })
 }
 
-fn data_view(ids: Ids<'_>, data: Data, pattern: &str) -> Value {
+fn data_view(ids: Ids<'_>, data: Data) -> Value {
+    let pattern = lens::pattern(data);
     // Durations are nanoseconds, in ECS as in every dataset.
     let formats = json!({"event.duration": {"id": "duration", "params": {
         "inputFormat": "nanoseconds",

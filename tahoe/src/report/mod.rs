@@ -16,6 +16,7 @@ use serde_json::json;
 use tahoe_seams::search::Search;
 
 use crate::backends::BackendArgs;
+use crate::dataset;
 use facts::{Fact, Period, Ranking};
 
 /// Write a page and a table of how things went for one company.
@@ -27,7 +28,8 @@ use facts::{Fact, Period, Ranking};
 #[derive(Args)]
 pub struct ReportArgs {
     /// The company: the namespace of its events
-    #[arg(long, env = "TAHOE_NAMESPACE", default_value = "default", value_name = "NAME")]
+    #[arg(long, env = "TAHOE_NAMESPACE", default_value = "default", value_name = "NAME",
+        value_parser = dataset::namespace)]
     namespace: String,
     /// From when on: 2026-11-01, 2026-11-01T09:00 (UTC), or how long ago (7d)
     #[arg(long, value_name = "TIME", value_parser = crate::time::moment)]
@@ -58,10 +60,6 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     let to = args.to.unwrap_or_else(Timestamp::now);
     if args.from >= to {
         bail!("--from {}: it is not before --to {to}", args.from);
-    }
-    let usual = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
-    if args.namespace.is_empty() || !args.namespace.chars().all(usual) {
-        bail!("--namespace {}: only letters, digits, _ and . make one", args.namespace);
     }
     let store = args.backends.search()?;
     let period = Period { from: args.from, to };

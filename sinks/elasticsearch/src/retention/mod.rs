@@ -13,7 +13,7 @@ use bytes::Bytes;
 use elasticsearch::http::Method;
 use serde::Serialize;
 use serde_json::Value;
-use tahoe_schemas::retention::{Keep, Retention};
+use tahoe_schemas::retention::{DAY_MS, Keep, Retention};
 use tahoe_seams::SinkError;
 use tracing::info;
 
@@ -26,8 +26,6 @@ use crate::connection::Answer;
 
 /// Every data stream that may be ours.
 const DATA_STREAMS: &str = "logs-*,metrics-*";
-
-const DAY_MS: i64 = 86_400_000;
 
 /// What became of one data stream.
 #[derive(Debug, Serialize)]
@@ -70,7 +68,7 @@ impl Elasticsearch {
             let Some(keep) = retention.of(&data_stream) else { continue };
             let mut retained = Retained {
                 data_stream,
-                days: days(keep),
+                days: keep.days(),
                 kept_by: keeper,
                 changed: false,
                 rolled_over: false,
@@ -190,13 +188,6 @@ pub(crate) fn data_streams(answer: &Answer) -> Result<Vec<(String, Vec<String>)>
         Some((stream["name"].as_str()?.to_owned(), indices))
     };
     Ok(body["data_streams"].as_array().into_iter().flatten().filter_map(stream).collect())
-}
-
-fn days(keep: Keep) -> Option<u32> {
-    match keep {
-        Keep::Days(days) => Some(days),
-        Keep::Forever => None,
-    }
 }
 
 /// Days after which a new backing index is begun: what stays too long is what one of them spans. The
