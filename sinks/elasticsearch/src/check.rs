@@ -72,10 +72,7 @@ impl Elasticsearch {
         }
         // A server that does not greet (the minimal distribution, some proxies) has nodes.
         let path = "_nodes?filter_path=nodes.*.version";
-        let answer = self.connection.send(Method::Get, path, None).await?;
-        if !answer.is_success() {
-            return Err(self.connection.refusal("connecting", &answer));
-        }
+        let answer = self.connection.ask("connecting", Method::Get, path, None).await?;
         let body: Value = answer.json()?;
         let mut nodes = body["nodes"].as_object().into_iter().flat_map(|nodes| nodes.values());
         let number = nodes.find_map(|node| node["version"].as_str()).ok_or_else(|| {

@@ -152,7 +152,27 @@ impl Connection {
         SinkError::Unavailable(text, Some(Box::new(error)))
     }
 
-    /// The error that an answer other than success is. `doing` names what was asked.
+    /// Sends JSON, and takes nothing but success for an answer. `doing` names what is asked for.
+    pub(crate) async fn ask(
+        &self,
+        doing: &str,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Answer, SinkError> {
+        let answer = self.send(method, path, body).await?;
+        self.succeeded(doing, answer)
+    }
+
+    /// The answer, if it is success.
+    pub(crate) fn succeeded(&self, doing: &str, answer: Answer) -> Result<Answer, SinkError> {
+        match answer.is_success() {
+            true => Ok(answer),
+            false => Err(self.refusal(doing, &answer)),
+        }
+    }
+
+    /// The error that an answer other than success is.
     pub(crate) fn refusal(&self, doing: &str, answer: &Answer) -> SinkError {
         let names = &self.names;
         let status = answer.status;

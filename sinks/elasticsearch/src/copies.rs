@@ -91,10 +91,10 @@ impl Elasticsearch {
             return Ok(0);
         }
         let path = "_bulk?filter_path=errors";
-        let answer = self.connection.send(Method::Post, path, Some(body.into())).await?;
-        if !answer.is_success() {
-            return Err(self.connection.refusal("deleting copies of events", &answer));
-        }
+        let answer = self
+            .connection
+            .ask("deleting copies of events", Method::Post, path, Some(body.into()))
+            .await?;
         #[derive(Deserialize)]
         struct Deleted {
             errors: bool,

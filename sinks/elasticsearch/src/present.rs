@@ -60,12 +60,9 @@ impl Elasticsearch {
         }
         // A search sees what a refresh has shown.
         let path = format!("{DATA_STREAMS}/_refresh?allow_no_indices=true&ignore_unavailable=true");
-        let refreshed = self.connection.send(Method::Post, &path, None).await?;
-        if !refreshed.is_success() {
-            return Err(self
-                .connection
-                .refusal("refreshing data streams (maintenance)", &refreshed));
-        }
+        self.connection
+            .ask("refreshing data streams (maintenance)", Method::Post, &path, None)
+            .await?;
         for ids in ids.chunks(IDS_MAX) {
             let named: HashMap<String, RecordId> =
                 ids.iter().map(|id| (id.to_string(), *id)).collect();

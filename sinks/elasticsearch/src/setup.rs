@@ -44,7 +44,7 @@ impl Elasticsearch {
             let body = template.body();
             if template.kind == Kind::Index && is_changed(found.as_ref(), &body) {
                 match body.get("data_stream") {
-                    Some(_) => self.roll_over(template).await?,
+                    Some(_) => self.renew_streams(template).await?,
                     None => self.add_fields(template, &body).await?,
                 }
             }
@@ -167,23 +167,10 @@ impl Elasticsearch {
     }
 
     /// A new version holds for new backing indices only, so existing data streams begin one.
-    async fn roll_over(&self, template: &Template) -> Result<(), SinkError> {
+    async fn renew_streams(&self, template: &Template) -> Result<(), SinkError> {
         let patterns: Vec<_> = template.patterns().collect();
-        let path = format!("_resolve/index/{}", patterns.join(","));
-        let answer = self.connection.send(Method::Get, &path, None).await?;
-        if !answer.is_success() {
-            return Err(self.connection.refusal("listing data streams", &answer));
-        }
-        let body: Value = answer.json()?;
-        let streams = body["data_streams"].as_array().into_iter().flatten();
-        for stream in streams.filter_map(|stream| stream["name"].as_str()) {
-            // Not lazily: OpenSearch cannot, and Elasticsearch without its commercial modules says
-            // yes and goes on with the old index (seen on 8.19.21).
-            let path = format!("{stream}/_rollover");
-            let answer = self.connection.send(Method::Post, &path, None).await?;
-            if !answer.is_success() {
-                return Err(self.connection.refusal("rolling data streams over", &answer));
-            }
+        for (stream, _) in self.data_streams(&patterns.join(",")).await? {
+            self.roll_over(&stream).await?;
             info!(data_stream = stream, "data stream rolled over to the new template");
         }
         Ok(())

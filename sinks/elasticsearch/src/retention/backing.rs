@@ -54,7 +54,8 @@ impl Elasticsearch {
             },
         });
         let answer = self.send_patiently(&path, Some(Bytes::from(body.to_string()))).await?;
-        let found: Value = self.succeeded("looking how old a backing index is", answer)?.json()?;
+        let found: Value =
+            self.connection.succeeded("looking how old a backing index is", answer)?.json()?;
         let documents = found["hits"]["total"]["value"].as_u64();
         let undated = found["aggregations"]["undated"]["doc_count"].as_u64();
         let (Some(documents), Some(undated)) = (documents, undated) else {
@@ -79,8 +80,7 @@ impl Elasticsearch {
             ("blocking writes", Method::Put, "_block/write"),
             ("refreshing a backing index", Method::Post, "_refresh"),
         ] {
-            let answer = self.connection.send(method, &format!("{index}/{action}"), None).await?;
-            self.succeeded(doing, answer)?;
+            self.connection.ask(doing, method, &format!("{index}/{action}"), None).await?;
         }
         let backing = self.measure(index).await?;
         if !backing.is_past(until_ms) {
@@ -98,7 +98,7 @@ impl Elasticsearch {
         let answer = self.connection.send(Method::Delete, index, None).await?;
         match answer.status {
             404 => Ok(()),
-            _ => self.succeeded("deleting backing indices", answer).map(drop),
+            _ => self.connection.succeeded("deleting backing indices", answer).map(drop),
         }
     }
 }

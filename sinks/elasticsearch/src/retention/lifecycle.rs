@@ -50,8 +50,8 @@ impl Elasticsearch {
         keep: Keep,
     ) -> Result<bool, SinkError> {
         let path = format!("_data_stream/{stream}/_lifecycle");
-        let answer = self.connection.send(Method::Get, &path, None).await?;
-        let body: Value = self.succeeded("reading a lifecycle", answer)?.json()?;
+        let answer = self.connection.ask("reading a lifecycle", Method::Get, &path, None).await?;
+        let body: Value = answer.json()?;
         Ok(body["data_streams"][0]["lifecycle"] != wanted(&body, keep))
     }
 
@@ -65,8 +65,8 @@ impl Elasticsearch {
 
     pub(super) async fn policy_differs(&self, stream: &str, keep: Keep) -> Result<bool, SinkError> {
         let path = format!("{stream}/_settings/{POLICY}?flat_settings=true");
-        let answer = self.connection.send(Method::Get, &path, None).await?;
-        let body: Value = self.succeeded("reading the policy of a data stream", answer)?.json()?;
+        let doing = "reading the policy of a data stream";
+        let body: Value = self.connection.ask(doing, Method::Get, &path, None).await?.json()?;
         let name = policy_name(keep);
         let mut indices = body.as_object().into_iter().flat_map(|indices| indices.values());
         Ok(indices.any(|index| index["settings"][POLICY] != name.as_str()))

@@ -92,8 +92,9 @@ impl Elasticsearch {
         &self,
         names: &str,
     ) -> Result<Vec<(String, Vec<String>)>, SinkError> {
-        let answer = self.connection.send(Method::Get, &resolve(names), None).await?;
-        data_streams(&self.succeeded("listing data streams", answer)?)
+        let path = resolve(names);
+        let answer = self.connection.ask("listing data streams", Method::Get, &path, None).await?;
+        data_streams(&answer)
     }
 
     async fn tell(
@@ -133,7 +134,9 @@ impl Elasticsearch {
         let written = self.measure(&written).await?;
         if written.is_due(until_ms, now_ms - i64::from(rollover_days(days)) * DAY_MS) {
             if !dry_run {
-                self.begin_another(&retained.data_stream).await?;
+                let data_stream = &retained.data_stream;
+                self.roll_over(data_stream).await?;
+                info!(data_stream, "data stream rolled over, its backing index is old enough");
             }
             retained.rolled_over = true;
             indices.push(written.index);
@@ -151,26 +154,19 @@ impl Elasticsearch {
         Ok(())
     }
 
-    async fn begin_another(&self, data_stream: &str) -> Result<(), SinkError> {
+    /// Begins another backing index of a data stream.
+    ///
+    /// Not lazily: OpenSearch cannot, and Elasticsearch without its commercial modules says yes and
+    /// goes on with the old index (seen on 8.19.21).
+    pub(crate) async fn roll_over(&self, data_stream: &str) -> Result<(), SinkError> {
         let path = format!("{data_stream}/_rollover");
-        let answer = self.connection.send(Method::Post, &path, None).await?;
-        self.succeeded("rolling data streams over", answer)?;
-        info!(data_stream, "data stream rolled over, its backing index is old enough");
-        Ok(())
-    }
-
-    /// The answer, if it is a good one; else what was refused `while` asking for it.
-    pub(crate) fn succeeded(&self, doing: &str, answer: Answer) -> Result<Answer, SinkError> {
-        match answer.is_success() {
-            true => Ok(answer),
-            false => Err(self.connection.refusal(doing, &answer)),
-        }
+        let asked = self.connection.ask("rolling data streams over", Method::Post, &path, None);
+        asked.await.map(drop)
     }
 
     async fn put(&self, doing: &str, path: &str, body: &Value) -> Result<(), SinkError> {
         let body = Some(Bytes::from(body.to_string()));
-        let answer = self.connection.send(Method::Put, path, body).await?;
-        self.succeeded(doing, answer).map(drop)
+        self.connection.ask(doing, Method::Put, path, body).await.map(drop)
     }
 }
 

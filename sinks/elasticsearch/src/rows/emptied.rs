@@ -82,16 +82,14 @@ impl Elasticsearch {
         let body = Bytes::from(body.to_string());
         let mut rows = 0;
         loop {
-            let refreshed =
-                self.connection.send(Method::Post, &format!("{index}/_refresh"), None).await?;
-            if !refreshed.is_success() {
-                return Err(self.connection.refusal("refreshing rows", &refreshed));
-            }
+            self.connection
+                .ask("refreshing rows", Method::Post, &format!("{index}/_refresh"), None)
+                .await?;
             let path = format!("{index}/_search?allow_partial_search_results=false");
-            let answer = self.connection.send(Method::Post, &path, Some(body.clone())).await?;
-            if !answer.is_success() {
-                return Err(self.connection.refusal("looking for rows that are gone", &answer));
-            }
+            let answer = self
+                .connection
+                .ask("looking for rows that are gone", Method::Post, &path, Some(body.clone()))
+                .await?;
             let found: Value = answer.json()?;
             let hits = found["hits"]["hits"].as_array().map_or(&[][..], Vec::as_slice);
             if hits.is_empty() {

@@ -91,10 +91,8 @@ impl Elasticsearch {
             let body = json!({"docs": asked.collect::<Vec<_>>()}).to_string();
             let path = "_mget?filter_path=docs._id,docs.found,docs._seq_no,docs._primary_term,\
                         docs._source,docs.error.reason";
-            let answer = self.connection.send(Method::Post, path, Some(body.into())).await?;
-            if !answer.is_success() {
-                return Err(self.connection.refusal("reading rows", &answer));
-            }
+            let answer =
+                self.connection.ask("reading rows", Method::Post, path, Some(body.into())).await?;
             let found: Found = answer.json()?;
             if found.docs.len() != wanted.len() {
                 let text = format!("{} answers for {} rows", found.docs.len(), wanted.len());
