@@ -77,7 +77,17 @@ pub fn alerts(root: &Path, tree: &Tree) -> Result<String, Failure> {
         if alert.above.is_some() == alert.below.is_some() {
             return Err(fail("it has one of above and below").into());
         }
-        for field in [&alert.by, &alert.value.field].into_iter().filter(|field| !field.is_empty()) {
+        // What Kibana's rules aggregate by.
+        let value = &alert.value;
+        match value.of {
+            Measure::Count if value.field.is_empty() => {}
+            Measure::Average | Measure::Sum | Measure::Max if !value.field.is_empty() => {}
+            _ => {
+                let error = "its value is a count, or the average, sum or max of a field";
+                return Err(fail(error).into());
+            }
+        }
+        for field in [&alert.by, &value.field].into_iter().filter(|field| !field.is_empty()) {
             is_counted(field, tree).map_err(|error| fail(&error))?;
         }
     }

@@ -8,12 +8,14 @@ use clap::Args;
 use tahoe_pipeline::service::PrivacyKeyArgs;
 use tahoe_schemas::rules::Keys;
 
+use crate::output;
+
 /// Print values that a privacy policy encrypted as they were before.
 ///
 /// Without values, lines of standard input are printed with every encrypted value in them readable,
 /// as far as one of these secrets encrypted it. So are records that a producer encrypted as a whole.
 ///
-/// Example: tahoe search 'user.name:*' | TAHOE_PRIVACY_KEY_FILE=key tahoe decrypt
+/// Example: tahoe search --json 'user.name:*' | TAHOE_PRIVACY_KEY_FILE=key tahoe decrypt
 #[derive(Args)]
 pub struct DecryptArgs {
     /// Values; each begins with enc:1: [default: those in standard input]
@@ -28,19 +30,16 @@ pub fn run(args: &DecryptArgs) -> anyhow::Result<ExitCode> {
     let secret = args.key.secret().map_err(|error| anyhow!(error))?;
     let secret = secret.context("TAHOE_PRIVACY_KEY or TAHOE_PRIVACY_KEY_FILE is not set")?;
     let keys = Keys::new(secret.reveal()).map_err(|error| anyhow!("TAHOE_PRIVACY_KEY: {error}"))?;
-    let mut out = io::stdout().lock();
-    for value in &args.values {
-        let text = keys.decrypt(value).map_err(|error| anyhow!("{value}: {error}"))?;
-        writeln!(out, "{text}")?;
-    }
-    if args.values.is_empty() {
-        for line in io::stdin().lock().lines() {
-            match writeln!(out, "{}", keys.decrypt_all(&line?)) {
-                // A reader that has seen enough (head) is no failure.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-                result => result?,
+    output::telling(|out| {
+        for value in &args.values {
+            let text = keys.decrypt(value).map_err(|error| anyhow!("{value}: {error}"))?;
+            writeln!(out, "{text}")?;
+        }
+        if args.values.is_empty() {
+            for line in io::stdin().lock().lines() {
+                writeln!(out, "{}", keys.decrypt_all(&line?))?;
             }
         }
-    }
-    Ok(ExitCode::SUCCESS)
+        Ok(ExitCode::SUCCESS)
+    })
 }

@@ -25,6 +25,7 @@ mod settings;
 mod setup;
 mod tenant;
 mod time;
+mod topics;
 mod transformations;
 mod up;
 mod view;

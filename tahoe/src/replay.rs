@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tahoe_pipeline::service::{ProcessArgs, Progress};
 use tahoe_schemas::Dataset;
+use tahoe_seams::Log;
 use tahoe_transformer::NormalizeArgs;
 use tahoe_transformer::replay::{FieldCounts, RecordReplay, ReplayCounts};
 
 use crate::backends::BackendArgs;
-use crate::{dataset, output};
+use crate::{dataset, output, topics};
 
 /// Put records that the log still keeps through today's parser again.
 ///
@@ -75,7 +76,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     let settings = args.normalize.settings().map_err(|error| anyhow!(error))?;
     let (log, sink) = (args.backends.existing_log()?, args.backends.sink()?);
-    let topics = args.topics(dataset);
+    let topics = args.topics(log.as_ref(), dataset)?;
     let replay = RecordReplay {
         log: log.as_ref(),
         sink,
@@ -93,30 +94,18 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         progress.set(done, || sentence(counts, args.dry_run));
     })?;
     drop(progress);
-    if args.json {
-        println!("{}", summary(&counts, args.dry_run));
-    } else {
-        println!("{}", sentence(&counts, args.dry_run));
-        print!("{}", table(&counts.fields));
-    }
+    output::print(match args.json {
+        true => format!("{}\n", summary(&counts, args.dry_run)),
+        false => format!("{}\n{}", sentence(&counts, args.dry_run), table(&counts.fields)),
+    })?;
     Ok(output::exit_code(!counts.rejected.is_empty()))
 }
 
 impl ReplayArgs {
-    fn topics(&self, dataset: &Dataset) -> Vec<String> {
-        let named = self.topics.iter().filter(|topic| !topic.is_empty()).cloned();
-        let mut topics: Vec<String> = named.collect();
-        if topics.is_empty() {
-            let own = match &self.producers_topic {
-                // Where the producers have a topic of their own, the dataset's may not be there.
-                Some(topic) if !topic.is_empty() => topic.clone(),
-                _ => dataset.declared().topic.to_owned(),
-            };
-            topics.push(own);
-        }
-        topics.sort();
-        topics.dedup();
-        topics
+    fn topics(&self, log: &dyn Log, dataset: &Dataset) -> anyhow::Result<Vec<String>> {
+        let own = dataset.declared().topic.to_owned();
+        let usual = [own].into_iter().chain(self.producers_topic.clone());
+        topics::chosen(log, &self.topics, usual)
     }
 }
 

@@ -1,14 +1,16 @@
 //! `tahoe search`: what the store holds, from the embedded one or from Elasticsearch.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use tahoe_seams::search::{Hit, SearchRequest};
+use serde_json::{Value, json};
+use tahoe_seams::search::{Hit, Search, SearchRequest};
 
 use crate::backends::BackendArgs;
+use crate::output::{self, Output};
 
 /// Hits that are printed unless --limit says otherwise.
 const LIMIT: &str = "100";
@@ -61,31 +63,47 @@ pub fn run(args: &SearchArgs) -> anyhow::Result<ExitCode> {
     };
     let store = args.backends.search()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut out = BufWriter::new(io::stdout());
-    if !args.by.is_empty() {
-        let counts = runtime.block_on(store.count(&request))?;
-        for row in &counts.rows {
-            write_count(&mut out, args, &row.values, row.events)?;
+    output::telling(|out| {
+        match args.by.is_empty() {
+            true => runtime.block_on(documents(store.as_ref(), args, &request, out))?,
+            false => runtime.block_on(counts(store.as_ref(), args, &request, out))?,
         }
-        if counts.rows_left_out > 0 {
-            eprintln!("{} more rows: raise --limit", counts.rows_left_out);
-        }
-        out.flush()?;
-        return Ok(ExitCode::SUCCESS);
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn counts(
+    store: &dyn Search,
+    args: &SearchArgs,
+    request: &SearchRequest,
+    out: &mut Output,
+) -> anyhow::Result<()> {
+    let counts = store.count(request).await?;
+    for row in &counts.rows {
+        write_count(out, args, &row.values, row.events)?;
     }
-    let mut failure = None;
-    runtime.block_on(store.search(&request, &mut |hit| match write_hit(&mut out, args, &hit) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => {
-            failure = Some(error);
-            ControlFlow::Break(())
-        }
-    }))?;
-    match failure.map_or_else(|| out.flush(), Err) {
-        // A reader that has seen enough (head) is no failure.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        result => Ok(result.map(|()| ExitCode::SUCCESS)?),
+    if counts.rows_left_out > 0 {
+        eprintln!("{} more rows: raise --limit", counts.rows_left_out);
     }
+    Ok(())
+}
+
+async fn documents(
+    store: &dyn Search,
+    args: &SearchArgs,
+    request: &SearchRequest,
+    out: &mut Output,
+) -> anyhow::Result<()> {
+    let mut written = Ok(());
+    let mut visit = |hit: Hit<'_>| {
+        written = write_hit(out, args, &hit);
+        match written.is_ok() {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    };
+    store.search(request, &mut visit).await?;
+    Ok(written?)
 }
 
 fn write_count(
@@ -95,10 +113,10 @@ fn write_count(
     events: u64,
 ) -> io::Result<()> {
     if args.json {
-        let fields = args.by.iter().cloned().zip(values.iter().map(|v| serde_json::json!(v)));
+        let fields = args.by.iter().cloned().zip(values.iter().map(|value| json!(value)));
         let mut row: serde_json::Map<_, _> = fields.collect();
         row.insert("count".to_owned(), events.into());
-        return writeln!(out, "{}", serde_json::Value::Object(row));
+        return writeln!(out, "{}", Value::Object(row));
     }
     let values: Vec<_> = values.iter().map(|value| value.as_deref().unwrap_or("-")).collect();
     writeln!(out, "{events:>10}  {}", values.join("  "))
@@ -106,11 +124,12 @@ fn write_count(
 
 fn write_hit(out: &mut impl Write, args: &SearchArgs, hit: &Hit<'_>) -> io::Result<()> {
     if args.json {
-        write!(out, "{{\"_id\":\"{}\",\"_index\":\"{}\",\"_source\":", hit.id, hit.index)?;
+        // The source as it is, the other two as texts of whoever made them.
+        write!(out, "{{\"_id\":{},\"_index\":{},\"_source\":", json!(hit.id), json!(hit.index))?;
         out.write_all(hit.source)?;
         return out.write_all(b"}\n");
     }
-    let source: serde_json::Value = serde_json::from_slice(hit.source).unwrap_or_default();
+    let source: Value = serde_json::from_slice(hit.source).unwrap_or_default();
     let text = |pointer: &str| source.pointer(pointer).and_then(|v| v.as_str()).unwrap_or("-");
     writeln!(
         out,

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 
 use crate::acl::{self, Access};
 use crate::backends::BackendArgs;
+use crate::output;
 use crate::registry::PRODUCERS;
 use crate::up::with_producers;
 
@@ -42,6 +43,16 @@ struct SetupArgs {
     process: ProcessArgs,
 }
 
+/// Settings of its opposite.
+#[derive(Args)]
+struct TeardownArgs {
+    /// Print one JSON object: {"ok", "checks": [{"name", "ok", "text"}]}
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    process: ProcessArgs,
+}
+
 /// The command with every producer's settings.
 pub fn command() -> Command {
     with_producers(SetupArgs::augment_args(Command::new("setup")))
@@ -64,20 +75,23 @@ pub fn command() -> Command {
 
 /// The command that takes away what was made in databases.
 pub fn teardown_command() -> Command {
-    with_producers(Command::new("teardown"))
+    with_producers(TeardownArgs::augment_args(Command::new("teardown")))
         .about("Take away what `tahoe setup` made in the databases that are read")
         .after_help("Example: tahoe teardown --pg-host 127.0.0.1 --pg-database shop")
 }
 
 /// Runs `tahoe teardown`.
 pub fn tear_down(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let args = TeardownArgs::from_arg_matches(matches)?;
+    let begun = args.process.begin(&teardown_command(), matches);
+    let _process = begun.map_err(|error| anyhow!(error))?;
     let mut steps = Vec::new();
     for producer in PRODUCERS {
         steps.extend(producer.dismantle(matches).map_err(|error| anyhow!(error))?);
     }
     match steps.is_empty() {
         true => bail!("nothing to take away: name a database, as for `tahoe setup`"),
-        false => Ok(run_checks(steps, false)),
+        false => Ok(run_checks(steps, args.json)),
     }
 }
 
@@ -129,13 +143,17 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     prepare(sources)?;
     let runtime = process.runtime.handle();
     let tables = set_up_tables(matches, &args.tables, &place, backends, runtime)?;
-    if args.json {
-        println!("{}", json!({"topics": topics, "data_streams": streams, "tables": tables}));
-    } else {
-        topics.iter().for_each(|topic| println!("topic        {topic}"));
-        streams.iter().for_each(|stream| println!("data stream  {stream}"));
-        tables.iter().for_each(|table| println!("table        {table}"));
-    }
+    let list = |kind: &str, names: &[String]| -> String {
+        names.iter().map(|name| format!("{kind:<12} {name}\n")).collect()
+    };
+    output::print(match args.json {
+        true => {
+            json!({"topics": topics, "data_streams": streams, "tables": tables}).to_string() + "\n"
+        }
+        false => [("topic", &topics), ("data stream", &streams), ("table", &tables)]
+            .map(|(kind, names)| list(kind, names))
+            .concat(),
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -187,7 +205,7 @@ fn print_acl(args: &SetupArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode>
     consumed.sort();
     consumed.dedup();
     let access = Access { producers, consumed, group: &args.group };
-    acl::commands(&access, &args.backends.kafka).iter().for_each(|line| println!("{line}"));
+    output::print(acl::commands(&access, &args.backends.kafka).join("\n") + "\n")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -21,9 +21,8 @@ use tokio::runtime::Handle;
 
 use crate::backends::BackendArgs;
 use crate::registry::PRODUCERS;
-use crate::sample;
-use crate::setup;
 use crate::view::{Pipeline, View};
+use crate::{output, sample, setup};
 
 /// Where there is nothing to read.
 const WHAT_TO_PASS: &str = "pass --laravel PATH, --file DATASET=PATH or --syslog ADDRESS, or \
@@ -135,7 +134,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let transformed = thread.join().map_err(|_| anyhow!("the transformer stopped by a defect"))?;
     view.finish(&pipeline);
     if args.json {
-        println!("{}", summary(&counts));
+        output::print(format!("{}\n", summary(&counts)))?;
     }
     produced.map_err(|error| anyhow!(error))?;
     transformed.map_err(|error| anyhow!(error))?;

@@ -89,12 +89,13 @@ impl Site {
         }
     }
 
-    /// `tahoe` with the settings of this site.
+    /// `tahoe` with the settings of this site, running.
     pub fn start(&self, arguments: &[&str]) -> Program {
         Program::spawn("tahoe", self.command(arguments))
     }
 
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
+    /// `tahoe` with the settings of this site.
+    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = command("tahoe");
         command.args(arguments);
         match &self.kind {

@@ -1,5 +1,9 @@
 //! `tahoe dlq`: what was rejected is found, looked at, tried again, and stored once.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tahoe_pipeline::header;
 use tahoe_seams::{Log, Origin, Outgoing, RecordId, SourceId};
@@ -115,6 +119,14 @@ fn what_was_rejected_is_counted_listed_shown_and_exported_with_its_bytes() {
         let again = site.run(&["parse", "--exported", &site.flag("out.ndjson")]);
         assert!(again.status.success() && again.stdout.is_empty(), "{}", again.stdout);
         assert_eq!(again.stderr.lines().count(), 2, "both are rejected: {}", again.stderr);
+        let damaged = format!("{}no record\n", exported.stdout);
+        std::fs::write(site.path("damaged.ndjson"), damaged).expect("written");
+        let again = site.run(&["parse", "--exported", &site.flag("damaged.ndjson")]);
+        assert!(
+            !again.status.success() && again.stderr.contains(".ndjson:3: "),
+            "{}",
+            again.stderr
+        );
         assert!(!bad.is_empty());
     }
 }
@@ -152,6 +164,34 @@ fn a_replay_stores_what_todays_parser_takes_once_and_counts_the_rest_up_to_a_cap
         assert_eq!(site.documents().count("*"), 3);
         let open = lines(&site.run(&["dlq", "list", "--json", "--code", "grammar"]));
         assert!(open.iter().all(|row| row["open"] == 0 || row["tried"] == 3), "{open:?}");
+    }
+}
+
+#[test]
+fn what_is_printed_until_a_stop_does_not_look_like_the_whole() {
+    let site = Site::embedded(TOPIC);
+    carried(&site);
+    // More than a pipe holds, and what a command keeps before it writes.
+    site.with_log(|log| mislaid(log, &site.topic, "default", 3, 5_000));
+    for command in [&["dlq", "export"][..], &["dlq", "list", "--letters"]] {
+        let (mut printed, stdout) = std::io::pipe().expect("a pipe");
+        let mut command = site.command(command);
+        let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().expect("it runs");
+        // It holds the other end too.
+        drop(command);
+        let mut first = [0];
+        printed.read_exact(&mut first).expect("it has begun");
+        let id = Pid::from_raw(child.id().try_into().expect("an id")).expect("an id");
+        kill_process(id, Signal::TERM).expect("it waits until somebody reads on");
+        let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let mut log = String::new();
+        while !log.contains("stopping") {
+            assert!(stderr.read_line(&mut log).expect("UTF-8") > 0, "{log}");
+        }
+        std::io::copy(&mut printed, &mut std::io::sink()).expect("the rest");
+        stderr.read_to_string(&mut log).expect("UTF-8");
+        let status = child.wait().expect("it is our child");
+        assert!(!status.success() && log.contains("stopped before the end"), "{status}: {log}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! `tahoe up` as a person uses it: real input, no server, stopped and killed at any moment.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tahoe_tests::documents::{Documents, Embedded, each_once};
 use tahoe_tests::feed::{self, BRISK, Feed, append_to, write_lines};
-use tahoe_tests::program::{Ended, Program, run};
+use tahoe_tests::program::{Ended, Program, command, run};
 use tahoe_tests::servers::free_port;
 use tahoe_tests::wait::until_true;
 use tempfile::TempDir;
@@ -235,6 +236,65 @@ fn search_prints_hits_as_json_lines_and_counts_while_up_runs() {
     let rows: Vec<_> = rows.map(|row| (row["log.level"].clone(), row["count"].clone())).collect();
     assert_eq!(rows, [("info".into(), 60.into()), ("error".into(), 10.into())]);
     up.stop();
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let place = Place::new();
+    write_lines(&mut append_to(&place.path("laravel.log")), 0..70, feed::laravel);
+    let (laravel, data) = (place.text("laravel.log"), place.text("data"));
+    let up = place.up(&["--laravel", &laravel]);
+    Embedded(&place.data()).wait_for("*", 70);
+    up.stop();
+    let out = place.text("");
+    for arguments in [
+        &["search", "--data", &data][..],
+        &["search", "--data", &data, "--json"],
+        &["search", "--data", &data, "--by", "log.level"],
+        &["parse", "--list"],
+        &["parse", "--dataset", "laravel.log", &laravel],
+        &["dlq", "list", "--data", &data],
+        &["dlq", "export", "--data", &data],
+        &["retention", "--data", &data],
+        &["report", "--data", &data, "--from", "2026-01-01", "--out", &out],
+        &[
+            "replay",
+            "--data",
+            &data,
+            "--dataset",
+            "laravel.log",
+            "--from",
+            "2026-01-01",
+            "--to",
+            "0s",
+        ],
+        &["check", "--data", &data],
+        &["schema", "laravel.log"],
+        &["transformations"],
+        &["kibana", "export"],
+        &["setup", "--acl", "--kafka", "127.0.0.1:9", "--laravel", &laravel],
+    ] {
+        let (reader, stdout) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let ended = command("tahoe").args(arguments).stdout(stdout).output().expect("it runs");
+        let log = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success(), "{arguments:?}: {}: {log}", ended.status);
+    }
+}
+
+#[test]
+fn standard_input_is_parsed_like_a_file_but_is_none() {
+    let place = Place::new();
+    write_lines(&mut append_to(&place.path("laravel.log")), 0..3, feed::laravel);
+    let input = File::open(place.path("laravel.log")).expect("it was written");
+    let mut parse = command("tahoe");
+    let ended = parse.args(["parse", "--dataset", "laravel.log", "-"]).stdin(input).output();
+    let ended = ended.expect("it runs");
+    let text = String::from_utf8(ended.stdout).expect("UTF-8");
+    let documents: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(documents.len(), 3, "{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(documents.iter().all(|document| document["log"].get("file").is_none()), "{text}");
 }
 
 /// Runs `up` with settings that cannot work; its message names the one to change.

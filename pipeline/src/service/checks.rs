@@ -1,5 +1,6 @@
 //! `--check`: everything that is configured is connected to, at the same time, within ten seconds.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -53,14 +54,15 @@ pub fn run_checks(checks: Vec<Check>, json: bool) -> ExitCode {
     }
     let slow = || Err(format!("no answer within {} s", WITHIN.as_secs_f32().ceil()));
     let results: Vec<_> = results.into_iter().map(|result| result.unwrap_or_else(slow)).collect();
-    print(&names, &results, json);
+    // Whether or not somebody still reads: what was found is the exit code as well.
+    let _ = io::stdout().write_all(said(&names, &results, json).as_bytes());
     match results.iter().all(Result::is_ok) {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
 }
 
-fn print(names: &[String], results: &[Result<String, String>], json: bool) {
+fn said(names: &[String], results: &[Result<String, String>], json: bool) -> String {
     let all = names.iter().zip(results);
     if json {
         let check = |(name, result): (&String, &Result<String, String>)| {
@@ -69,15 +71,17 @@ fn print(names: &[String], results: &[Result<String, String>], json: bool) {
         };
         let ok = results.iter().all(Result::is_ok);
         let checks = all.map(check).collect::<Vec<_>>();
-        println!("{}", serde_json::json!({"ok": ok, "checks": checks}));
-        return;
+        return format!("{}\n", serde_json::json!({"ok": ok, "checks": checks}));
     }
+    let mut said = String::new();
     for (name, result) in all {
-        match result {
-            Ok(text) => text.lines().for_each(|line| println!("ok     {name}: {line}")),
-            Err(error) => error.lines().for_each(|line| println!("error  {name}: {line}")),
-        }
+        let (state, text) = match result {
+            Ok(text) => ("ok", text),
+            Err(error) => ("error", error),
+        };
+        said.extend(text.lines().map(|line| format!("{state:<6} {name}: {line}\n")));
     }
+    said
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! `tahoe dlq export`: letters as a file, to look at elsewhere, mend, or load again.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args};
 use tahoe_transformer::replay::Letters;
 
-use super::{ChosenArgs, as_json};
+use super::{ChosenArgs, as_json, unless_stopped};
+use crate::output;
 
 /// Print rejected records as NDJSON, with everything that is known of each.
 ///
@@ -30,22 +31,21 @@ pub fn run(args: &ExportArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> 
     let (log, filter) = (args.chosen.backends.existing_log()?, args.chosen.filter()?);
     let topics = args.chosen.topics(log.as_ref())?;
     let mut letters = Letters::open(log.as_ref())?;
-    let mut out = io::BufWriter::new(io::stdout());
-    let mut written = Ok(());
-    for topic in &topics {
-        letters.visit(topic, &filter, &mut |visited| {
-            if args.all || !visited.mark.stored {
-                written = writeln!(out, "{}", as_json(&visited));
-            }
-            match written.is_err() || process.stop.is_asked() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        })?;
-    }
-    match written.and_then(|()| out.flush()) {
-        // A reader that has seen enough (head) is no failure.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        result => Ok(result.map(|()| ExitCode::SUCCESS)?),
-    }
+    output::telling(|out| {
+        for topic in &topics {
+            let mut written = Ok(());
+            letters.visit(topic, &filter, &mut |visited| {
+                if args.all || !visited.mark.stored {
+                    written = writeln!(out, "{}", as_json(&visited));
+                }
+                match written.is_err() || process.stop.is_asked() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            })?;
+            written?;
+            unless_stopped(&process)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    })
 }

@@ -1,7 +1,7 @@
 //! `tahoe dlq list`: how many letters there are, by topic, code, dataset and time, or each of them.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
@@ -10,7 +10,8 @@ use serde_json::json;
 use tahoe_pipeline::service::Progress;
 use tahoe_transformer::replay::{Letters, Visited};
 
-use super::{ChosenArgs, place, time};
+use super::{ChosenArgs, place, time, unless_stopped};
+use crate::output;
 
 /// Count rejected records by code and dataset, or list each.
 ///
@@ -82,36 +83,35 @@ pub fn run(args: &ListArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let mut letters = Letters::open(log.as_ref())?;
     let mut progress = Progress::of(letters.count(&topics)?, "letters");
     let mut rows: BTreeMap<Kind, Row> = BTreeMap::new();
-    let mut out = io::BufWriter::new(io::stdout());
-    let (mut seen, mut failure) = (0, None);
-    for topic in &topics {
-        letters.visit(topic, &filter, &mut |visited| {
-            seen += 1;
-            progress.set(seen, || format!("{} kinds", rows.len()));
-            if args.letters {
-                if let Err(error) = out.write_all(line(args, &visited).as_bytes()) {
-                    failure = Some(error);
+    let mut seen = 0;
+    output::telling(|out| {
+        for topic in &topics {
+            let mut written = Ok(());
+            letters.visit(topic, &filter, &mut |visited| {
+                seen += 1;
+                progress.set(seen, || format!("{} kinds", rows.len()));
+                if args.letters {
+                    written = out.write_all(line(args, &visited).as_bytes());
+                } else {
+                    rows.entry(kind(args, topic, &visited)).or_default().add(&visited);
                 }
-            } else {
-                let span = args.by.map(|span| span.of(visited.letter.read_at_ms));
-                let code = visited.letter.code.to_string();
-                let kind = (topic.clone(), code, visited.dataset.to_owned());
-                let kind = (kind.0, kind.1, kind.2, span.unwrap_or_default());
-                rows.entry(kind).or_default().add(&visited);
-            }
-            match failure.is_some() || process.stop.is_asked() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        })?;
-    }
-    drop(progress);
-    let written = failure.map_or_else(|| out.write_all(table(args, &rows).as_bytes()), Err);
-    match written.and_then(|()| out.flush()) {
-        // A reader that has seen enough (head) is no failure.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        result => Ok(result.map(|()| ExitCode::SUCCESS)?),
-    }
+                match written.is_err() || process.stop.is_asked() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            })?;
+            written?;
+            unless_stopped(&process)?;
+        }
+        drop(progress);
+        out.write_all(table(args, &rows).as_bytes())?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn kind(args: &ListArgs, topic: &str, visited: &Visited<'_, '_>) -> Kind {
+    let span = args.by.map(|span| span.of(visited.letter.read_at_ms)).unwrap_or_default();
+    (topic.to_owned(), visited.letter.code.to_string(), visited.dataset.to_owned(), span)
 }
 
 fn line(args: &ListArgs, visited: &Visited<'_, '_>) -> String {

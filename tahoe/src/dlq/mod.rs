@@ -12,13 +12,13 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tahoe_pipeline::service::{Process, ProcessArgs};
-use tahoe_seams::{Log, LogError};
+use tahoe_seams::Log;
 use tahoe_transformer::replay::{LetterFilter, Visited};
 use tahoe_transformer::{dead_letter_topic, record_topics};
 
 use crate::backends::BackendArgs;
-use crate::dataset;
 use crate::exported::bytes_as_json;
+use crate::{dataset, topics};
 
 #[derive(Subcommand)]
 enum Dlq {
@@ -72,29 +72,14 @@ impl ChosenArgs {
 
     /// The dead-letter topics that there are. One that is named must be there.
     fn topics(&self, log: &dyn Log) -> anyhow::Result<Vec<String>> {
-        let all = record_topics().into_iter().chain(self.producers_topic.clone());
-        let named = self.topics.iter().filter(|topic| !topic.is_empty()).cloned();
-        let mut topics: Vec<String> = named.collect();
-        let is_named = !topics.is_empty();
-        if !is_named {
-            topics = all.filter(|topic| !topic.is_empty()).collect();
-        }
         let of = |topic: String| match topic.ends_with(".dlq") {
             true => topic,
             false => dead_letter_topic(&topic),
         };
-        let mut topics: Vec<_> = topics.into_iter().map(of).collect();
-        topics.sort();
-        topics.dedup();
-        let mut there = Vec::new();
-        for topic in topics {
-            match log.partitions(&topic) {
-                Ok(_) => there.push(topic),
-                Err(LogError::NoTopic(_)) if !is_named => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(there)
+        let named = self.topics.iter().filter(|topic| !topic.is_empty()).cloned();
+        let named: Vec<_> = named.map(of).collect();
+        let producers = self.producers_topic.clone().filter(|topic| !topic.is_empty());
+        topics::chosen(log, &named, record_topics().into_iter().chain(producers).map(of))
     }
 
     fn begin(&self, matches: &ArgMatches) -> anyhow::Result<Process> {
@@ -126,6 +111,14 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Dlq::Show(args) => show::run(&args, matches),
         Dlq::Export(args) => export::run(&args, matches),
         Dlq::Replay(args) => replay::run(&args, matches),
+    }
+}
+
+/// What was printed until a stop is not the whole, and must not look like it.
+fn unless_stopped(process: &Process) -> anyhow::Result<()> {
+    match process.stop.is_asked() {
+        true => Err(anyhow!("stopped before the end")),
+        false => Ok(()),
     }
 }
 

@@ -60,14 +60,14 @@ pub fn run(args: &ReplayArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> 
         progress.set(done, || sentence(counts, args.dry_run));
     })?;
     drop(progress);
-    if args.json {
-        println!("{}", summary(&counts, args.dry_run));
-    } else {
-        println!("{}", sentence(&counts, args.dry_run));
-        for (code, letters) in &counts.rejected {
-            println!("{letters:>10}  {code}");
-        }
+    let mut said = match args.json {
+        true => format!("{}\n", summary(&counts, args.dry_run)),
+        false => format!("{}\n", sentence(&counts, args.dry_run)),
+    };
+    for (code, letters) in counts.rejected.iter().filter(|_| !args.json) {
+        said += &format!("{letters:>10}  {code}\n");
     }
+    output::print(said)?;
     Ok(output::exit_code(!counts.rejected.is_empty()))
 }
 

@@ -115,7 +115,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         true => None,
         false => Some(args.store(&log, &how, &process)?),
     };
-    args.print(&loaded, stored.as_deref());
+    args.print(&loaded, stored.as_deref())?;
     Ok(output::exit_code(stored.is_some_and(|counts| counts.dead_lettered.get() > 0)))
 }
 
@@ -215,19 +215,20 @@ impl IngestArgs {
         Ok(counts)
     }
 
-    fn print(&self, loaded: &[Loaded], stored: Option<&TransformerCounts>) {
+    fn print(&self, loaded: &[Loaded], stored: Option<&TransformerCounts>) -> anyhow::Result<()> {
         if self.json {
-            println!("{}", summary(loaded, stored));
-            return;
+            return output::print(format!("{}\n", summary(loaded, stored)));
         }
-        for Loaded { name, records, already_there } in loaded {
+        let file = |Loaded { name, records, already_there }: &Loaded| {
             let new = records - already_there;
-            println!("{name}: {new} records loaded, {already_there} were there");
-        }
+            format!("{name}: {new} records loaded, {already_there} were there\n")
+        };
+        let mut said: String = loaded.iter().map(file).collect();
         if let Some(counts) = stored {
             let (stored, rejected) = (counts.stored.get(), counts.dead_lettered.get());
-            println!("stored: {stored} records, {rejected} rejected (tahoe dlq list)");
+            said += &format!("stored: {stored} records, {rejected} rejected (tahoe dlq list)\n");
         }
+        output::print(said)
     }
 }
 

@@ -114,19 +114,22 @@ fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
         .filter(|object| object["type"] == "dashboard")
         .filter_map(|object| object["id"].as_str())
         .collect();
-    if args.json {
-        let said = json!({
+    let said = match args.json {
+        true => json!({
             "space": args.space,
             "objects": count,
             "dashboards": dashboards,
             "rules": rules,
-        });
-        println!("{said}");
-    } else {
-        dashboards.iter().for_each(|id| println!("dashboard    {id}"));
-        rules.iter().for_each(|name| println!("rule         {name}"));
-        println!("{count} objects are in the space {} of {address}", args.space);
-    }
+        })
+        .to_string(),
+        false => {
+            let dashboards = dashboards.iter().map(|id| format!("dashboard    {id}\n"));
+            let rules = rules.iter().map(|name| format!("rule         {name}\n"));
+            let said: String = dashboards.chain(rules).collect();
+            format!("{said}{count} objects are in the space {} of {address}", args.space)
+        }
+    };
+    output::print(said + "\n")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,7 +4,7 @@ mod exported;
 mod policy;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,7 +15,10 @@ use tahoe_seams::{Conditions, Events, Origin, Record, RecordId, SourceId};
 use tahoe_transformer::RuleArgs;
 
 use self::policy::Comparing;
-use crate::dataset;
+use crate::{dataset, output};
+
+/// Names no file.
+const STANDARD_INPUT: &str = "-";
 
 /// Bytes read at a time; a record that is longer makes the buffer grow to hold it.
 const READ_BYTES: usize = 1 << 20;
@@ -34,7 +37,7 @@ pub struct ParseArgs {
     #[arg(long, required_unless_present_any = ["list", "exported"], value_name = "NAME")]
     dataset: Option<String>,
     /// The files hold records as `tahoe dlq export` prints them, each of its own dataset
-    #[arg(long, conflicts_with_all = ["dataset", "line_prefix"])]
+    #[arg(long, conflicts_with_all = ["dataset", "line_prefix", "time_zone", "namespace"])]
     exported: bool,
     /// Print the datasets that there are
     #[arg(long)]
@@ -46,10 +49,10 @@ pub struct ParseArgs {
     #[arg(long = "tz", default_value = "UTC", value_name = "ZONE")]
     time_zone: String,
     /// Moment that stands for the time of reading, which decides the year of stamps without one [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::time::moment)]
     read_at: Option<jiff::Timestamp>,
     /// Client company that the documents belong to
-    #[arg(long, default_value = "default", value_name = "NAME")]
+    #[arg(long, default_value = "default", value_name = "NAME", value_parser = dataset::namespace)]
     namespace: String,
     /// Leave event.original out
     #[arg(long)]
@@ -66,18 +69,14 @@ pub struct ParseArgs {
 
 /// Runs the command.
 pub fn run(args: &ParseArgs) -> anyhow::Result<ExitCode> {
-    let mut out = BufWriter::with_capacity(1 << 18, io::stdout().lock());
-    let result = if args.list { list(&mut out) } else { parse_files(args, &mut out) };
-    // A reader that has seen enough (head) is no failure.
-    match result.and_then(|()| Ok(out.flush()?)) {
-        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
-        result => result.map(|()| ExitCode::SUCCESS),
-    }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let io = error.downcast_ref::<io::Error>();
-    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    output::telling(|out| {
+        if args.list {
+            list(out)?
+        } else {
+            parse_files(args, out)?
+        }
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 fn list(out: &mut impl Write) -> anyhow::Result<()> {
@@ -90,9 +89,7 @@ fn list(out: &mut impl Write) -> anyhow::Result<()> {
 
 fn parse_files(args: &ParseArgs, out: &mut impl Write) -> anyhow::Result<()> {
     if args.exported {
-        return args.files.iter().try_for_each(|path| {
-            exported::parse(args, path, out).with_context(|| path.display().to_string())
-        });
+        return args.files.iter().try_for_each(|path| exported::parse(args, path, out));
     }
     let name = args.dataset.as_deref().unwrap_or_default();
     let framing = dataset::framing(name, args.line_prefix.as_deref())?;
@@ -114,7 +111,7 @@ fn parse_files(args: &ParseArgs, out: &mut impl Write) -> anyhow::Result<()> {
 
 fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
     Ok(match path.to_str() {
-        Some("-") => Box::new(io::stdin().lock()),
+        Some(STANDARD_INPUT) => Box::new(io::stdin().lock()),
         _ => Box::new(File::open(path).with_context(|| path.display().to_string())?),
     })
 }
@@ -146,12 +143,15 @@ impl<'a> Parsing<'a> {
         read_at_ms: i64,
         given: Conditions,
     ) -> Self {
-        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let path_of_file = match path.to_str() {
+            Some(STANDARD_INPUT) => PathBuf::new(),
+            _ => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+        };
         let time_zone = if args.time_zone == "UTC" { "" } else { args.time_zone.as_str() };
         let origin = Origin {
             dataset: dataset.name.to_owned(),
             namespace: args.namespace.clone(),
-            path: absolute.to_string_lossy().into_owned(),
+            path: path_of_file.to_string_lossy().into_owned(),
             time_zone: time_zone.to_owned(),
             ..Origin::default()
         };

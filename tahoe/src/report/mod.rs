@@ -16,7 +16,7 @@ use serde_json::json;
 use tahoe_seams::search::Search;
 
 use crate::backends::BackendArgs;
-use crate::dataset;
+use crate::{dataset, output};
 use facts::{Fact, Period, Ranking};
 
 /// Write a page and a table of how things went for one company.
@@ -69,15 +69,15 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     let [html, csv] = ["html", "csv"].map(|kind| args.out.join(file_name(&report, kind)));
     write(&html, &page::html(&report))?;
     write(&csv, &page::csv(&report))?;
-    if args.json {
-        let said = json!({
+    let said = match args.json {
+        true => json!({
             "namespace": args.namespace, "from": period.from.to_string(),
             "to": period.to.to_string(), "html": html, "csv": csv, "events": events,
-        });
-        println!("{said}");
-    } else {
-        println!("{}\n{}", html.display(), csv.display());
-    }
+        })
+        .to_string(),
+        false => format!("{}\n{}", html.display(), csv.display()),
+    };
+    output::print(said + "\n")?;
     if events == 0 {
         eprintln!("no event of {} between the two: is --namespace right?", args.namespace);
     }
@@ -99,9 +99,13 @@ async fn gather<'a>(
     Ok(report)
 }
 
-/// `report-acme-2026-11-01-2026-11-08.html`
+/// `report-acme-2026-11-01-2026-11-08.html`; with the time of day where a period has one, so that no
+/// report is written over that of another.
 fn file_name(report: &Report<'_>, kind: &str) -> String {
-    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let day = |at: Timestamp| {
+        let time = at.strftime("%Y-%m-%dT%H%M%S").to_string();
+        time.strip_suffix("T000000").map_or(time.clone(), str::to_owned)
+    };
     let Period { from, to } = report.period;
     format!("report-{}-{}-{}.{kind}", report.namespace, day(from), day(to))
 }
