@@ -91,8 +91,16 @@ fn main() -> ExitCode {
         _ => unreachable!("clap requires one of the commands"),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("tahoe: {error:#}");
+        eprintln!("tahoe: {}", with_causes(&error));
         ExitCode::FAILURE
+    })
+}
+
+/// The error and its causes, as far as it does not tell of them itself.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |said, cause| {
+        let cause = cause.to_string();
+        if said.contains(&cause) { said } else { format!("{said}: {cause}") }
     })
 }
 
@@ -101,5 +109,12 @@ mod tests {
     #[test]
     fn the_commands_and_their_settings_are_consistent() {
         super::command().debug_assert();
+    }
+
+    #[test]
+    fn every_cause_of_an_error_is_said_once() {
+        let cause = anyhow::anyhow!("disk full");
+        let error = cause.context("cannot write x: disk full").context("--out");
+        assert_eq!(super::with_causes(&error), "--out: cannot write x: disk full");
     }
 }

@@ -149,7 +149,8 @@ impl Connection {
         } else {
             format!("no answer from {names} ({}): {causes}", self.setting)
         };
-        SinkError::Unavailable(text, Some(Box::new(error)))
+        // Its causes have been said.
+        SinkError::Unavailable(text, None)
     }
 
     /// Sends JSON, and takes nothing but success for an answer. `doing` names what is asked for.
@@ -214,7 +215,7 @@ impl Answer {
         serde_json::from_slice(&self.body).map_err(|error| {
             SinkError::Unavailable(
                 format!("the answer is not Elasticsearch's ({error}): is --elasticsearch right?"),
-                Some(Box::new(error)),
+                None,
             )
         })
     }
