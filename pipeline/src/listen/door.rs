@@ -10,6 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
 use super::closing::Lease;
+use super::line::Line;
 use super::{Shared, session, stream};
 
 /// A client that has not finished its TLS handshake by then is turned away.
@@ -17,6 +18,11 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Pause after a connection could not be accepted, mostly for want of file descriptors: it passes
 /// when connections end.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
+
+/// A connection that is silent for this long is asked whether it lives.
+const SILENT_TIME: Duration = Duration::from_secs(60);
+const ASKED_EVERY: Duration = Duration::from_secs(10);
+const ASKED_TIMES: u32 = 3;
 
 /// What is spoken behind a door.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,6 +38,24 @@ pub(super) struct Door {
     pub(super) acceptor: Option<TlsAcceptor>,
     pub(super) path: Arc<str>,
     pub(super) shared: Arc<Shared>,
+}
+
+/// A sender that is gone without a word is noticed: 60 s after its last byte it is asked, 3 times in
+/// 30 s, and answers that it does not take are given up after as long.
+fn notice_dead(socket: &TcpStream) {
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(SILENT_TIME)
+        .with_interval(ASKED_EVERY)
+        .with_retries(ASKED_TIMES);
+    let socket = socket2::SockRef::from(socket);
+    let noticed = socket.set_tcp_keepalive(&keepalive);
+    // Without it the kernel tries for a quarter of an hour.
+    #[cfg(target_os = "linux")]
+    let noticed =
+        noticed.and(socket.set_tcp_user_timeout(Some(SILENT_TIME + ASKED_EVERY * ASKED_TIMES)));
+    if let Err(error) = noticed {
+        tracing::debug!(%error, "dead connections end when the kernel notices");
+    }
 }
 
 impl Door {
@@ -74,8 +98,7 @@ impl Door {
                 return tokio::time::sleep(REFUSED_PAUSE).await;
             }
         };
-        let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60));
-        let _ = socket2::SockRef::from(&socket).set_tcp_keepalive(&keepalive);
+        notice_dead(&socket);
         let (door, lease, peer) = (self.clone(), lease.clone(), peer.ip().to_canonical());
         tokio::spawn(async move {
             let _slot = slot;
@@ -84,8 +107,9 @@ impl Door {
     }
 
     async fn welcome(&self, socket: TcpStream, peer: IpAddr, mut lease: Lease) {
+        let line = Line::of(&socket);
         let Some(acceptor) = &self.acceptor else {
-            return self.serve(socket, peer, lease).await;
+            return self.serve(socket, peer, line, lease).await;
         };
         let path = &self.path;
         let handshake = tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(socket));
@@ -95,18 +119,25 @@ impl Door {
             () = lease.asked() => return,
         };
         match done {
-            Ok(Ok(socket)) => self.serve(socket, peer, lease).await,
+            Ok(Ok(socket)) => self.serve(socket, peer, line, lease).await,
             Ok(Err(error)) => tracing::warn!(%path, %peer, %error, "TLS handshake failed"),
             Err(_) => tracing::warn!(%path, %peer, "TLS handshake took too long"),
         }
     }
 
-    async fn serve(&self, socket: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr, lease: Lease) {
+    async fn serve(
+        &self,
+        socket: impl AsyncRead + AsyncWrite + Unpin,
+        peer: IpAddr,
+        line: Line,
+        lease: Lease,
+    ) {
         let (path, shared) = (&self.path, self.shared.as_ref());
         match self.protocol {
             Protocol::Syslog => stream::receive(socket, path, peer, shared, lease).await,
             Protocol::Relp => {
-                if let Err(error) = session::converse(socket, path, peer, shared, lease).await {
+                let ended = session::converse(socket, path, (peer, line), shared, lease).await;
+                if let Err(error) = ended {
                     tracing::warn!(%path, %peer, %error, "relp connection ended");
                 }
             }

@@ -62,7 +62,8 @@ impl Inbox {
             return;
         }
         let wanted = (capacity * 2).max(FIRST_BYTES);
-        if wanted > OWN_BYTES && !self.borrow(wanted - capacity) {
+        let more = wanted - capacity;
+        if wanted > OWN_BYTES && !borrow(&self.shared, &mut self.borrowed, more) {
             // `limit` made the reader take something out, so there is room after all next time.
             self.squeezed = true;
             self.buffer.reserve_exact(FIRST_BYTES);
@@ -70,18 +71,23 @@ impl Inbox {
         }
         self.buffer.reserve_exact(wanted - self.buffer.len());
     }
+}
 
-    fn borrow(&mut self, bytes: usize) -> bool {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        match Arc::clone(&self.shared).try_acquire_many_owned(bytes) {
-            Ok(more) => {
-                match &mut self.borrowed {
-                    Some(permit) => permit.merge(more),
-                    none => *none = Some(more),
-                }
-                true
+/// Takes so many bytes from what all connections share, if they are there.
+pub(super) fn borrow(
+    shared: &Arc<Semaphore>,
+    borrowed: &mut Option<OwnedSemaphorePermit>,
+    bytes: usize,
+) -> bool {
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    match Arc::clone(shared).try_acquire_many_owned(bytes) {
+        Ok(more) => {
+            match borrowed {
+                Some(permit) => permit.merge(more),
+                none => *none = Some(more),
             }
-            Err(_) => false,
+            true
         }
+        Err(_) => false,
     }
 }

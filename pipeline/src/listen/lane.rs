@@ -6,9 +6,13 @@
 //! just the *end* of what the earlier connection brought. So each conversation (listener, sending
 //! host, and a number when one host holds several at once) is a [`Lane`] with a sequence that goes
 //! on from connection to connection and from run to run, and with the hashes of its last records.
-//! The first frames of a connection are laid against the ends of the host's free lanes: what
-//! matches up to the end is there already and is only acknowledged (once it is durable); the rest
-//! goes on with the sequence. The hashes are the lane's carried context, so they are stored with
+//! The first frames of a connection are laid against the ends of the host's lanes: what matches up
+//! to the end is there already and is only acknowledged (once it is durable); the rest goes on with
+//! the sequence. A lane that another connection has is meant too if that one has frames without an
+//! answer and the match begins with the first of them at the latest, as a repetition must: a sender
+//! sees its connection break long before we do. So is one whose answers its sender's machine has not
+//! acknowledged. The older connection is then told to leave, gives
+//! what it has taken in to the queue, and the lane goes on with the younger one. The hashes are the lane's carried context, so they are stored with
 //! its position, and `recover` adds those of records found beyond it. A record that a dead run's
 //! socket still delivers later has the same sequence, bytes and segment as its repetition, and so
 //! the same id.
@@ -20,18 +24,24 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::line::{self, Line};
 use tahoe_seams::{Known, SourceId, Stream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes of one hash in the carried context (little endian).
 const HASH_BYTES: usize = 8;
 /// Lanes that are kept: with the default window of 1,024 records, 64 MiB of hashes at most.
 const LANES_MAX: usize = 8192;
+
+/// No connection has the lane.
+const FREE: u64 = 0;
+/// It is gone for good.
+const RETIRED: u64 = u64::MAX;
 
 /// The hash that stands for a record when it comes again.
 pub(super) fn hash(record: &[u8]) -> u64 {
@@ -51,7 +61,12 @@ pub(super) struct Lane {
     tail: Mutex<Tail>,
     released: AtomicU64,
     changed: Notify,
-    busy: AtomicBool,
+    /// The connection that has it, by the tick at which it took it; 0 if none has.
+    holder: watch::Sender<u64>,
+    /// The connection that was told to leave last.
+    leaving: watch::Sender<u64>,
+    /// What its connection is to the kernel.
+    line: AtomicU64,
     used: AtomicU64,
     /// Milliseconds since the epoch at which it had a connection last, and what was told of that.
     seen_ms: AtomicI64,
@@ -73,7 +88,9 @@ impl Lane {
             released: AtomicU64::new(tail.next),
             tail: Mutex::new(tail),
             changed: Notify::new(),
-            busy: AtomicBool::new(false),
+            holder: watch::Sender::new(FREE),
+            leaving: watch::Sender::new(FREE),
+            line: AtomicU64::new(0),
             used: AtomicU64::new(0),
             seen_ms: AtomicI64::new(seen_ms),
             told_ms: AtomicI64::new(seen_ms),
@@ -135,17 +152,53 @@ impl Lane {
     /// Lets the next connection of this sender go on here.
     pub(super) fn free(&self, now_ms: i64) {
         self.seen_ms.store(now_ms, Ordering::Release);
-        self.busy.store(false, Ordering::Release);
+        self.goes_over(Line::default());
+        self.holder.send_replace(FREE);
+    }
+
+    /// The connection that has it now is this one.
+    pub(super) fn goes_over(&self, line: Line) {
+        self.line.store(line.number(), Ordering::Release);
+    }
+
+    fn line(&self) -> Line {
+        Line::of_number(self.line.load(Ordering::Acquire))
+    }
+
+    /// The connection that has it, if one does.
+    fn holder(&self) -> u64 {
+        *self.holder.borrow()
     }
 
     fn take(&self, tick: u64) -> bool {
         self.used.store(tick, Ordering::Release);
-        !self.busy.swap(true, Ordering::AcqRel)
+        self.hold(tick)
+    }
+
+    fn hold(&self, holder: u64) -> bool {
+        let take = |now: &mut u64| *now == FREE && std::mem::replace(now, holder) == FREE;
+        self.holder.send_if_modified(take)
+    }
+
+    /// Tells the connection that has it to leave, and waits until it has.
+    async fn reclaim(&self) {
+        let holder = self.holder();
+        if holder != FREE {
+            self.leaving.send_replace(holder);
+            // Its own sender lives as long as the lane.
+            let _ = self.holder.subscribe().wait_for(|now| *now != holder).await;
+        }
+    }
+
+    /// Waits until the connection that has it now is told to leave.
+    pub(super) async fn reclaimed(&self) {
+        let holder = self.holder();
+        let _ = self.leaving.subscribe().wait_for(|leaving| *leaving == holder).await;
     }
 
     /// Takes it for good, if no connection has it and all of it is durable.
     fn retire(&self) -> bool {
-        self.released() >= self.next() && !self.busy.swap(true, Ordering::AcqRel)
+        self.released() >= self.next() && self.hold(RETIRED)
     }
 
     fn tail(&self) -> MutexGuard<'_, Tail> {
@@ -160,13 +213,23 @@ struct Candidate {
     at: u64,
 }
 
-/// The first records of a connection, laid against the ends of its host's free lanes.
+/// The first records of a connection, laid against the ends of its host's lanes.
 pub(super) struct Alignment {
     candidates: Vec<Candidate>,
     /// Records seen so far.
     seen: usize,
-    /// The longest repetition that reached the end of its lane, and its records.
-    complete: Option<(Arc<Lane>, usize)>,
+    /// The longest that reached the end of its lane.
+    complete: Option<Repetition>,
+}
+
+/// The first records of a connection are the last of a lane.
+#[derive(Clone)]
+struct Repetition {
+    lane: Arc<Lane>,
+    /// How many they are.
+    records: usize,
+    /// Sequence behind the last of them.
+    end: u64,
 }
 
 impl Alignment {
@@ -183,10 +246,11 @@ impl Alignment {
                 return false;
             }
             candidate.at += 1;
-            let through = candidate.at == tail.next;
+            let (end, through) = (tail.next, candidate.at == tail.next);
             drop(tail);
             if through {
-                *complete = Some((Arc::clone(&candidate.lane), seen));
+                *complete =
+                    Some(Repetition { lane: Arc::clone(&candidate.lane), records: seen, end });
             }
             !through
         });
@@ -227,7 +291,7 @@ impl Lanes {
         let mut oldest_ms = now_ms.saturating_sub(self.forget_after_ms);
         let mut seen: Vec<i64> = Vec::new();
         for lane in by_peer.values().flatten() {
-            if lane.busy.load(Ordering::Acquire) {
+            if lane.holder() != FREE {
                 lane.seen_ms.store(now_ms, Ordering::Release);
             }
             seen.push(lane.seen_ms.load(Ordering::Acquire));
@@ -274,25 +338,39 @@ impl Lanes {
         self.lock().entry((path.to_owned(), peer)).or_default().push(Arc::new(lane));
     }
 
-    /// Every place in the peer's free lanes that a repetition could begin with this record.
+    /// Every place in the peer's lanes that a repetition could begin with this record.
     pub(super) fn align(&self, path: &str, peer: IpAddr, hash: u64) -> Alignment {
         let lanes = self.lock();
         let known = lanes.get(&(path.to_owned(), peer)).map(Vec::as_slice).unwrap_or_default();
         let mut candidates = Vec::new();
-        for lane in known.iter().filter(|lane| !lane.busy.load(Ordering::Acquire)) {
+        let tables = std::cell::LazyCell::new(line::kernel_tables);
+        for lane in known {
+            let (is_free, released) = (lane.holder() == FREE, lane.released());
             let tail = lane.tail();
             let first = tail.next - tail.hashes.len() as u64;
-            let places = (first..).zip(&tail.hashes).filter(|(_, known)| **known == hash);
+            // Of a lane that has a connection everything without an answer must come again.
+            let latest = match (is_free, released < tail.next) {
+                (true, _) => u64::MAX,
+                (false, true) => released,
+                (false, false) if !tail.hashes.contains(&hash) => continue,
+                (false, false) => match lane.line().is_in_doubt(&tables) {
+                    true => u64::MAX,
+                    false => continue,
+                },
+            };
+            let places = (first..=latest).zip(&tail.hashes).filter(|(_, known)| **known == hash);
             candidates.extend(places.map(|(at, _)| Candidate { lane: Arc::clone(lane), at }));
         }
         Alignment { candidates, seen: 0, complete: None }
     }
 
-    /// The lane in which the aligned records go on, and how many of them it has already.
-    pub(super) fn settle(&self, alignment: &Alignment) -> Option<(Arc<Lane>, usize)> {
-        let (lane, records) = alignment.complete.as_ref()?;
-        let taken = lane.take(self.tick.fetch_add(1, Ordering::Relaxed));
-        taken.then(|| (Arc::clone(lane), *records))
+    /// The lane in which the aligned records go on, and how many of them it has already. A
+    /// connection that has it is told to leave first; had that one a further record, it was alive.
+    pub(super) async fn settle(&self, alignment: &Alignment) -> Option<(Arc<Lane>, usize)> {
+        let Repetition { lane, records, end } = alignment.complete.clone()?;
+        lane.reclaim().await;
+        let taken = lane.next() == end && lane.take(self.tick.fetch_add(1, Ordering::Relaxed));
+        taken.then_some((lane, records))
     }
 
     /// The lane for a connection that repeats nothing: the free one used last, or a new one.
@@ -354,12 +432,21 @@ mod tests {
         })
     }
 
+    /// What nothing has to be waited for.
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match std::pin::pin!(future).poll(&mut context) {
+            std::task::Poll::Ready(output) => output,
+            std::task::Poll::Pending => panic!("it waits"),
+        }
+    }
+
     /// How many of `sent` are taken for a repetition of the end of `held`.
     fn repeated(held: &[u64], sent: &[u64]) -> usize {
         let lanes = lanes_holding(held);
         let mut alignment = lanes.align("relp://a", PEER, sent[0]);
         let _ = sent.iter().all(|hash| alignment.take(*hash));
-        lanes.settle(&alignment).map_or(0, |(_, records)| records)
+        now(lanes.settle(&alignment)).map_or(0, |(_, records)| records)
     }
 
     #[test]
@@ -376,6 +463,28 @@ mod tests {
         assert_eq!(repeated(&[7, 7, 7, 7], &[7, 7, 8]), 2);
         assert_eq!(repeated(&[1, 2, 1, 2], &[1, 2, 3]), 2);
         assert_eq!(repeated(&[1, 2, 1, 2], &[1, 2, 1, 2]), 4);
+    }
+
+    /// Whether these records of a second connection could be a repetition of what the first brought,
+    /// of which so many are durable.
+    fn repeats_what_is_busy(durable: u64, sent: &[u64]) -> bool {
+        let lanes = lanes_holding(&[1]);
+        let busy = lanes.take("relp://a", PEER, 0, stream);
+        let first = busy.next();
+        (2..5).for_each(|hash| drop(busy.append(hash, 8)));
+        busy.release(first + durable);
+        let mut alignment = lanes.align("relp://a", PEER, sent[0]);
+        let _ = sent.iter().all(|hash| alignment.take(*hash));
+        alignment.complete.is_some()
+    }
+
+    #[test]
+    fn what_a_connection_has_no_answer_for_is_repeated_as_a_whole_or_not_at_all() {
+        assert!(repeats_what_is_busy(0, &[2, 3, 4]));
+        assert!(repeats_what_is_busy(1, &[3, 4, 5]));
+        assert!(repeats_what_is_busy(1, &[1, 2, 3, 4]), "not every answer arrived");
+        assert!(!repeats_what_is_busy(0, &[3, 4]), "nothing that has no answer is left out");
+        assert!(!repeats_what_is_busy(3, &[2, 3, 4]), "all was answered");
     }
 
     #[test]

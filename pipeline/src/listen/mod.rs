@@ -16,6 +16,7 @@ mod door;
 mod framing;
 mod inbox;
 mod lane;
+mod line;
 mod queue;
 mod relp;
 mod session;

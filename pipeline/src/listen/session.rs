@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use tahoe_seams::Part;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
 use super::closing::Lease;
 use super::framing::strip;
-use super::inbox::Inbox;
+use super::inbox::{self, Inbox};
 use super::lane::{self, Alignment, Lane};
+use super::line::Line;
 use super::queue::Chunk;
 use super::relp::{self, Command, Header};
 
@@ -25,7 +27,10 @@ const QUIET: Duration = Duration::from_millis(300);
 /// A client that takes no answers for this long is given up.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// Bytes kept while it is open whether they are a repetition: eight full omrelp windows of 8 KiB.
+/// They are charged to what all connections may grow by.
 const HELD_BYTES_MAX: usize = 8 << 20;
+/// What a held record weighs beside its bytes.
+const HELD_COST: usize = 64;
 
 enum Phase {
     /// No record yet.
@@ -40,7 +45,8 @@ enum Phase {
 
 struct Held {
     hash: u64,
-    /// `None` if too much is held already: then only a repetition can be answered.
+    /// `None` if too much is held already, by this connection or by all: then only a repetition can
+    /// be answered.
     bytes: Option<Vec<u8>>,
     part: Option<Part>,
 }
@@ -48,6 +54,7 @@ struct Held {
 struct Session<'a> {
     path: &'a str,
     peer: IpAddr,
+    line: Line,
     shared: &'a Shared,
     phase: Phase,
     inbox: Inbox,
@@ -60,6 +67,8 @@ struct Session<'a> {
     answers: Vec<u8>,
     chunk: Chunk,
     held_bytes: usize,
+    /// For the bytes that are held.
+    borrowed: Option<OwnedSemaphorePermit>,
     closing: bool,
     lease: Lease,
     /// Nothing more is taken in; what is given already is still answered.
@@ -81,13 +90,14 @@ impl Drop for Session<'_> {
 pub(super) async fn converse(
     mut socket: impl AsyncRead + AsyncWrite + Unpin,
     path: &str,
-    peer: IpAddr,
+    (peer, line): (IpAddr, Line),
     shared: &Shared,
     lease: Lease,
 ) -> io::Result<()> {
     let mut session = Session {
         path,
         peer,
+        line,
         shared,
         phase: Phase::Fresh,
         inbox: Inbox::new(Arc::clone(&shared.growth)),
@@ -97,16 +107,31 @@ pub(super) async fn converse(
         answers: Vec::new(),
         chunk: Chunk::default(),
         held_bytes: 0,
+        borrowed: None,
         closing: false,
         lease,
         stopping: false,
     };
     loop {
-        let understood = session.take_frames();
+        let understood = session.take_frames().await;
         // What has a sequence number must reach the log, whatever the rest of the bytes are.
         session.hand_over().await;
         understood.map_err(|reason| io::Error::new(io::ErrorKind::InvalidData, reason))?;
-        session.answer(&mut socket).await?;
+        let lane = session.lane();
+        let reclaimed = async {
+            match &lane {
+                Some(lane) => lane.reclaimed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = reclaimed => {
+                tracing::info!(path, %peer, "relp sender came back: its older connection is closed");
+                return Ok(());
+            }
+            answered = session.answer(&mut socket) => answered?,
+        }
         if session.closing && session.due.is_empty() {
             if let Phase::Settled { lane, .. } = &session.phase {
                 lane.settle();
@@ -132,13 +157,14 @@ enum Wake {
 
 impl Session<'_> {
     async fn wait(&mut self, socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Wake> {
-        let lane = match &self.phase {
-            Phase::Settled { lane, .. } => Some(Arc::clone(lane)),
-            _ => None,
-        };
+        let lane = self.lane();
         let released = async {
             match &lane {
-                Some(lane) => lane.changed().await,
+                // Told to leave, it is at its next answer.
+                Some(lane) => tokio::select! {
+                    () = lane.changed() => {}
+                    () = lane.reclaimed() => {}
+                },
                 None => std::future::pending().await,
             }
         };
@@ -165,7 +191,7 @@ impl Session<'_> {
             () = tokio::time::sleep(pause) => {}
         }
         if aligning {
-            let resolved = self.resolve();
+            let resolved = self.resolve().await;
             self.hand_over().await;
             resolved.map_err(io::Error::other)?;
             return Ok(Wake::Ready);
@@ -176,6 +202,13 @@ impl Session<'_> {
             return Ok(Wake::Ended);
         }
         Ok(Wake::Ready)
+    }
+
+    fn lane(&self) -> Option<Arc<Lane>> {
+        match &self.phase {
+            Phase::Settled { lane, .. } => Some(Arc::clone(lane)),
+            _ => None,
+        }
     }
 
     async fn hand_over(&mut self) {
@@ -208,10 +241,10 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn take_frames(&mut self) -> Result<(), String> {
+    async fn take_frames(&mut self) -> Result<(), String> {
         while !self.closing && !self.stopping {
             if let Some((transaction, left, parts)) = self.frame {
-                if !self.take_data(transaction, left, parts)? {
+                if !self.take_data(transaction, left, parts).await? {
                     return Ok(());
                 }
                 continue;
@@ -223,7 +256,7 @@ impl Session<'_> {
                 continue;
             }
             // The data of an `open` are its offers, a few hundred bytes.
-            if header.data > super::inbox::OWN_BYTES / 2 {
+            if header.data > inbox::OWN_BYTES / 2 {
                 return Err(format!("a RELP command with {} bytes of data", header.data));
             }
             let end = header.end + header.data + 1;
@@ -235,7 +268,7 @@ impl Session<'_> {
                 Command::Open => relp::offer(&mut self.answers, header.transaction),
                 Command::Close => {
                     if matches!(self.phase, Phase::Aligning(..)) {
-                        self.resolve()?;
+                        self.resolve().await?;
                     }
                     self.due.push_back((header.transaction, self.records));
                     self.closing = true;
@@ -249,13 +282,18 @@ impl Session<'_> {
     }
 
     /// Takes a message, or a part of a long one; false if more bytes are needed.
-    fn take_data(&mut self, transaction: u32, left: usize, parts: u32) -> Result<bool, String> {
+    async fn take_data(
+        &mut self,
+        transaction: u32,
+        left: usize,
+        parts: u32,
+    ) -> Result<bool, String> {
         // Parts are cut at the same places whenever they come, so that they hash the same.
         let limit = self.shared.message_bytes_max;
         let have = self.inbox.bytes().len();
         if left > limit && have >= limit {
             let text = self.inbox.bytes()[..limit].to_vec();
-            self.take_record(&text, Some(Part { index: parts, last: false }))?;
+            self.take_record(&text, Some(Part { index: parts, last: false })).await?;
             self.inbox.consume(limit);
             self.frame = Some((transaction, left - limit, parts + 1));
             return Ok(true);
@@ -272,7 +310,7 @@ impl Session<'_> {
             text.truncate(strip(&text));
         }
         if !text.is_empty() {
-            self.take_record(&text, part)?;
+            self.take_record(&text, part).await?;
         }
         self.inbox.consume(left + 1);
         self.frame = None;
@@ -280,7 +318,7 @@ impl Session<'_> {
         Ok(true)
     }
 
-    fn take_record(&mut self, text: &[u8], part: Option<Part>) -> Result<(), String> {
+    async fn take_record(&mut self, text: &[u8], part: Option<Part>) -> Result<(), String> {
         self.records += 1;
         let hash = lane::hash(text);
         let window = self.shared.relp_window;
@@ -296,23 +334,26 @@ impl Session<'_> {
         let Phase::Aligning(alignment, held) = &mut self.phase else {
             unreachable!("a connection that is neither settled nor fresh is being aligned")
         };
-        self.held_bytes += text.len();
-        let bytes = (self.held_bytes <= HELD_BYTES_MAX).then(|| text.to_vec());
-        held.push(Held { hash, bytes, part });
-        if alignment.take(hash) { Ok(()) } else { self.resolve() }
+        let cost = text.len() + HELD_COST;
+        self.held_bytes += cost;
+        let within = self.held_bytes <= HELD_BYTES_MAX;
+        let is_held = within && inbox::borrow(&self.shared.growth, &mut self.borrowed, cost);
+        held.push(Held { hash, bytes: is_held.then(|| text.to_vec()), part });
+        if alignment.take(hash) { Ok(()) } else { self.resolve().await }
     }
 
     /// Decides which of the held records are there already, and goes on in their lane.
-    fn resolve(&mut self) -> Result<(), String> {
+    async fn resolve(&mut self) -> Result<(), String> {
         let Phase::Aligning(alignment, held) = std::mem::replace(&mut self.phase, Phase::Fresh)
         else {
             return Ok(());
         };
         let shared = self.shared;
-        let (lane, repeated) = shared.lanes.settle(&alignment).unwrap_or_else(|| {
+        let (lane, repeated) = shared.lanes.settle(&alignment).await.unwrap_or_else(|| {
             let stream = || shared.lane_stream(self.path, self.peer);
             (shared.lanes.take(self.path, self.peer, now_ms(), stream), 0)
         });
+        lane.goes_over(self.line);
         let offset = lane.next() - repeated as u64;
         self.chunk = Chunk { lane: Some(Arc::clone(&lane)), ..Chunk::of(&lane.stream) };
         self.phase = Phase::Settled { lane: Arc::clone(&lane), offset };
@@ -330,6 +371,7 @@ impl Session<'_> {
             let sequence = lane.append(*hash, shared.relp_window);
             self.chunk.push(0, sequence, bytes.as_deref().unwrap_or_default(), *part);
         }
+        self.borrowed = None;
         Ok(())
     }
 }

@@ -127,3 +127,102 @@ fn a_stop_takes_no_further_frame_and_still_answers_what_becomes_durable() {
     client.read_to_string(&mut rest).expect("closed in order");
     assert_eq!(rest, "0 serverclose 0\n");
 }
+
+/// The first connection stays open: its sender has given it up, and nobody has told us.
+fn comes_back_beside(listen: &mut Listen, again: &[u8]) -> (TcpStream, Vec<String>, Batch) {
+    let mut client = connect(listen);
+    client.write_all(again).expect("write");
+    let mut batch = Batch::new(1 << 20);
+    let texts = texts_until(listen, &mut batch, 1);
+    (client, texts, batch)
+}
+
+#[test]
+fn a_sender_that_comes_back_while_its_old_connection_seems_to_live_repeats_without_doubling() {
+    let mut listen = started(&["--syslog-relp", "127.0.0.1:0"]);
+    let mut old = connect(&listen);
+    old.write_all(&[frame(2, "<13>one"), frame(3, "<13>two")].concat()).expect("write");
+    let mut batch = Batch::new(1 << 20);
+    texts_until(&mut listen, &mut batch, 2);
+    let source = batch.streams()[0].origin.source;
+    let first = batch.end();
+    let again = [frame(2, "<13>one"), frame(3, "<13>two"), frame(4, "<13>new")].concat();
+    let (mut client, texts, mut later) = comes_back_beside(&mut listen, &again);
+    assert_eq!(texts, ["<13>new"]);
+    assert_eq!((later.streams()[0].origin.source, later.records()[0].start), (source, 2));
+    let mut rest = Vec::new();
+    old.read_to_end(&mut rest).expect("closed in order");
+    assert!(rest.is_empty(), "answered on the old connection");
+    listen.release(first).expect("release");
+    answered(&mut client, 2);
+    answered(&mut client, 3);
+    client.write_all(&frame(5, "<13>on")).expect("write");
+    later.next();
+    assert_eq!(texts_until(&mut listen, &mut later, 1), ["<13>on"]);
+}
+
+#[test]
+fn a_second_connection_of_a_host_that_happens_to_send_the_same_is_no_repetition() {
+    let mut listen = started(&["--syslog-relp", "127.0.0.1:0"]);
+    let mut first = connect(&listen);
+    first.write_all(&[frame(2, "<13>one"), frame(3, "<13>same")].concat()).expect("write");
+    let mut batch = Batch::new(1 << 20);
+    texts_until(&mut listen, &mut batch, 2);
+    let end = batch.end();
+    let (_second, texts, _) = comes_back_beside(&mut listen, &frame(2, "<13>same"));
+    assert_eq!(texts, ["<13>same"], "the first still waits for an answer to `one`");
+    listen.release(end).expect("release");
+    answered(&mut first, 2);
+    answered(&mut first, 3);
+    let (_third, texts, _) = comes_back_beside(&mut listen, &frame(2, "<13>same"));
+    assert_eq!(texts, ["<13>same"], "the first has all its answers");
+}
+
+#[test]
+fn answers_that_the_senders_machine_did_not_take_are_no_answers() {
+    let mut listen = started(&["--syslog-relp", "127.0.0.1:0"]);
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let socket = socket.expect("a socket");
+    socket.set_recv_buffer_size(1024).expect("a small buffer");
+    socket.connect(&address(&listen, 0).into()).expect("connect");
+    let mut old = client(TcpStream::from(socket));
+    // The answers to so many fill what the kernel keeps for a reader that does not come.
+    let count = 1_000;
+    let frames: Vec<u8> = (0..count).flat_map(|n| frame(n + 2, &format!("<13>{n}"))).collect();
+    old.write_all(&frames).expect("write");
+    let mut batch = Batch::new(1 << 20);
+    texts_until(&mut listen, &mut batch, count as usize);
+    listen.release(batch.end()).expect("release");
+    // Once the first answer is there, all are written.
+    answered(&mut old, 2);
+    let last = [frame(2, &format!("<13>{}", count - 1)), frame(3, "<13>new")].concat();
+    let (mut client, texts, later) = comes_back_beside(&mut listen, &last);
+    assert_eq!(texts, ["<13>new"]);
+    answered(&mut client, 2);
+    listen.release(later.end()).expect("release");
+    answered(&mut client, 3);
+}
+
+#[test]
+fn what_is_held_to_tell_a_repetition_counts_to_what_connections_may_grow_by() {
+    let flags = ["--syslog-relp", "127.0.0.1:0", "--syslog-queue-bytes-max", "65536"];
+    let mut listen = started(&flags);
+    let long = |n: u32| format!("<13>{n:040000}");
+    let mut old = connect(&listen);
+    old.write_all(&(0..3).flat_map(|n| frame(n + 2, &long(n))).collect::<Vec<_>>()).expect("write");
+    let mut batch = Batch::new(1 << 20);
+    texts_until(&mut listen, &mut batch, 3);
+    drop(old);
+    // Held as a repetition of all three until the third is another one: more than there is room for.
+    let mut held = connect(&listen);
+    let frames = [frame(2, &long(0)), frame(3, &long(1)), frame(4, &long(9))].concat();
+    held.write_all(&frames).expect("write");
+    let mut rest = Vec::new();
+    held.read_to_end(&mut rest).expect("closed, so that it comes again");
+    assert!(rest.is_empty());
+    // Nothing is left to compare it with, and nothing is lost.
+    let mut again = connect(&listen);
+    again.write_all(&frames).expect("write");
+    batch.next();
+    assert_eq!(texts_until(&mut listen, &mut batch, 3), [long(0), long(1), long(9)]);
+}
