@@ -76,6 +76,8 @@ pub(super) struct Tracked {
     /// What could still follow then.
     pub(super) following: Following,
     pub(super) seen: bool,
+    /// It could not be read when it had its turn last.
+    pub(super) failed: bool,
 }
 
 impl Tracked {
@@ -119,6 +121,7 @@ impl Tracked {
             at_end: false,
             following: Following::Soon,
             seen: false,
+            failed: false,
         }
     }
 

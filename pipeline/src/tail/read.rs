@@ -50,7 +50,7 @@ impl Tail {
     fn fail(&mut self, index: usize, error: &io::Error) {
         let file = &mut self.files[index];
         let path = file.real.clone();
-        file.handle = None;
+        (file.handle, file.failed) = (None, true);
         if error.kind() == io::ErrorKind::NotFound {
             // Renamed or deleted since the scan: the next one finds out.
             self.scan_wanted = true;
@@ -61,13 +61,15 @@ impl Tail {
         self.problem(path, text);
     }
 
-    /// The file at the same path before it has not been read to its end yet.
+    /// The file at the same path before it has not been read to its end yet. One that cannot be read
+    /// holds up nothing: it is tried at each turn, and read when it can be.
     fn must_wait(&self, index: usize) -> bool {
         let file = &self.files[index];
         file.position == file.start
             && self.files.iter().any(|other| {
                 matches!(other.place, Place::Rotated)
                     && !other.at_end
+                    && !other.failed
                     && other.path == file.path
                     && other.source != file.source
             })
@@ -235,6 +237,9 @@ impl Tail {
         self.close_idle();
         let file = &mut self.files[index];
         let handle = File::open(&file.real)?;
+        if std::mem::take(&mut file.failed) {
+            self.problems.remove(&file.real);
+        }
         let stat = Stat::of_file(&handle)?;
         if !file.stat.is_same_file(&stat) {
             // Renamed since the scan: the next one finds it.

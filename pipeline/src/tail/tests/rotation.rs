@@ -1,6 +1,7 @@
 //! What becomes of files that are renamed, copied, truncated or replaced.
 
 use super::*;
+use crate::tail::file::Place;
 use crate::tail::framers::{Brackets, Lines};
 
 #[test]
@@ -33,6 +34,34 @@ fn a_file_renamed_while_nothing_ran_is_found_among_its_siblings_and_read_first()
     assert_eq!(bench.read(), ["3", "4"]);
     bench.restart();
     assert!(bench.read_after(LONG).is_empty());
+}
+
+#[test]
+fn a_renamed_file_that_cannot_be_opened_does_not_hold_up_the_new_one_and_is_read_when_it_can_be() {
+    let mut bench = Bench::new(&["x.log"], &Lines);
+    bench.append("x.log", "1\n");
+    bench.read();
+    bench.append("x.log", "2\n");
+    bench.rename("x.log", "x.log.1");
+    bench.append("x.log", "3\n");
+    bench.settings.scan_interval = Duration::from_secs(3600);
+    bench.restart();
+    bench.tail.scan(Duration::ZERO);
+    bench.tail.scanned_at = Some(bench.clock.now());
+    // A link to itself in place of what was renamed: no user can open it, root included.
+    let locked = bench.path("locked");
+    std::os::unix::fs::symlink(&locked, &locked).expect("link");
+    let renamed = |bench: &mut Bench, path: &Path| {
+        let mut files = bench.tail.files.iter_mut();
+        let renamed = files.find(|file| matches!(file.place, Place::Rotated)).expect("it is known");
+        path.clone_into(&mut renamed.real);
+    };
+    renamed(&mut bench, &locked);
+    assert_eq!(bench.read(), ["3"]);
+    assert!(bench.tail.problems.contains_key(&locked), "it is not named");
+    let opened = bench.path("x.log.1");
+    renamed(&mut bench, &opened);
+    assert_eq!(bench.read(), ["2"]);
 }
 
 #[test]
