@@ -1,9 +1,10 @@
 //! Stopping is a request first and an order second: the first asks every loop to finish what is in
-//! flight, the second to let go at once. Neither loses anything.
+//! flight, the second to let go at once. Neither loses anything. What does not finish within the
+//! grace period is let go too: whoever waits for a server waits with [`Patience`].
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 /// Shared by everything that has to stop together.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +13,7 @@ pub struct Stop(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     level: AtomicU8,
+    asked_at: OnceLock<Instant>,
     gate: Mutex<()>,
     changed: Condvar,
 }
@@ -34,6 +36,7 @@ impl Stop {
     }
 
     fn wake(&self) {
+        let _ = self.0.asked_at.set(Instant::now());
         let _guard = self.0.gate.lock();
         self.0.changed.notify_all();
     }
@@ -48,6 +51,12 @@ impl Stop {
         self.0.level.load(Ordering::SeqCst) > 1
     }
 
+    /// It was asked longer ago than `grace`, or is urgent.
+    pub fn is_over(&self, grace: Duration) -> bool {
+        let asked_at = self.0.asked_at.get();
+        self.is_urgent() || asked_at.is_some_and(|asked_at| asked_at.elapsed() >= grace)
+    }
+
     /// Waits for `pause` unless stopping is asked for first; true if it is.
     pub fn is_asked_within(&self, pause: Duration) -> bool {
         let Ok(guard) = self.0.gate.lock() else { return self.is_asked() };
@@ -57,9 +66,42 @@ impl Stop {
     }
 }
 
+/// How long a wait for a server goes on: for ever, until stopping is asked for, then for as long as
+/// is granted to what is in flight. The default never ends.
+#[derive(Clone, Debug, Default)]
+pub struct Patience {
+    stop: Stop,
+    grace: Duration,
+}
+
+impl Patience {
+    /// Ends `grace` after `stop` was asked for, or with the second request.
+    pub fn new(stop: &Stop, grace: Duration) -> Self {
+        Self { stop: stop.clone(), grace }
+    }
+
+    /// There is nothing more to wait for.
+    pub fn is_over(&self) -> bool {
+        self.stop.is_over(self.grace)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patience_ends_with_the_grace_period_or_the_second_request() {
+        let stop = Stop::default();
+        let (none, long) = (Duration::ZERO, Duration::from_secs(3600));
+        let patience = [none, long].map(|grace| Patience::new(&stop, grace));
+        let is_over = || patience.each_ref().map(Patience::is_over);
+        assert_eq!(is_over(), [false, false]);
+        stop.ask();
+        assert_eq!(is_over(), [true, false]);
+        stop.ask();
+        assert_eq!(is_over(), [true, true]);
+    }
 
     #[test]
     fn asking_to_finish_is_never_urgent_and_takes_nothing_from_a_request() {

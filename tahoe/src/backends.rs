@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use tahoe_pipeline::log::embedded::{EmbeddedLog, EmbeddedSettings};
 use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
+use tahoe_pipeline::stop::Patience;
 use tahoe_schemas::retention::{Retention, RetentionRule};
 use tahoe_seams::{Log, Sink, Topic, search::Search};
 use tahoe_sink_elasticsearch::{Elasticsearch, ElasticsearchArgs, dataset_templates};
@@ -67,14 +68,19 @@ impl RetentionArgs {
 impl BackendArgs {
     /// Opens the log.
     pub fn log(&self) -> anyhow::Result<Arc<dyn Log>> {
+        self.log_until(Patience::default())
+    }
+
+    /// Opens the log, whose calls wait no longer than there is `patience`.
+    pub fn log_until(&self, patience: Patience) -> anyhow::Result<Arc<dyn Log>> {
         if self.kafka.is_set() {
-            return Ok(Arc::new(KafkaLog::connect(&self.kafka, "tahoe")?));
+            return Ok(Arc::new(KafkaLog::connect(&self.kafka, "tahoe")?.until(patience)));
         }
         Ok(Arc::new(EmbeddedLog::open(&self.folder("log")?, &self.embedded)?))
     }
 
     /// Opens the log if there is one: asking an empty folder is a typing error, and creates nothing.
-    pub fn existing_log(&self) -> anyhow::Result<Arc<dyn Log>> {
+    pub fn existing_log(&self, patience: Patience) -> anyhow::Result<Arc<dyn Log>> {
         let folder = self.data.join("log");
         if !self.kafka.is_set() && !folder.is_dir() {
             bail!(
@@ -82,7 +88,7 @@ impl BackendArgs {
                 self.data.display()
             );
         }
-        self.log()
+        self.log_until(patience)
     }
 
     /// Opens the store for writing.

@@ -75,7 +75,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         bail!("--from {} is not before --to {}", args.from, args.to);
     }
     let settings = args.normalize.settings().map_err(|error| anyhow!(error))?;
-    let (log, sink) = (args.backends.existing_log()?, args.backends.sink()?);
+    let (log, sink) = (args.backends.existing_log(process.patience())?, args.backends.sink()?);
     let topics = args.topics(log.as_ref(), dataset)?;
     let replay = RecordReplay {
         log: log.as_ref(),

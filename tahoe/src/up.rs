@@ -89,7 +89,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let drain = drain(&args, process.grace);
     let transform = args.transform.settings(&topics, process.grace);
     let transform = TransformSettings { drain, ..transform.map_err(|error| anyhow!(error))? };
-    let log = args.backends.log()?;
+    let log = args.backends.log_until(process.patience())?;
     log.setup(&args.backends.topics(&topics))?;
     let sink = args.backends.sink()?;
     runtime.block_on(sink.setup())?;

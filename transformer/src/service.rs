@@ -11,6 +11,7 @@ use tahoe_pipeline::service::{
     Check, Health, Measure, Measured, Process, Readiness, Service, Speaker, connect_kafka,
     host_name,
 };
+use tahoe_pipeline::stop::Patience;
 use tahoe_sink_elasticsearch::{Address, Elasticsearch, ElasticsearchArgs, dataset_templates};
 use tokio::runtime::Handle;
 
@@ -45,8 +46,8 @@ struct Connected {
 }
 
 impl TransformerArgs {
-    fn connect(&self) -> Result<Connected, String> {
-        let log = connect_kafka(&self.kafka, "tahoe-transformer")?;
+    fn connect(&self, patience: Patience) -> Result<Connected, String> {
+        let log = connect_kafka(&self.kafka, "tahoe-transformer", patience)?;
         if !self.elasticsearch.is_set() {
             return Err("--elasticsearch (ELASTICSEARCH_URL) is not set".to_owned());
         }
@@ -79,14 +80,14 @@ impl Service for Transformer {
     fn checks(&self, matches: &ArgMatches) -> Result<Vec<Check>, String> {
         let args = TransformerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
         args.transform.normalize.rules.read()?;
-        let Connected { log, sink, topics } = args.connect()?;
+        let Connected { log, sink, topics } = args.connect(Patience::default())?;
         let kafka = move || log.check(&topics).map_err(|error| error.to_string());
         Ok(vec![Check::new("kafka", kafka), sink_check(sink)])
     }
 
     fn run(&self, matches: &ArgMatches, process: &Process) -> Result<(), String> {
         let args = TransformerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
-        let Connected { log, sink, topics } = args.connect()?;
+        let Connected { log, sink, topics } = args.connect(process.patience())?;
         let settings = args.transform.settings(args.topic.as_slice(), process.grace)?;
         let counts = Arc::new(TransformerCounts::default());
         let runtime = process.runtime.handle();
@@ -97,7 +98,8 @@ impl Service for Transformer {
         let health = Arc::new(health);
         process.show(self.name(), Arc::clone(&health) as _)?;
         let speaker = Speaker { service: self.name(), node: host_name() };
-        let _until_it_ends = Measured::begin(process.measured_every, speaker, &log, health);
+        let (every, patience) = (process.measured_every, process.patience());
+        let _until_it_ends = Measured::begin(every, speaker, &log, health, patience);
         keep_transforming(log.as_ref(), &sink, &settings, &process.stop, &counts, runtime)
     }
 }

@@ -64,8 +64,9 @@ pub enum LogError {
     /// Refused for good: wrong password, no permission, a newer format.
     #[error("{0}")]
     Stop(String, #[source] Option<Cause>),
-    /// The log was closed while this was in flight; its fate is unknown until the next start.
-    #[error("the log was closed")]
+    /// The log was closed, or waited for no longer, while this was in flight; its fate is unknown
+    /// until the next start.
+    #[error("stopped before the log had everything")]
     Stopped,
 }
 

@@ -7,6 +7,13 @@ pub mod kafka;
 use std::time::Duration;
 
 use crate::seams::{Appended, LogError, Outgoing, Pending};
+use crate::stop::Patience;
+
+/// Between two looks at whether to go on waiting.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What a log that answers needs at most, and is given though the time for a stop is over.
+const LAST_WAIT: Duration = Duration::from_millis(500);
 
 /// Key of a fence: a record with an empty value that marks "everything before me was written
 /// before I started".
@@ -24,11 +31,13 @@ fn fence_of(topic: &str, partition: u32, timestamp_ms: i64) -> Outgoing<'_> {
     Outgoing { topic, partition, key, value, timestamp_ms, header: None, more_headers: &[] }
 }
 
-/// Waits, for as long as it takes, until an append is durable or has failed.
-fn durable(pending: &Pending) -> Result<Appended, LogError> {
-    loop {
-        if let Some(result) = pending.wait(Duration::from_secs(60)) {
+/// Waits until an append is durable or has failed, for as long as there is patience;
+/// [`LogError::Stopped`] leaves its fate to the next start.
+fn durable(pending: &Pending, patience: &Patience) -> Result<Appended, LogError> {
+    while !patience.is_over() {
+        if let Some(result) = pending.wait(LOOK) {
             return result;
         }
     }
+    pending.wait(LAST_WAIT).unwrap_or(Err(LogError::Stopped))
 }

@@ -5,6 +5,8 @@ use croner::parser::{CronParser, Seconds, Year};
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 
+use crate::clock;
+
 /// A cron line in a time zone.
 #[derive(Clone, Debug)]
 pub struct Cron {
@@ -48,7 +50,7 @@ fn zone_named(name: &str) -> Option<TimeZone> {
 /// How far a zone is ahead of UTC now, as databases take it: `+01:00`. An empty zone is UTC.
 pub fn offset_now(zone: &str) -> String {
     let zone = zone_named(zone).unwrap_or(TimeZone::UTC);
-    let minutes = Timestamp::now().to_zoned(zone).offset().seconds() / 60;
+    let minutes = clock::timestamp().to_zoned(zone).offset().seconds() / 60;
     let sign = if minutes < 0 { '-' } else { '+' };
     let minutes = minutes.abs();
     format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)

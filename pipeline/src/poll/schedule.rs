@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::cron::Cron;
+use crate::clock;
 
 /// Between two readings where the first had to leave something for the next.
 const SOON: Duration = Duration::from_secs(1);
@@ -81,7 +82,7 @@ impl Clock {
     /// A table whose reading was broken off goes on at once.
     pub fn new(schedule: Schedule, trigger: Trigger, broken_off: bool) -> Self {
         let next = match &schedule {
-            Schedule::At(cron) if !broken_off => cron.next(Timestamp::now()).into(),
+            Schedule::At(cron) if !broken_off => cron.next(clock::timestamp()).into(),
             _ => Next::At(Instant::now()),
         };
         Self { schedule, answered: trigger.count(), trigger, next }
@@ -91,7 +92,7 @@ impl Clock {
     pub fn is_due(&self) -> bool {
         let due = match self.next {
             Next::At(time) => time <= Instant::now(),
-            Next::Time(time) => time <= Timestamp::now(),
+            Next::Time(time) => time <= clock::timestamp(),
             Next::Never => false,
         };
         due || self.trigger.count() != self.answered
@@ -102,7 +103,7 @@ impl Clock {
         self.answered = self.trigger.count();
         self.next = match &self.schedule {
             Schedule::Every(every) => Next::At(Instant::now() + *every),
-            Schedule::At(cron) => cron.next(Timestamp::now()).into(),
+            Schedule::At(cron) => cron.next(clock::timestamp()).into(),
             Schedule::Once => Next::Never,
         };
     }

@@ -23,7 +23,7 @@ pub use recover::each as each_record;
 use screened::Sent;
 use streams::{Address, Span, Streams};
 
-use crate::clock::now_ms;
+use crate::clock::{Moment, now_ms};
 use crate::renewed::Screens;
 use crate::stop::Stop;
 use crate::telemetry::ProducerCounts;
@@ -48,7 +48,8 @@ const LET_GO_TIME: Duration = Duration::from_secs(1);
 pub struct ProduceSettings {
     /// Who owns the positions: one running instance per name.
     pub owner: String,
-    /// How long a stop waits for what is in flight.
+    /// How long a stop waits for what is in flight; the log's [`Patience`](crate::stop::Patience)
+    /// is the same.
     pub grace: Duration,
     /// Bytes of records in one Kafka record; 0 puts each in its own.
     pub pack_bytes: usize,
@@ -117,20 +118,21 @@ pub fn produce(
         log,
         source,
         settings,
+        stop,
         counts,
         streams: Streams::new(log, &settings.owner, recovered, screen, now_ms())?,
         flights: VecDeque::new(),
         idle_since: Some(Instant::now()),
-        quiet_at_ms: now_ms(),
+        quiet_at: Instant::now(),
         lag_at: None,
         source_is: SourceIs::Open,
         released: BatchEnd::default(),
         stored: (BatchEnd::default(), Instant::now()),
     };
     counts.set_running(true);
-    let result = producer.run(stop, ownership.as_ref());
+    let result = producer.run(ownership.as_ref());
     counts.set_running(false);
-    producer.let_go(stop);
+    producer.let_go();
     result
 }
 
@@ -167,13 +169,14 @@ struct Producer<'a> {
     log: &'a dyn Log,
     source: &'a mut dyn Source,
     settings: &'a ProduceSettings,
+    stop: &'a Stop,
     counts: &'a ProducerCounts,
     streams: Streams,
     flights: VecDeque<Flight>,
     /// When the last flight landed, until positions were stored after it.
     idle_since: Option<Instant>,
     /// When quiet streams were looked for last.
-    quiet_at_ms: i64,
+    quiet_at: Instant,
     /// When the lag was asked for last.
     lag_at: Option<Instant>,
     source_is: SourceIs,
@@ -191,21 +194,20 @@ enum SourceIs {
 }
 
 impl Producer<'_> {
-    fn run(&mut self, stop: &Stop, ownership: &dyn Ownership) -> Result<(), ProduceError> {
+    fn run(&mut self, ownership: &dyn Ownership) -> Result<(), ProduceError> {
         let mut batch = Batch::new(BATCH_BYTES);
-        while !stop.is_asked() && !self.source.has_ended() {
+        while !self.stop.is_asked() && !self.source.has_ended() {
             self.turn(&mut batch, ownership)?;
-            while self.flights.len() >= FLIGHTS_MAX && !stop.is_urgent() {
+            while self.flights.len() >= FLIGHTS_MAX && !self.stop.is_asked() {
                 self.collect(Duration::from_millis(100))?;
             }
         }
-        let deadline = Instant::now() + self.settings.grace;
-        let drained = self.drain(&mut batch, stop, ownership);
+        let drained = self.drain(&mut batch, ownership);
         if let Some(lost) = ownership.lost() {
             return Err(lost.into());
         }
         // An error of the source concerns what it did not give, not what is in flight.
-        self.finish(deadline, stop)?;
+        self.finish()?;
         drained
     }
 
@@ -234,17 +236,10 @@ impl Producer<'_> {
 
     /// Closes the source and reads what it still holds. Half of the grace period is left for the
     /// acknowledgements.
-    fn drain(
-        &mut self,
-        batch: &mut Batch,
-        stop: &Stop,
-        ownership: &dyn Ownership,
-    ) -> Result<(), ProduceError> {
-        let deadline = Instant::now() + self.settings.grace / 2;
-        let in_time = || Instant::now() < deadline && !stop.is_urgent();
+    fn drain(&mut self, batch: &mut Batch, ownership: &dyn Ownership) -> Result<(), ProduceError> {
         self.source.close()?;
         self.source_is = SourceIs::Closed;
-        while in_time() {
+        while !self.stop.is_over(self.settings.grace / 2) {
             if self.flights.len() >= FLIGHTS_MAX {
                 self.collect(Duration::from_millis(50))?;
             } else if !self.turn(batch, ownership)? {
@@ -252,20 +247,30 @@ impl Producer<'_> {
                 return Ok(());
             }
         }
-        if !stop.is_urgent() {
+        if !self.stop.is_urgent() {
             let advice = "raise --grace-seconds";
             tracing::warn!(advice, "stopped before everything that was taken in was read");
         }
         Ok(())
     }
 
-    /// Waits until `deadline` for what is in flight, and stores where to resume.
-    fn finish(&mut self, deadline: Instant, stop: &Stop) -> Result<(), ProduceError> {
-        while !self.flights.is_empty() && Instant::now() < deadline && !stop.is_urgent() {
+    /// Waits for what is in flight, a stop no longer than the grace period, and stores where to
+    /// resume.
+    fn finish(&mut self) -> Result<(), ProduceError> {
+        while !self.flights.is_empty() && !self.is_over() {
             self.collect(Duration::from_millis(50))?;
         }
         let clean = self.flights.is_empty();
-        self.store(clean)
+        self.store(clean)?;
+        match clean {
+            true => Ok(()),
+            false => Err(LogError::Stopped.into()),
+        }
+    }
+
+    /// A stop waits no longer, for nothing.
+    fn is_over(&self) -> bool {
+        self.stop.is_over(self.settings.grace)
     }
 
     /// Stores where to resume, and lets the source's server forget what is before that.
@@ -295,7 +300,7 @@ impl Producer<'_> {
 
     /// Counts what ends with this loop: what is in flight, and what the source has taken in, cannot
     /// give again and was not asked for.
-    fn let_go(&mut self, stop: &Stop) {
+    fn let_go(&mut self) {
         while let Some(flight) = self.flights.pop_front() {
             self.undo(flight.records);
         }
@@ -304,7 +309,7 @@ impl Producer<'_> {
             SourceIs::Closed => true,
             SourceIs::Drained => return,
         };
-        if stop.is_urgent() || !closed {
+        if self.stop.is_urgent() || !closed {
             return;
         }
         let deadline = Instant::now() + LET_GO_TIME;
@@ -329,6 +334,9 @@ impl Producer<'_> {
     fn send(&mut self, batch: &Batch, records: Records) -> Result<(), ProduceError> {
         if self.streams.changes_generation(batch) {
             while !self.flights.is_empty() {
+                if self.is_over() {
+                    return Err(LogError::Stopped.into());
+                }
                 self.collect(Duration::from_millis(100))?;
             }
         }
@@ -350,11 +358,11 @@ impl Producer<'_> {
             return Ok(());
         }
         let spans = spans(batch, &addresses);
-        let now_ms = now_ms();
-        self.streams.reserve(self.log, &spans, now_ms)?;
+        let now = Moment::now();
+        self.streams.reserve(self.log, &spans, now)?;
         let sent = (batch, &Sent::new(batch, self.streams.screen.clone(), self.source));
         let envelopes =
-            envelopes(sent, &addresses, &self.streams, now_ms, self.settings.pack_bytes);
+            envelopes(sent, &addresses, &self.streams, now.ms, self.settings.pack_bytes);
         let outgoing = envelopes.outgoing(sent, &addresses);
         let pending = Some(self.log.append(&outgoing)?);
         self.flights.push_back(Flight { pending, end, spans, moved, marks, records });
@@ -398,11 +406,11 @@ impl Producer<'_> {
         if self.source.holds() && self.released > self.stored.0 && self.stored.1.elapsed() >= IDLE {
             self.store(false)?;
         }
-        if now_ms() - self.quiet_at_ms >= streams::QUIET_MS {
-            self.quiet_at_ms = now_ms();
+        if self.quiet_at.elapsed() >= streams::QUIET {
+            self.quiet_at = Instant::now();
             let spans = self.flights.iter().flat_map(|flight| &flight.spans);
             let in_flight = spans.map(|span| span.source).collect();
-            self.streams.store_quiet(self.log, &in_flight, self.quiet_at_ms)?;
+            self.streams.store_quiet(self.log, &in_flight, Moment::now())?;
         }
         Ok(())
     }

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tahoe_schemas::rules::Screen;
 use tahoe_seams::{Batch, Log, LogError, SourceId, Stream};
 
 use super::recover::Recovery;
+use crate::clock::Moment;
 use crate::header;
 use crate::partition;
 use crate::positions::{Position, Segment, key};
@@ -19,7 +21,7 @@ const SEGMENT_MS: i64 = 1000;
 
 /// A stream from which nothing came for this long is stored clean though others are busy, or a
 /// crash would have to read the log from where the quietest of them stood.
-pub(super) const QUIET_MS: i64 = 10_000;
+pub(super) const QUIET: Duration = Duration::from_secs(10);
 
 /// One stream.
 struct State {
@@ -32,8 +34,8 @@ struct State {
     unstored: bool,
     /// Where its last record ended, if the position stays before its records until it advances.
     held_until: u64,
-    /// When a record of it was sent last.
-    sent_ms: i64,
+    /// When a record of it was sent last, if one was.
+    sent_at: Option<Instant>,
 }
 
 /// All streams of one owner.
@@ -186,7 +188,7 @@ impl Streams {
             horizon,
             unstored: false,
             held_until: 0,
-            sent_ms: 0,
+            sent_at: None,
         };
         self.states.insert(origin.source, state);
         encoded_origin
@@ -208,23 +210,23 @@ impl Streams {
         &mut self,
         log: &dyn Log,
         spans: &[Span],
-        now_ms: i64,
+        now: Moment,
     ) -> Result<(), LogError> {
         let mut changes = Vec::new();
         for span in spans {
             let Some(state) = self.states.get_mut(&span.source) else { continue };
-            state.sent_ms = now_ms;
+            state.sent_at = Some(now.at);
             if state.is_held() {
                 state.held_until = span.end;
             }
-            if !state.stream.resumable || !state.reserve(span, now_ms) {
+            if !state.stream.resumable || !state.reserve(span, now.ms) {
                 continue;
             }
             if state.position.clean {
                 state.position.scan_from = floor(&mut self.floors, log, span)?;
                 state.position.clean = false;
             }
-            let value = encoded(&state.position, self.screen.as_deref(), now_ms);
+            let value = encoded(&state.position, self.screen.as_deref(), now.ms);
             changes.push((key(&self.owner, span.source), Some(value)));
             state.unstored = false;
         }
@@ -325,14 +327,15 @@ impl Streams {
         &mut self,
         log: &dyn Log,
         in_flight: &HashSet<SourceId>,
-        now_ms: i64,
+        now: Moment,
     ) -> Result<(), LogError> {
         let mut changes = Vec::new();
         for (source, state) in &mut self.states {
-            let quiet = now_ms - state.sent_ms >= QUIET_MS && !in_flight.contains(source);
+            let is_quiet = |sent_at| now.at.saturating_duration_since(sent_at) >= QUIET;
+            let quiet = state.sent_at.is_none_or(is_quiet) && !in_flight.contains(source);
             if quiet && state.stream.resumable && !state.position.clean {
                 state.make_clean();
-                let value = encoded(&state.position, self.screen.as_deref(), now_ms);
+                let value = encoded(&state.position, self.screen.as_deref(), now.ms);
                 changes.push((key(&self.owner, *source), Some(value)));
                 state.unstored = false;
             }
@@ -370,7 +373,8 @@ impl State {
             return self.position.clean;
         }
         let fresh = self.position.segments.last().is_some_and(|Segment(start, end, ms)| {
-            *start <= from && span.last_start < *end && now_ms - ms < SEGMENT_MS
+            let is_now = (0..SEGMENT_MS).contains(&(now_ms - ms));
+            *start <= from && span.last_start < *end && is_now
         });
         if fresh {
             return self.position.clean;
@@ -448,12 +452,17 @@ mod tests {
             batch.stream(&stream(n));
         }
         streams.admit(&log, &batch).expect("admitted");
-        streams.reserve(&log, &[span(1, 0), span(2, 0), span(3, 0)], 0).expect("stored");
+        let began = Instant::now();
+        // The clock is set back meanwhile, which is nothing to a span.
+        let after = |at: Duration| Moment { ms: -5_000_000, at: began + at };
+        let spans = [span(1, 0), span(2, 0), span(3, 0)];
+        streams.reserve(&log, &spans, Moment { ms: 0, at: began }).expect("stored");
         let offsets = [("t".to_owned(), 0, 7)];
         streams.acknowledge(&[span(1, 0), span(2, 0)], &[], &offsets);
-        streams.reserve(&log, &[span(2, 10)], QUIET_MS - 1).expect("stored");
+        let busy = after(QUIET - Duration::from_millis(1));
+        streams.reserve(&log, &[span(2, 10)], busy).expect("stored");
         let in_flight = HashSet::from([SourceId([3; 16])]);
-        streams.store_quiet(&log, &in_flight, QUIET_MS).expect("stored");
+        streams.store_quiet(&log, &in_flight, after(QUIET)).expect("stored");
         let stored = positions::of_owner("o", &log.positions().expect("readable"), None);
         let mut found: Vec<_> = stored.expect("of this version");
         found.sort_by_key(|position| position.source.0);

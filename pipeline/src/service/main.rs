@@ -16,6 +16,7 @@ use crate::log::kafka::{KafkaArgs, KafkaLog};
 use crate::poll::Trigger;
 use crate::produce::ProduceSettings;
 use crate::seams::Log;
+use crate::stop::Patience;
 
 /// A process of its own: what it is called, what it checks, what it does.
 pub trait Service {
@@ -185,7 +186,7 @@ impl Service for ProducerService {
         let args = ProducerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
         let planned = self.plan(&self.place(&args, matches)?, matches)?;
         let topics = topics_of(&planned);
-        let log = connect_kafka(&args.kafka, self.0.name())?;
+        let log = connect_kafka(&args.kafka, self.0.name(), Patience::default())?;
         let kafka = move || log.check(&topics).map_err(|error| error.to_string());
         let sources = planned.into_iter().map(Planned::check);
         Ok(std::iter::once(Check::new("kafka", kafka)).chain(sources).collect())
@@ -213,7 +214,7 @@ impl Service for ProducerService {
             );
         }
         let verifications = self.0.verifications(matches, &place)?;
-        let log = connect_kafka(&args.kafka, self.0.name())?;
+        let log = connect_kafka(&args.kafka, self.0.name(), Patience::default())?;
         asked.verify.run(log.as_ref(), verifications, json).map(Some)
     }
 
@@ -223,7 +224,7 @@ impl Service for ProducerService {
         let planned = self.plan(&place, matches)?;
         log_notes(&planned);
         let topics = topics_of(&planned);
-        let log = connect_kafka(&args.kafka, self.0.name())?;
+        let log = connect_kafka(&args.kafka, self.0.name(), process.patience())?;
         let settings = ProduceSettings {
             owner: String::new(),
             grace: process.grace,
@@ -240,7 +241,8 @@ impl Service for ProducerService {
         let health = Arc::new(health);
         let speaker = Speaker { service: self.0.name(), node: place.host };
         process.show(speaker.service, Arc::clone(&health) as _)?;
-        let _until_it_ends = Measured::begin(process.measured_every, speaker, &log, health);
+        let (every, patience) = (process.measured_every, process.patience());
+        let _until_it_ends = Measured::begin(every, speaker, &log, health, patience);
         running.join()
     }
 }
@@ -269,16 +271,20 @@ impl ProducerService {
     }
 }
 
-/// Kafka as a service must have it.
+/// Kafka as a service must have it, which waits no longer than there is `patience`.
 ///
 /// # Errors
 /// Names the setting that is missing or cannot be.
-pub fn connect_kafka(kafka: &KafkaArgs, client_id: &str) -> Result<Arc<dyn Log>, String> {
+pub fn connect_kafka(
+    kafka: &KafkaArgs,
+    client_id: &str,
+    patience: Patience,
+) -> Result<Arc<dyn Log>, String> {
     if !kafka.is_set() {
         return Err("--kafka (KAFKA_BOOTSTRAP_SERVERS) is not set".to_owned());
     }
     let log = KafkaLog::connect(kafka, client_id).map_err(|error| error.to_string())?;
-    Ok(Arc::new(log))
+    Ok(Arc::new(log.until(patience)))
 }
 
 struct ProducerHealth {

@@ -14,11 +14,15 @@ use tahoe_seams::{Log, LogError, Outgoing};
 
 use super::Health;
 use super::usage::Usage;
-use crate::clock::now_ms;
+use crate::clock::{now_ms, timestamp};
 use crate::partition;
+use crate::stop::Patience;
 
 /// How long a stop waits for the last records.
 const LAST_WITHIN: Duration = Duration::from_secs(2);
+
+/// Between two looks at whether it still is to be waited for.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What of a record is a total since the start, and is told as what came since the record before.
 const TOTALS: &str = "tahoe.counts.";
@@ -56,17 +60,19 @@ pub struct Measured {
     going: Option<Sender<()>>,
     /// Closed when the last was said.
     ended: Option<Receiver<()>>,
+    patience: Patience,
 }
 
 impl Measured {
-    /// Begins, if there is anything to say.
+    /// Begins, if there is anything to say. The end waits for the last only while there is `patience`.
     pub fn begin(
         every: Option<Duration>,
         speaker: Speaker,
         log: &Arc<dyn Log>,
         health: Arc<dyn Health>,
+        patience: Patience,
     ) -> Self {
-        let Some(every) = every else { return Self { going: None, ended: None } };
+        let Some(every) = every else { return Self { going: None, ended: None, patience } };
         let (going, gone) = mpsc::channel::<()>();
         let (ending, ended) = mpsc::channel::<()>();
         let mut telling = Telling {
@@ -87,7 +93,7 @@ impl Measured {
         };
         let thread = std::thread::Builder::new().name("measured".to_owned()).spawn(body);
         thread.expect("the system gives a thread");
-        Self { going: Some(going), ended: Some(ended) }
+        Self { going: Some(going), ended: Some(ended), patience }
     }
 }
 
@@ -95,8 +101,12 @@ impl Drop for Measured {
     fn drop(&mut self) {
         drop(self.going.take());
         // A log that does not answer shall not hold up the end.
-        if let Some(ended) = &self.ended {
-            let _ = ended.recv_timeout(LAST_WITHIN);
+        let Some(ended) = &self.ended else { return };
+        let until = Instant::now() + LAST_WITHIN;
+        while Instant::now() < until && !self.patience.is_over() {
+            if ended.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
         }
     }
 }
@@ -118,7 +128,7 @@ impl Telling {
     fn say(&mut self, state: Option<&str>, within: Duration) {
         let mut records = vec![self.own(state)];
         records.extend(self.health.measured());
-        let at = json!(jiff::Timestamp::from_millisecond(now_ms()).unwrap_or_default().to_string());
+        let at = json!(timestamp().to_string());
         let lines: Vec<_> = records.into_iter().map(|record| self.line(record, &at)).collect();
         let failure = self.append(&lines, within).err().map(|error| error.to_string());
         if failure != self.failed {
@@ -222,7 +232,13 @@ mod tests {
         log.setup(&[wanted]).expect("created");
         let speaker = Speaker { service: "tahoe-laravel", node: "web-1".to_owned() };
         let health = Arc::new(Counting(7.into()));
-        drop(Measured::begin(Some(Duration::from_millis(1)), speaker, &log, health));
+        drop(Measured::begin(
+            Some(Duration::from_millis(1)),
+            speaker,
+            &log,
+            health,
+            Patience::default(),
+        ));
         let mut told = Vec::new();
         let end = log.offsets(&topic, 0, None).expect("there").end;
         let scanned = log.scan(&topic, 0, 0, end, &mut |record| {

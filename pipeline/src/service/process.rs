@@ -9,7 +9,7 @@ use clap::{ArgMatches, Args, Command, ValueEnum};
 use tokio::runtime::Runtime;
 
 use super::{Health, emf, serve, stop_on_signals};
-use crate::stop::Stop;
+use crate::stop::{Patience, Stop};
 
 /// How a process logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -55,6 +55,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// How long its waits for servers go on.
+    pub fn patience(&self) -> Patience {
+        Patience::new(&self.stop, self.grace)
+    }
+
     /// Shows what `health` says of this process wherever the settings ask for it.
     ///
     /// # Errors

@@ -82,6 +82,12 @@ fn keep_producing(
                 stop.ask_to_finish();
                 return Err(text);
             }
+            // Kafka is away, or was asked too late: an unclean stop, as after a kill -9.
+            Err(ProduceError::Again(text)) if stop.is_asked() => {
+                let found_by = "the next start asks the log what it has";
+                tracing::warn!(source = plan.name, text, found_by, "stopped uncleanly");
+                return Ok(());
+            }
             Err(ProduceError::Again(text)) => {
                 tracing::warn!(source = plan.name, text, "source starts again");
                 let mut failure = metered.failure.lock().unwrap_or_else(PoisonError::into_inner);

@@ -78,7 +78,8 @@ impl Row {
 /// Runs the command.
 pub fn run(args: &ListArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let process = args.chosen.begin(matches)?;
-    let (log, filter) = (args.chosen.backends.existing_log()?, args.chosen.filter()?);
+    let (log, filter) =
+        (args.chosen.backends.existing_log(process.patience())?, args.chosen.filter()?);
     let topics = args.chosen.topics(log.as_ref())?;
     let mut letters = Letters::open(log.as_ref())?;
     let mut progress = Progress::of(letters.count(&topics)?, "letters");

@@ -42,7 +42,8 @@ pub struct ReplayArgs {
 pub fn run(args: &ReplayArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let process = args.chosen.begin(matches)?;
     let settings = args.normalize.settings().map_err(|error| anyhow!(error))?;
-    let (log, filter) = (args.chosen.backends.existing_log()?, args.chosen.filter()?);
+    let (log, filter) =
+        (args.chosen.backends.existing_log(process.patience())?, args.chosen.filter()?);
     let sink = if args.dry_run { None } else { Some(args.chosen.backends.sink()?) };
     let topics = args.chosen.topics(log.as_ref())?;
     let total = Letters::open(log.as_ref())?.count(&topics)?;

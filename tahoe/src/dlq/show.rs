@@ -44,11 +44,11 @@ fn place_of(text: &str) -> Option<(&str, u32, u64)> {
 
 /// Runs the command.
 pub fn run(args: &ShowArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    begin(&args.process, matches)?;
+    let process = begin(&args.process, matches)?;
     let (topic, partition, offset) = place_of(&args.letter).ok_or_else(|| {
         anyhow!("{}: no TOPIC/PARTITION/OFFSET as in `tahoe dlq list --letters`", args.letter)
     })?;
-    let log = args.backends.existing_log()?;
+    let log = args.backends.existing_log(process.patience())?;
     let held = log.offsets(topic, partition, None)?;
     if !held.contains(&offset) {
         bail!("{}: partition {partition} of {topic} holds {held:?}", args.letter);

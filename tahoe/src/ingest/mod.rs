@@ -99,7 +99,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let name = args.name.as_deref();
     let inputs = args.files.iter().map(|path| Input::open(path, name));
     let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
-    let log = args.backends.log()?;
+    let log = args.backends.log_until(process.patience())?;
     if !args.backends.kafka.is_set() {
         log.setup(&args.backends.topics(how.topic.as_slice()))?;
     }

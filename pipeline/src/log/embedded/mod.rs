@@ -25,6 +25,7 @@ use crate::log::{RECORD_BYTES_MAX, durable, fence_of};
 use crate::seams::{
     KeyValue, Log, LogError, LogReader, Outgoing, Ownership, Pending, Topic, Visit,
 };
+use crate::stop::Patience;
 
 /// What waits for the writer's thread at most; `append` waits while it is full.
 const QUEUE_BYTES: usize = 16 << 20;
@@ -71,9 +72,9 @@ struct Shared {
 }
 
 impl Shared {
-    /// Writes and waits until it is durable.
+    /// Writes and waits until it is durable: the writer's thread answers for as long as we live.
     fn write(&self, change: Change, bytes: usize) -> Result<(), LogError> {
-        durable(&self.queue.push(change, bytes)?).map(drop)
+        durable(&self.queue.push(change, bytes)?, &Patience::default()).map(drop)
     }
 
     fn is_closed(&self) -> bool {
@@ -180,7 +181,7 @@ impl Log for EmbeddedLog {
 
     fn fence(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
         let fence = fence_of(topic, partition, 0);
-        let appended = durable(&self.append(&[fence])?)?;
+        let appended = durable(&self.append(&[fence])?, &Patience::default())?;
         Ok(appended.first().map_or(0, |(_, _, offset)| *offset))
     }
 

@@ -30,6 +30,7 @@ use crate::retry::Backoff;
 use crate::seams::{
     KeyValue, Log, LogError, LogReader, Outgoing, Ownership, Pending, Topic, Visit,
 };
+use crate::stop::Patience;
 
 /// A partition without a leader has one again within this, or the brokers have other troubles.
 const OFFSETS_WITHIN: Duration = Duration::from_secs(20);
@@ -43,6 +44,7 @@ pub struct KafkaLog {
     client_id: String,
     brokers: String,
     faults: Faults,
+    patience: Patience,
     admin: Admin,
     producer: Mutex<Arc<Producer>>,
     scanner: Mutex<Option<Scanner>>,
@@ -72,11 +74,19 @@ impl KafkaLog {
             client_id: client_id.to_owned(),
             brokers,
             faults,
+            patience: Patience::default(),
             admin,
             producer: Mutex::new(Arc::new(producer)),
             scanner: Mutex::default(),
             found: Mutex::default(),
         })
+    }
+
+    /// Every call comes back when there is no more patience: [`LogError::Stopped`], which leaves
+    /// what it was about to the next start.
+    #[must_use]
+    pub fn until(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// The producer, made anew when a broker has lost its state; what was on its way then is told
@@ -127,7 +137,10 @@ impl KafkaLog {
         lost: &dyn Fn((u64, u64)) -> Result<(), LogError>,
         visit: &mut Visit<'_>,
     ) -> Result<(), LogError> {
-        self.with_scanner(topic, |scanner| scanner.scan(topic, partition, range, lost, visit))
+        let patience = &self.patience;
+        self.with_scanner(topic, |scanner| {
+            scanner.scan((topic, partition), range, lost, patience, visit)
+        })
     }
 
     /// Uses the one client that reads outside of groups, which is made at its first use.
@@ -164,12 +177,12 @@ impl Log for KafkaLog {
 
     fn append(&self, records: &[Outgoing<'_>]) -> Result<Pending, LogError> {
         self.accept(records)?;
-        Ok(self.producer()?.append(records))
+        self.producer()?.append(records, &self.patience)
     }
 
     fn fence(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
         let fence = fence_of(topic, partition, now_ms());
-        let appended = durable(&self.append(&[fence])?)?;
+        let appended = durable(&self.append(&[fence])?, &self.patience)?;
         Ok(appended.first().map_or(0, |(_, _, offset)| *offset))
     }
 
@@ -198,11 +211,14 @@ impl Log for KafkaLog {
     ) -> Result<Range<u64>, LogError> {
         let (asked, mut backoff) = (Instant::now(), Backoff::usual());
         loop {
-            let told =
-                self.with_scanner(topic, |scanner| scanner.offsets(topic, partition, from_ms));
+            let told = self.with_scanner(topic, |scanner| {
+                scanner.offsets(topic, partition, from_ms, &self.patience)
+            });
             match told {
                 // The partition is new, or its leader has moved.
-                Err(LogError::Retry(..)) if asked.elapsed() < OFFSETS_WITHIN => {
+                Err(LogError::Retry(..))
+                    if asked.elapsed() < OFFSETS_WITHIN && !self.patience.is_over() =>
+                {
                     std::thread::sleep(backoff.pause());
                 }
                 told => return told,
@@ -230,14 +246,16 @@ impl Log for KafkaLog {
     fn store_positions(&self, changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<(), LogError> {
         let topic = &self.args.kafka_positions_topic;
         self.find(topic)?;
-        durable(&self.producer()?.append_compacted(topic, changes)).map(drop)
+        let pending = self.producer()?.append_compacted(topic, changes, &self.patience)?;
+        durable(&pending, &self.patience).map(drop)
     }
 
     fn own(&self, owner: &str) -> Result<Box<dyn Ownership>, LogError> {
         let topic = &self.args.kafka_positions_topic;
         self.find(topic)?;
         let config = self.group(&format!("tahoe.{owner}"))?;
-        let claim = ownership::Claim::take(config, topic, owner, &self.brokers, &self.faults)?;
+        let told = (&*self.brokers, &self.faults, &self.patience);
+        let claim = ownership::Claim::take(config, topic, owner, told)?;
         Ok(Box::new(claim))
     }
 
@@ -256,6 +274,7 @@ impl Log for KafkaLog {
             &self.brokers,
             &self.faults,
             self.args.kafka_lost_offsets,
+            self.patience.clone(),
         )?))
     }
 }

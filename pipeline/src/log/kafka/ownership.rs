@@ -16,6 +16,7 @@ use rdkafka::{ClientConfig, TopicPartitionList};
 use super::failure::{Faults, journal};
 use super::producer::unusable;
 use crate::seams::{LogError, Ownership};
+use crate::stop::Patience;
 
 /// The coordinator of a group that never was may take some seconds to appear.
 const CLAIM_MAX: Duration = Duration::from_secs(30);
@@ -74,8 +75,7 @@ impl Claim {
         mut config: ClientConfig,
         topic: &str,
         owner: &str,
-        brokers: &str,
-        faults: &Faults,
+        (brokers, faults, patience): (&str, &Faults, &Patience),
     ) -> Result<Self, LogError> {
         config.set("group.instance.id", owner).set("heartbeat.interval.ms", "1000");
         let (held, agreed) = sync_channel(1);
@@ -96,11 +96,15 @@ impl Claim {
                 LogError::Retry("cannot start a thread".to_owned(), Some(Box::new(error)))
             })?;
         let claim = Self { stop, fenced, owner: owner.to_owned(), thread: Some(thread) };
-        claim.wait(&agreed, brokers, faults)?;
+        claim.wait(&agreed, (brokers, faults, patience))?;
         Ok(claim)
     }
 
-    fn wait(&self, agreed: &Receiver<()>, brokers: &str, faults: &Faults) -> Result<(), LogError> {
+    fn wait(
+        &self,
+        agreed: &Receiver<()>,
+        (brokers, faults, patience): (&str, &Faults, &Patience),
+    ) -> Result<(), LogError> {
         let deadline = Instant::now() + CLAIM_MAX;
         while Instant::now() < deadline {
             if agreed.recv_timeout(POLL).is_ok() {
@@ -108,6 +112,9 @@ impl Claim {
             }
             if let Some(error) = self.lost().or_else(|| faults.take_final(brokers)) {
                 return Err(error);
+            }
+            if patience.is_over() {
+                return Err(LogError::Stopped);
             }
         }
         let timed_out = KafkaError::Global(RDKafkaErrorCode::OperationTimedOut);

@@ -1,5 +1,6 @@
 //! The one producer of a log. Every append is a batch whose records count down as the brokers
-//! acknowledge them; what is on its way is bounded by bytes, and `append` waits while that is full.
+//! acknowledge them; what is on its way is bounded by bytes, and `append` waits while that is full,
+//! for as long as there is patience.
 
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use super::failure::{Faults, decide, journal};
 use super::settings::Headers;
 use crate::log::HEADER;
 use crate::seams::{Appended, LogError, Outgoing, Pending};
+use crate::stop::Patience;
 
 /// How often a full queue is looked at again; it drains by megabytes meanwhile.
 const FULL_WAIT: Duration = Duration::from_millis(5);
@@ -148,7 +150,15 @@ impl Producer {
     }
 
     /// Takes the records in order, waiting while the queue is full.
-    pub fn append(&self, records: &[Outgoing<'_>]) -> Pending {
+    ///
+    /// # Errors
+    /// [`LogError::Stopped`] when there is no more patience: only the first of them were sent, so
+    /// that nothing may be sent after them.
+    pub fn append(
+        &self,
+        records: &[Outgoing<'_>],
+        patience: &Patience,
+    ) -> Result<Pending, LogError> {
         let (batch, pending) = Batch::new(records.len().max(1));
         if records.is_empty() {
             batch.0.lock().unwrap_or_else(PoisonError::into_inner).answered(1);
@@ -167,13 +177,16 @@ impl Producer {
                     break;
                 }
             };
-            if let Err(error) = self.send(send) {
-                let error = self.inner.client().context().decide(&error, record.topic, 0);
-                batch.abandon(records.len() - at, error);
-                break;
+            match self.send(send, patience) {
+                Ok(()) => {}
+                Err(LogError::Stopped) => return Err(LogError::Stopped),
+                Err(error) => {
+                    batch.abandon(records.len() - at, error);
+                    break;
+                }
             }
         }
-        pending
+        Ok(pending)
     }
 
     fn headers(&self, record: &Outgoing<'_>) -> Result<Option<OwnedHeaders>, LogError> {
@@ -184,7 +197,15 @@ impl Producer {
     }
 
     /// Appends keys and values of a compacted topic; no value removes the key.
-    pub fn append_compacted(&self, topic: &str, changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Pending {
+    ///
+    /// # Errors
+    /// As [`Producer::append`].
+    pub fn append_compacted(
+        &self,
+        topic: &str,
+        changes: &[(Vec<u8>, Option<Vec<u8>>)],
+        patience: &Patience,
+    ) -> Result<Pending, LogError> {
         let (batch, pending) = Batch::new(changes.len().max(1));
         if changes.is_empty() {
             batch.0.lock().unwrap_or_else(PoisonError::into_inner).answered(1);
@@ -192,16 +213,23 @@ impl Producer {
         for (at, (key, value)) in changes.iter().enumerate() {
             let mut send = BaseRecord::with_opaque_to(topic, Arc::clone(&batch)).key(key);
             send.payload = value.as_ref();
-            if let Err(error) = self.send(send) {
-                let error = self.inner.client().context().decide(&error, topic, 0);
-                batch.abandon(changes.len() - at, error);
-                break;
+            match self.send(send, patience) {
+                Ok(()) => {}
+                Err(LogError::Stopped) => return Err(LogError::Stopped),
+                Err(error) => {
+                    batch.abandon(changes.len() - at, error);
+                    break;
+                }
             }
         }
-        pending
+        Ok(pending)
     }
 
-    fn send<K, P>(&self, mut record: BaseRecord<'_, K, P, Arc<Batch>>) -> Result<(), KafkaError>
+    fn send<K, P>(
+        &self,
+        mut record: BaseRecord<'_, K, P, Arc<Batch>>,
+        patience: &Patience,
+    ) -> Result<(), LogError>
     where
         K: rdkafka::message::ToBytes + ?Sized,
         P: rdkafka::message::ToBytes + ?Sized,
@@ -210,10 +238,16 @@ impl Producer {
             match self.inner.send(record) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    if patience.is_over() {
+                        return Err(LogError::Stopped);
+                    }
                     record = back;
                     self.inner.poll(FULL_WAIT);
                 }
-                Err((error, _)) => return Err(error),
+                Err((error, refused)) => {
+                    let context = self.inner.client().context();
+                    return Err(context.decide(&error, refused.topic, 0));
+                }
             }
         }
     }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::config::RDKafkaLogLevel;
@@ -20,7 +20,9 @@ use super::failure::{Faults, journal};
 use super::producer::{partition_i32, unusable};
 use super::scan::{Native, offset_u64, record};
 use super::settings::LostOffsets;
-use crate::seams::{LogError, LogReader, LogRecord, MoreHeaders, Polled, Visit};
+use crate::log::durable;
+use crate::seams::{LogError, LogReader, LogRecord, MoreHeaders, Pending, Polled, Visit};
+use crate::stop::Patience;
 
 /// What one call visits at most, so that it comes back often.
 const READ_BYTES: usize = 1 << 20;
@@ -120,10 +122,11 @@ struct Place {
 
 /// See [`LogReader`].
 pub(super) struct Reader {
-    consumer: BaseConsumer<Member>,
+    consumer: Arc<BaseConsumer<Member>>,
     brokers: String,
     faults: Faults,
     lost_offsets: LostOffsets,
+    patience: Patience,
     places: Vec<Place>,
     /// For headers that have to be decoded.
     space: Vec<u8>,
@@ -136,6 +139,7 @@ impl Reader {
         brokers: &str,
         faults: &Faults,
         lost_offsets: LostOffsets,
+        patience: Patience,
     ) -> Result<Self, LogError> {
         config.set("partition.assignment.strategy", "cooperative-sticky");
         let member = Member {
@@ -149,7 +153,15 @@ impl Reader {
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(|error| unusable(&error))?;
         let (brokers, faults) = (brokers.to_owned(), faults.clone());
-        Ok(Self { consumer, brokers, faults, lost_offsets, places: Vec::new(), space: Vec::new() })
+        Ok(Self {
+            consumer: Arc::new(consumer),
+            brokers,
+            faults,
+            lost_offsets,
+            patience,
+            places: Vec::new(),
+            space: Vec::new(),
+        })
     }
 
     fn decide(&self, error: &KafkaError) -> LogError {
@@ -272,10 +284,25 @@ impl LogReader for Reader {
                 .add_partition_offset(topic, partition_i32(*partition), offset)
                 .map_err(|error| self.decide(&error))?;
         }
-        match self.consumer.commit(&offsets, CommitMode::Sync) {
-            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => Ok(()),
-            Err(error) => Err(self.decide(&error)),
-        }
+        // Without a coordinator librdkafka waits for one, ten minutes long; a thread of its own
+        // does, so that a stop need not.
+        let (promise, pending) = Pending::channel();
+        let (consumer, brokers) = (Arc::clone(&self.consumer), self.brokers.clone());
+        let faults = self.faults.clone();
+        let commit = move || {
+            let committed = match consumer.commit(&offsets, CommitMode::Sync) {
+                Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => Ok(()),
+                Err(error) => Err(faults.decide(&brokers, &error, None)),
+            };
+            drop(consumer);
+            // The loop may have gone without waiting.
+            let _ = promise.send(committed.map(|()| Vec::new()));
+        };
+        let thread = std::thread::Builder::new().name("log-commit".to_owned()).spawn(commit);
+        thread.map_err(|error| {
+            LogError::Retry("cannot start a thread".to_owned(), Some(Box::new(error)))
+        })?;
+        durable(&pending, &self.patience).map(drop)
     }
 
     fn pause(&mut self, paused: bool) -> Result<(), LogError> {

@@ -12,13 +12,16 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use super::cloudevents;
 use super::failure::{Faults, Plain};
 use super::producer::{partition_i32, unusable};
-use crate::log::HEADER;
+use crate::log::{HEADER, LAST_WAIT};
 use crate::seams::{FindHeader, LogError, LogRecord, MoreHeaders, Visit};
+use crate::stop::Patience;
 
 /// A broker that restarts is back well within this.
 const QUIET_MAX: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(200);
-const WATERMARKS: Duration = Duration::from_secs(20);
+/// Offsets are asked for as often as fits, so that a stop waits for one question only.
+const ASK: Duration = Duration::from_secs(4);
+const ASK_TIMES: u32 = 5;
 
 /// A consumer that is assigned by hand and never joins its group.
 pub(super) struct Scanner {
@@ -42,18 +45,16 @@ impl Scanner {
     /// Visits what is there of `[from, to)`; `lost` is told what is gone of its beginning.
     pub fn scan(
         &self,
-        topic: &str,
-        partition: u32,
+        (topic, partition): (&str, u32),
         (from, to): (u64, u64),
         lost: &dyn Fn((u64, u64)) -> Result<(), LogError>,
+        patience: &Patience,
         visit: &mut Visit<'_>,
     ) -> Result<(), LogError> {
         let partition = partition_i32(partition);
         let decide = |error: &KafkaError| self.faults.decide(&self.brokers, error, Some(topic));
-        let (low, high) = self
-            .consumer
-            .fetch_watermarks(topic, partition, WATERMARKS)
-            .map_err(|error| decide(&error))?;
+        let watermarks = || self.consumer.fetch_watermarks(topic, partition, ASK);
+        let (low, high) = self.ask(topic, patience, watermarks)?;
         if from < offset_u64(low).min(to) {
             lost((from, offset_u64(low)))?;
         }
@@ -68,7 +69,7 @@ impl Scanner {
             .add_partition_offset(topic, partition, offset)
             .and_then(|()| self.consumer.assign(&start))
             .map_err(|error| decide(&error))?;
-        let scanned = self.visit_until(topic, to, visit);
+        let scanned = self.visit_until(topic, to, patience, visit);
         self.consumer.unassign().map_err(|error| decide(&error))?;
         scanned
     }
@@ -79,18 +80,20 @@ impl Scanner {
         topic: &str,
         partition: u32,
         from_ms: Option<i64>,
+        patience: &Patience,
     ) -> Result<Range<u64>, LogError> {
         let partition = partition_i32(partition);
         let decide = |error: KafkaError| self.faults.decide(&self.brokers, &error, Some(topic));
-        let (low, high) =
-            self.consumer.fetch_watermarks(topic, partition, WATERMARKS).map_err(decide)?;
+        let watermarks = || self.consumer.fetch_watermarks(topic, partition, ASK);
+        let (low, high) = self.ask(topic, patience, watermarks)?;
         let (low, high) = (offset_u64(low), offset_u64(high));
         let Some(from_ms) = from_ms else { return Ok(low..high) };
         let mut asked = TopicPartitionList::with_capacity(1);
         asked
             .add_partition_offset(topic, partition, Offset::Offset(from_ms.max(0)))
             .map_err(decide)?;
-        let found = self.consumer.offsets_for_times(asked, WATERMARKS).map_err(decide)?;
+        let at_time = || self.consumer.offsets_for_times(asked.clone(), ASK);
+        let found = self.ask(topic, patience, at_time)?;
         let first = match found.find_partition(topic, partition).map(|one| one.offset()) {
             Some(Offset::Offset(first)) => offset_u64(first).clamp(low, high),
             // No record is as late as that.
@@ -99,7 +102,38 @@ impl Scanner {
         Ok(first..high)
     }
 
-    fn visit_until(&self, topic: &str, to: u64, visit: &mut Visit<'_>) -> Result<(), LogError> {
+    /// Asks again while no broker answers, and there is patience.
+    fn ask<T>(
+        &self,
+        topic: &str,
+        patience: &Patience,
+        question: impl Fn() -> Result<T, KafkaError>,
+    ) -> Result<T, LogError> {
+        let mut times = 1;
+        loop {
+            let asked = Instant::now();
+            let error = match question() {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if patience.is_over() {
+                return Err(LogError::Stopped);
+            }
+            // What was refused at once is not asked again.
+            if times == ASK_TIMES || asked.elapsed() < ASK {
+                return Err(self.faults.decide(&self.brokers, &error, Some(topic)));
+            }
+            times += 1;
+        }
+    }
+
+    fn visit_until(
+        &self,
+        topic: &str,
+        to: u64,
+        patience: &Patience,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), LogError> {
         let mut heard = Instant::now();
         let mut space = Vec::new();
         loop {
@@ -122,6 +156,9 @@ impl Scanner {
                     other => return Err(other),
                 },
                 None => {}
+            }
+            if patience.is_over() && heard.elapsed() > LAST_WAIT {
+                return Err(LogError::Stopped);
             }
             if heard.elapsed() > QUIET_MAX {
                 let text = format!(
