@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use tahoe_pipeline::log::embedded::{EmbeddedLog, EmbeddedSettings};
+use tahoe_pipeline::log::embedded::{self, EmbeddedLog, EmbeddedSettings};
 use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
 use tahoe_pipeline::stop::Patience;
 use tahoe_schemas::retention::{Retention, RetentionRule};
@@ -77,6 +77,20 @@ impl BackendArgs {
             return Ok(Arc::new(KafkaLog::connect(&self.kafka, "tahoe")?.until(patience)));
         }
         Ok(Arc::new(EmbeddedLog::open(&self.folder("log")?, &self.embedded)?))
+    }
+
+    /// Most that the log and the store hold, the log with one reader.
+    pub fn memory(&self) -> [(&'static str, usize); 2] {
+        let log = match self.kafka.is_set() {
+            true => ("kafka", self.kafka.memory_bytes_max(1)),
+            false => ("embedded log", embedded::MEMORY_BYTES_MAX),
+        };
+        // Requests to Elasticsearch are slices of the transformer's batches.
+        let store = match self.elasticsearch.is_set() {
+            true => 0,
+            false => Settings::default().memory_bytes_max(),
+        };
+        [log, ("embedded store", store)]
     }
 
     /// Opens the log if there is one: asking an empty folder is a typing error, and creates nothing.

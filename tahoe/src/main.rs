@@ -33,7 +33,7 @@ mod view;
 use std::process::ExitCode;
 
 use clap::{Args as _, Command, FromArgMatches as _};
-use tahoe_pipeline::service::without_empty_variables;
+use tahoe_pipeline::service::matches_of;
 
 fn command() -> Command {
     let parse = parse::ParseArgs::augment_args(Command::new("parse"));
@@ -56,7 +56,7 @@ fn command() -> Command {
 }
 
 fn main() -> ExitCode {
-    let matches = without_empty_variables(command()).get_matches();
+    let matches = matches_of(command());
     let result = match matches.subcommand() {
         Some(("up", matches)) => up::run(matches),
         Some(("check", matches)) => check::run(matches),

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use serde_json::json;
-use tahoe_pipeline::produce::ProduceSettings;
+use tahoe_pipeline::produce::{self, ProduceSettings};
 use tahoe_pipeline::seams::{Log, Sink};
 use tahoe_pipeline::service::{
-    Place, Planned, ProcessArgs, Running, SourceArgs, log_notes, serve, start, topics_of,
+    Memory, Place, Planned, ProcessArgs, Running, SourceArgs, log_notes, serve, start, topics_of,
 };
 use tahoe_pipeline::stop::Stop;
 use tahoe_transformer::{
@@ -89,6 +89,8 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let drain = drain(&args, process.grace);
     let transform = args.transform.settings(&topics, process.grace);
     let transform = TransformSettings { drain, ..transform.map_err(|error| anyhow!(error))? };
+    let batches = planned.len() * produce::MEMORY_BYTES_MAX + tahoe_transformer::MEMORY_BYTES_MAX;
+    Memory::of(args.backends.memory().into_iter().chain([("batches", batches)])).log();
     let log = args.backends.log_until(process.patience())?;
     log.setup(&args.backends.topics(&topics))?;
     let sink = args.backends.sink()?;

@@ -289,3 +289,83 @@ fn no_secret_is_in_any_log_line() {
         assert_eq!(found, None, "{log}");
     }
 }
+
+/// Of `docs/settings.md`, which is made from the commands: flag, name of the value, variable, and
+/// the commands that take it.
+fn documented_settings() -> Vec<[String; 4]> {
+    let page = std::fs::read_to_string(repository().join("docs/settings.md")).expect("it is there");
+    let rows = page.lines().filter(|line| line.starts_with("| `--"));
+    let setting = |row: &str| {
+        let cells: Vec<_> =
+            row.split(" | ").map(|cell| cell.trim_matches(['|', ' ', '`'])).collect();
+        let (flag, value) = cells[0].split_once(' ').unwrap_or((cells[0], ""));
+        [flag, value, cells[1], cells[cells.len() - 1]].map(str::to_owned)
+    };
+    let settings: Vec<_> = rows.map(setting).collect();
+    assert!(settings.len() > 100, "{settings:?}");
+    settings
+}
+
+/// In the place of a value of this name where a secret may be, if there is one; and what is wrong.
+fn planted(value: &str) -> Option<[&'static str; 2]> {
+    match value {
+        "URL" => {
+            Some(["http://me:planted-1@127.0.0.1:9/?planted-c", "ftp://me:planted-2@127.0.0.1:9"])
+        }
+        "URI" => Some(["mongodb://me:planted-3@127.0.0.1:9/?x=planted-4", "planted-5"]),
+        "KEY=VALUE" => Some(["ssl.key.password=planted-6", "planted-7"]),
+        "PASSWORD" | "SECRET" | "KEY" => Some(["planted-8://planted-9=planted-0", "planted-a"]),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_secret_in_any_setting_is_in_no_help_log_or_error() {
+    let all = documented_settings();
+    let secret = |[_, value, variable, _]: &[String; 4]| {
+        (!variable.is_empty()).then_some(())?;
+        Some((variable.clone(), planted(value)?))
+    };
+    let secrets: Vec<_> = all.iter().filter_map(secret).collect();
+    assert!(secrets.len() >= 10, "{secrets:?}");
+    let readers = ["tahoe-laravel", "tahoe-file", "tahoe-syslog", "tahoe-mysql", "tahoe-postgres"];
+    let services = readers.into_iter().chain(["tahoe-mongodb", "tahoe-transformer"]);
+    let lines = services.map(|service| (service, None)).chain([("tahoe", Some("up"))]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().display().to_string();
+    for (binary, line) in lines {
+        let of_help = secrets.iter().map(|(name, [right, _])| (name.as_str(), *right)).collect();
+        let one_by_one = secrets.iter().flat_map(|(name, values)| {
+            values.map(|value| (vec![(name.as_str(), value)], "--grace-seconds=0"))
+        });
+        for (settings, flag) in std::iter::once((of_help, "--help")).chain(one_by_one) {
+            let common = [
+                ("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9"),
+                ("ELASTICSEARCH_URL", "http://me:planted-b@127.0.0.1:9"),
+                ("LARAVEL_LOG_FILE", "/dev/null"),
+                ("TAHOE_FILES", "system.syslog=/dev/null"),
+                ("TAHOE_SYSLOG", "127.0.0.1:0"),
+                ("MYSQL_HOST", "127.0.0.1"),
+                ("PGHOST", "127.0.0.1"),
+                ("MONGO_HOST", "127.0.0.1"),
+                ("TAHOE_DATA", &data),
+                ("TAHOE_LOG", "debug"),
+            ];
+            let settings = [&common[..], &settings].concat();
+            let arguments: Vec<_> = line.into_iter().chain([flag]).collect();
+            let mut program = spawn(binary, &arguments, &settings);
+            until("it starts, or says what is wrong", || match program.is_running() {
+                true if program.stderr().contains("starting") => Ok(()),
+                true => Err(program.stderr()),
+                false => Ok(()),
+            });
+            if program.is_running() {
+                program.signal(Signal::TERM);
+            }
+            let Ended { stdout, stderr, .. } = program.wait();
+            let said = stdout + &stderr;
+            assert!(!said.is_empty(), "{binary} {arguments:?} {settings:?}");
+            assert!(!said.contains("planted"), "{binary} {arguments:?} {settings:?}: {said}");
+        }
+    }
+}

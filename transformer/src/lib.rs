@@ -24,7 +24,9 @@ pub use dead_letter::topic as dead_letter_topic;
 pub use geoip::GeoFiles;
 pub use rules::{AtSourceArgs, Enrich, Renewal, RuleArgs};
 pub use service::{Transformer, readiness, sink_check};
-pub use transform::{TransformError, TransformSettings, keep_transforming, transform};
+pub use transform::{
+    MEMORY_BYTES_MAX, TransformError, TransformSettings, keep_transforming, transform,
+};
 
 /// The topics that the datasets declare.
 pub fn record_topics() -> Vec<String> {

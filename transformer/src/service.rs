@@ -8,7 +8,7 @@ use tahoe_pipeline::clock::now_ms;
 use tahoe_pipeline::log::kafka::KafkaArgs;
 use tahoe_pipeline::seams::{Log, Sink};
 use tahoe_pipeline::service::{
-    Check, Health, Measure, Measured, Process, Readiness, Service, Speaker, connect_kafka,
+    Check, Health, Measure, Measured, Memory, Process, Readiness, Service, Speaker, connect_kafka,
     host_name,
 };
 use tahoe_pipeline::stop::Patience;
@@ -16,7 +16,7 @@ use tahoe_sink_elasticsearch::{Address, Elasticsearch, ElasticsearchArgs, datase
 use tokio::runtime::Handle;
 
 use crate::dependencies::{Dependencies, dataset_records};
-use crate::{TransformArgs, TransformerCounts, keep_transforming};
+use crate::{MEMORY_BYTES_MAX, TransformArgs, TransformerCounts, keep_transforming};
 
 /// The transformer as a process of its own.
 pub struct Transformer;
@@ -89,6 +89,8 @@ impl Service for Transformer {
         let args = TransformerArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
         let Connected { log, sink, topics } = args.connect(process.patience())?;
         let settings = args.transform.settings(args.topic.as_slice(), process.grace)?;
+        let kafka = args.kafka.memory_bytes_max(1);
+        Memory::of([("batches", MEMORY_BYTES_MAX), ("kafka", kafka)]).log();
         let counts = Arc::new(TransformerCounts::default());
         let runtime = process.runtime.handle();
         let ready = Arc::new(readiness(&log, &sink, topics.clone(), runtime));

@@ -36,6 +36,9 @@ const FLIGHTS_MAX: usize = 4;
 /// about to send.
 const UNCERTAIN_BYTES: usize = (FLIGHTS_MAX + 1) * BATCH_BYTES;
 
+/// Most that the loop holds: what is in flight, and the batch that is being filled.
+pub const MEMORY_BYTES_MAX: usize = (FLIGHTS_MAX + 1) * BATCH_BYTES;
+
 /// With nothing in flight a batch goes after this long, so that a quiet log is seen soon: a store
 /// that takes 50 ms for a small batch is then asked ten times a second. While something is in
 /// flight [`TransformSettings::linger`] holds, so that batches grow with the load.

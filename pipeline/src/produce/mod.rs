@@ -34,6 +34,9 @@ const BATCH_BYTES: usize = 1 << 20;
 /// In flight at most, so 8 MiB beside what the log's client buffers.
 const FLIGHTS_MAX: usize = 8;
 
+/// Most that the loop of one source holds: what is in flight, and the batch that is being filled.
+pub const MEMORY_BYTES_MAX: usize = (FLIGHTS_MAX + 1) * BATCH_BYTES;
+
 /// After this long without anything in flight, positions are stored clean.
 const IDLE: Duration = Duration::from_secs(1);
 

@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 
 use super::verify::{Verdict, VerifyArgs};
 use super::{
-    Check, EmfArgs, Measure, MeasureArgs, Measured, Metered, Place, Planned, Process, ProcessArgs,
-    Producer, Readiness, ScreenArgs, SourceArgs, Speaker, log_notes, probe, run_checks, start,
-    topics_of, without_empty_variables,
+    Check, EmfArgs, Measure, MeasureArgs, Measured, Memory, Metered, Place, Planned, Process,
+    ProcessArgs, Producer, Readiness, ScreenArgs, SourceArgs, Speaker, log_notes, matches_of,
+    probe, run_checks, start, topics_of,
 };
 use crate::log::kafka::{KafkaArgs, KafkaLog};
 use crate::poll::Trigger;
-use crate::produce::ProduceSettings;
+use crate::produce::{self, ProduceSettings};
 use crate::seams::Log;
 use crate::stop::Patience;
 
@@ -71,7 +71,7 @@ struct AskArgs {
 /// The whole `main`: exit code 0 after a clean stop, 1 on an error, 2 for wrong usage.
 pub fn run_service(service: &dyn Service) -> ExitCode {
     let command = service_command(service);
-    let matches = without_empty_variables(command.clone()).get_matches();
+    let matches = matches_of(command.clone());
     let result = run_matches(service, &command, &matches);
     result.unwrap_or_else(|error| {
         eprintln!("{}: {error}", service.name());
@@ -223,6 +223,11 @@ impl Service for ProducerService {
         let place = self.place(&args, matches)?;
         let planned = self.plan(&place, matches)?;
         log_notes(&planned);
+        Memory::of([
+            ("batches", planned.len() * produce::MEMORY_BYTES_MAX),
+            ("kafka", args.kafka.memory_bytes_max(0)),
+        ])
+        .log();
         let topics = topics_of(&planned);
         let log = connect_kafka(&args.kafka, self.0.name(), process.patience())?;
         let settings = ProduceSettings {

@@ -9,6 +9,7 @@ mod http;
 mod lists;
 mod main;
 mod measured;
+mod memory;
 mod privacy;
 mod process;
 mod progress;
@@ -33,8 +34,9 @@ pub use main::{
     Service, connect_kafka, producer_command, run_producer, run_service, service_command,
 };
 pub use measured::{MeasureArgs, Measured, Speaker};
+pub use memory::Memory;
 pub use privacy::{PrivacyKeyArgs, ScreenArgs, of_setting, read_privacy, read_table};
-pub use process::{Logging, Process, ProcessArgs, log_through, without_empty_variables};
+pub use process::{Logging, Process, ProcessArgs, log_through, matches_of};
 pub use progress::Progress;
 pub use supervise::{Running, start, stop_on_signals};
 

@@ -1,15 +1,21 @@
 //! What every process has, whatever it does: a log on stderr, metrics, and a way to stop.
 
+use std::any::TypeId;
 use std::io::{self, IsTerminal as _, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, Args, Command, ValueEnum};
 use tokio::runtime::Runtime;
 
 use super::{Health, emf, serve, stop_on_signals};
+use crate::secret::Secret;
 use crate::stop::{Patience, Stop};
+
+/// In place of what nobody may see.
+const STARS: &str = "***";
 
 /// How a process logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -104,7 +110,7 @@ impl ProcessArgs {
 
 /// A command that takes a variable which is set and empty for one that is not set, as compose files
 /// pass them on.
-pub fn without_empty_variables(command: Command) -> Command {
+fn without_empty_variables(command: Command) -> Command {
     let command = command.mut_args(|argument| {
         let empty = argument
             .get_env()
@@ -158,7 +164,35 @@ fn init_logging(filter: &str, format: Logging) -> Result<(), String> {
     Ok(())
 }
 
-/// Every setting that has a value, as a flag; a secret shows only that it is set.
+/// The settings of a command line; it ends the process where they are wrong, and an empty variable
+/// is an unset one.
+pub fn matches_of(command: Command) -> ArgMatches {
+    let command = without_empty_variables(command);
+    let matches = command.clone().try_get_matches();
+    matches.unwrap_or_else(|error| without_secret(error, &command).exit())
+}
+
+/// What is wrong with a value is said without the value where it may hold a secret.
+fn without_secret(mut error: clap::Error, command: &Command) -> clap::Error {
+    let is_of = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => argument.clone(),
+        _ => return error,
+    };
+    if has_secret(command, &is_of) && error.get(ContextKind::InvalidValue).is_some() {
+        error.insert(ContextKind::InvalidValue, ContextValue::String(STARS.to_owned()));
+    }
+    error
+}
+
+/// The argument that the message names is one that may hold a secret.
+fn has_secret(command: &Command, named: &str) -> bool {
+    let mut arguments = command.get_arguments();
+    arguments.any(|argument| argument.is_hide_env_values_set() && argument.to_string() == named)
+        || command.get_subcommands().any(|below| has_secret(below, named))
+}
+
+/// Every setting that has a value, as a flag. An argument says itself what may be seen of it: one
+/// of the type [`Secret`] nothing, one with `hide_env_values` the part that is none.
 fn effective(command: &Command, matches: &ArgMatches) -> Vec<String> {
     let mut settings = Vec::new();
     for argument in command.get_arguments() {
@@ -168,21 +202,35 @@ fn effective(command: &Command, matches: &ArgMatches) -> Vec<String> {
         if values.iter().all(|value| value.is_empty()) {
             continue;
         }
-        let shown = match argument.is_hide_env_values_set() {
-            true if !name.contains("elasticsearch") => "***".to_owned(),
-            _ => values.iter().map(|value| without_login(value)).collect::<Vec<_>>().join(","),
+        let is_secret = argument.get_value_parser().type_id() == TypeId::of::<Secret>();
+        let show: fn(&str) -> String = match argument.is_hide_env_values_set() {
+            _ if is_secret => |_: &str| STARS.to_owned(),
+            true => in_part,
+            false => without_login,
         };
-        settings.push(format!("--{name}={shown}"));
+        let shown: Vec<_> = values.iter().map(|value| show(value)).collect();
+        settings.push(format!("--{name}={}", shown.join(",")));
     }
     settings
 }
 
-/// An address without the user and password that it may hold.
+/// Of an address all but its login and query, of `KEY=VALUE` the key, of anything else nothing.
+fn in_part(value: &str) -> String {
+    if value.contains("://") {
+        let address = without_login(value);
+        return match address.split_once('?') {
+            Some((address, _)) => format!("{address}?{STARS}"),
+            None => address,
+        };
+    }
+    value.split_once('=').map_or(STARS.to_owned(), |(key, _)| format!("{key}={STARS}"))
+}
+
+/// An address without the user and password that it may hold; these may hold anything, too.
 fn without_login(value: &str) -> String {
-    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
-    let host = rest.split('/').next().unwrap_or(rest);
-    match host.rfind('@') {
-        Some(at) => format!("{scheme}://***@{}", &rest[at + 1..]),
+    match value.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)))
+    {
+        Some((scheme, (_, host))) => format!("{scheme}://{STARS}@{host}"),
         None => value.to_owned(),
     }
 }
@@ -206,13 +254,51 @@ mod tests {
 
     #[test]
     fn the_start_up_line_shows_settings_and_hides_secrets() {
+        let marked = |name: &'static str| Arg::new(name).long(name).hide_env_values(true);
         let command = ProcessArgs::augment_args(Command::new("x"))
-            .arg(Arg::new("password").long("password").hide_env_values(true))
+            .arg(marked("password").value_parser(clap::value_parser!(Secret)))
+            .arg(marked("elasticsearch-key"))
+            .arg(marked("option").action(clap::ArgAction::Append))
+            .arg(marked("address"))
             .arg(Arg::new("url").long("url"));
-        let line = ["x", "--password", "hunter2", "--url", "https://me:hunter3@host:9200/path"];
-        let matches = command.clone().get_matches_from(line);
+        let line = [
+            "--password=a://hunter1=hunter2",
+            "--elasticsearch-key=hunter3",
+            "--option=ssl.key.password=hunter4",
+            "--option=hunter5",
+            "--address=http://host/path?key=hunter6",
+            "--url=https://me:hunter/7?@host:9200/path",
+        ];
+        let matches = command.clone().get_matches_from([&["x"], &line[..]].concat());
         let shown = effective(&command, &matches).join(" ");
-        assert!(shown.contains("--password=*** --url=https://***@host:9200/path"), "{shown}");
-        assert!(shown.contains("--grace-seconds=10") && !shown.contains("hunter"), "{shown}");
+        for expected in [
+            "--password=*** ",
+            "--elasticsearch-key=*** ",
+            "--option=ssl.key.password=***,*** ",
+            "--address=http://host/path?*** ",
+            "--url=https://***@host:9200/path",
+            "--grace-seconds=10",
+        ] {
+            assert!(shown.contains(expected), "{expected}: {shown}");
+        }
+        assert!(!shown.contains("hunter"), "{shown}");
+    }
+
+    #[test]
+    fn an_error_says_what_is_wrong_with_a_secret_and_not_the_secret() {
+        let number = clap::value_parser!(u16);
+        let argument = |name: &'static str| Arg::new(name).long(name).value_parser(number);
+        let below = Command::new("y").arg(argument("key").hide_env_values(true)).arg(argument("n"));
+        let command = Command::new("x").subcommand(below);
+        let said = |line: &[&str]| {
+            let error = command.clone().try_get_matches_from(line).expect_err("no number");
+            without_secret(error, &command).to_string()
+        };
+        let secret = said(&["x", "y", "--key", "hunter1"]);
+        assert!(
+            secret.contains("'***' for '--key <key>'") && !secret.contains("hunter"),
+            "{secret}"
+        );
+        assert!(said(&["x", "y", "--n", "many"]).contains("'many' for '--n <n>'"));
     }
 }

@@ -56,6 +56,13 @@ pub struct Settings {
     pub retention: Retention,
 }
 
+impl Settings {
+    /// Most that the store holds for writing: what is indexed, and what waits for its commit.
+    pub fn memory_bytes_max(&self) -> usize {
+        self.heap_bytes + IN_FLIGHT_KIB as usize * 1024
+    }
+}
+
 impl Default for Settings {
     /// 64 MB, two threads, 400 ms, what the datasets declare.
     fn default() -> Self {

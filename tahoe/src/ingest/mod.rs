@@ -13,10 +13,10 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tahoe_pipeline::positions;
-use tahoe_pipeline::produce::{ProduceError, ProduceSettings, produce};
+use tahoe_pipeline::produce::{self, ProduceError, ProduceSettings, produce};
 use tahoe_pipeline::renewed::Screens;
 use tahoe_pipeline::retry::Backoff;
-use tahoe_pipeline::service::{Process, ProcessArgs, Progress, RecordArgs};
+use tahoe_pipeline::service::{Memory, Process, ProcessArgs, Progress, RecordArgs};
 use tahoe_pipeline::tail::TailSettings;
 use tahoe_pipeline::telemetry::ProducerCounts;
 use tahoe_seams::{Log, Origin};
@@ -99,6 +99,8 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let name = args.name.as_deref();
     let inputs = args.files.iter().map(|path| Input::open(path, name));
     let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
+    let batches = produce::MEMORY_BYTES_MAX + tahoe_transformer::MEMORY_BYTES_MAX;
+    Memory::of(args.backends.memory().into_iter().chain([("batches", batches)])).log();
     let log = args.backends.log_until(process.patience())?;
     if !args.backends.kafka.is_set() {
         log.setup(&args.backends.topics(how.topic.as_slice()))?;

@@ -30,6 +30,10 @@ use crate::stop::Patience;
 /// What waits for the writer's thread at most; `append` waits while it is full.
 const QUEUE_BYTES: usize = 16 << 20;
 
+/// Most that the embedded log holds: what waits for the writer's thread, the group that it writes,
+/// and what the B-tree keeps of its pages.
+pub const MEMORY_BYTES_MAX: usize = QUEUE_BYTES + writer::GROUP_BYTES + store::CACHE_BYTES;
+
 /// Settings of the embedded log.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct EmbeddedSettings {

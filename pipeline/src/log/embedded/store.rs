@@ -13,7 +13,7 @@ use crate::seams::{KeyValue, LogError, LogRecord, MoreHeaders, Topic, Visit};
 /// Format of the tables below. A newer one stops this binary.
 const FORMAT: u64 = 1;
 /// What the engine may keep in memory, whatever the size of the log.
-const CACHE_BYTES: usize = 32 << 20;
+pub(super) const CACHE_BYTES: usize = 32 << 20;
 
 type Place = u64;
 

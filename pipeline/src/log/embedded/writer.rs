@@ -17,7 +17,7 @@ use crate::seams::{Appended, LogError, Pending};
 /// With the fsync itself this keeps an append under 5 ms on a disk that syncs in 3.
 const GATHER: Duration = Duration::from_millis(2);
 /// As much as one commit takes in; an append of more still goes in whole.
-const GROUP_BYTES: usize = 4 << 20;
+pub(super) const GROUP_BYTES: usize = 4 << 20;
 
 /// Records of one partition, encoded and in order.
 pub(super) struct Chunk {

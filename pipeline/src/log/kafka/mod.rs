@@ -68,7 +68,6 @@ impl KafkaLog {
         let config = args.producer(client_id)?;
         let producer = Producer::new(&config, args.kafka_headers, &brokers, &faults)?;
         let admin = Admin::new(&config, &brokers, &faults)?;
-        tracing::debug!(bytes_max = args.memory_bytes_max(), "memory of the Kafka clients");
         Ok(Self {
             args: args.clone(),
             client_id: client_id.to_owned(),

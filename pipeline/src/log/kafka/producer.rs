@@ -271,5 +271,10 @@ pub(super) fn partition_i32(partition: u32) -> i32 {
 
 /// librdkafka did not take its settings.
 pub(super) fn unusable(error: &KafkaError) -> LogError {
-    LogError::Stop(format!("{error}: check the KAFKA_ settings and --kafka-option"), None)
+    // Its text repeats the value, which may be a secret.
+    let text = match error {
+        KafkaError::ClientConfig(_, reason, key, _) => format!("{key}: {reason}"),
+        error => error.to_string(),
+    };
+    LogError::Stop(format!("{text}: check the KAFKA_ settings and --kafka-option"), None)
 }

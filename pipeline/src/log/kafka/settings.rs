@@ -177,10 +177,12 @@ pub struct KafkaArgs {
         value_name = "BYTES"
     )]
     pub record_bytes_max: usize,
-    /// Any further setting of librdkafka, KEY=VALUE; repeatable, wins over all others.
+    /// Any further setting of librdkafka, KEY=VALUE; repeatable, wins over all others. No value is
+    /// shown or logged: it may be a secret.
     #[arg(
         long = "kafka-option",
         env = "KAFKA_OPTIONS",
+        hide_env_values = true,
         value_delimiter = ',',
         value_name = "KEY=VALUE"
     )]
@@ -217,10 +219,11 @@ impl KafkaArgs {
         }
     }
 
-    /// Most that the producer and a reader hold together, for the log at start.
+    /// Most that the producer, the client that reads outside of groups and so many `readers` hold
+    /// together.
     #[must_use]
-    pub fn memory_bytes_max(&self) -> usize {
-        (self.unacknowledged_kib() + FETCHED_KIB) * 1024 + FETCH_BYTES
+    pub fn memory_bytes_max(&self, readers: usize) -> usize {
+        self.unacknowledged_kib() * 1024 + (1 + readers) * (FETCHED_KIB * 1024 + FETCH_BYTES)
     }
 
     fn unacknowledged_kib(&self) -> usize {
@@ -335,9 +338,11 @@ impl KafkaArgs {
     }
 
     fn with_options(&self, mut config: ClientConfig) -> Result<ClientConfig, LogError> {
-        for option in self.kafka_options.iter().filter(|option| !option.is_empty()) {
+        let options = self.kafka_options.iter().zip(1..);
+        for (option, number) in options.filter(|(option, _)| !option.is_empty()) {
+            // Not repeated: it may be a secret.
             let Some((key, value)) = option.split_once('=') else {
-                return Err(stop(&format!("--kafka-option {option} is not KEY=VALUE")));
+                return Err(stop(&format!("--kafka-option: number {number} is not KEY=VALUE")));
             };
             config.set(key.trim(), value.trim());
         }
