@@ -22,20 +22,21 @@ use crate::{MEMORY_BYTES_MAX, TransformArgs, TransformerCounts, keep_transformin
 pub struct Transformer;
 
 #[derive(Args)]
+#[command(next_help_heading = "Transformer")]
 pub(crate) struct TransformerArgs {
-    #[command(flatten)]
-    transform: TransformArgs,
     /// Topic that the producers were given in place of their datasets' own
     #[arg(long, env = "KAFKA_TOPIC", value_name = "TOPIC")]
     topic: Option<String>,
-    #[command(flatten)]
-    pub(crate) kafka: KafkaArgs,
-    #[command(flatten)]
-    pub(crate) elasticsearch: ElasticsearchArgs,
     /// Address of Kibana, whose state is told beside those of Kafka and Elasticsearch
     /// (--measure-seconds)
     #[arg(long, env = "KIBANA_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) kibana: Option<Address>,
+    #[command(flatten)]
+    transform: TransformArgs,
+    #[command(flatten)]
+    pub(crate) kafka: KafkaArgs,
+    #[command(flatten)]
+    pub(crate) elasticsearch: ElasticsearchArgs,
 }
 
 /// What the service is connected to.

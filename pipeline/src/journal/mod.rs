@@ -45,6 +45,7 @@ const PARTS_MAX: u64 = 2048;
 
 /// Whether and how the systemd journal is read.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Syslog")]
 pub struct JournalArgs {
     /// Read the systemd journal (which naming files or a folder of it does as well)
     #[arg(long, env = "TAHOE_JOURNAL")]

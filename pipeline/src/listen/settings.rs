@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 /// Addresses to listen on, and the limits that keep senders from taking the machine.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Syslog")]
 pub struct ListenArgs {
     /// Address for syslog over UDP and TCP (`udp://` or `tcp://` before it takes one of them);
     /// repeatable

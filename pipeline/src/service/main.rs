@@ -56,6 +56,7 @@ pub trait Service {
 
 // No doc comment: clap would take it for the command's description.
 #[derive(Args)]
+#[command(next_help_heading = "Process")]
 struct AskArgs {
     /// Connect to everything that is configured, change nothing, say what is wrong, and exit
     #[arg(long)]

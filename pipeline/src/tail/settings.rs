@@ -16,6 +16,7 @@ pub enum StartAt {
 
 /// Settings of the tail, to be flattened into a producer's own.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Records")]
 pub struct TailArgs {
     /// Where the first start begins in files that are there already; files that appear later are
     /// read from their beginning

@@ -32,10 +32,6 @@ const SYSLOG: &str = "system.syslog";
 #[derive(Args)]
 #[command(next_help_heading = "Syslog")]
 struct SyslogArgs {
-    #[command(flatten)]
-    listen: ListenArgs,
-    #[command(flatten)]
-    journal: JournalArgs,
     /// What the journal's entries are: system.syslog, which sends each to system.syslog, system.auth
     /// or system.kern, or journald.log, which keeps all together
     #[arg(
@@ -52,6 +48,10 @@ struct SyslogArgs {
     /// Leave this machine's own logs alone and open no socket unless asked
     #[arg(long, env = "TAHOE_NO_SYSTEM")]
     no_system: bool,
+    #[command(flatten)]
+    listen: ListenArgs,
+    #[command(flatten)]
+    journal: JournalArgs,
 }
 
 impl Producer for Syslog {

@@ -30,6 +30,7 @@ enum Dlq {
 
 /// Which letters, and where they are.
 #[derive(Args)]
+#[command(next_help_heading = "Rejected records")]
 struct ChosenArgs {
     /// Only letters of this code; repeatable
     #[arg(long, value_name = "CODE", value_delimiter = ',')]

@@ -60,11 +60,11 @@ pub struct ParseArgs {
     /// Privacy policy, as --privacy, of which is shown what it changes: before, after, and sent
     #[arg(long, conflicts_with_all = ["privacy", "exported"], value_name = "FILE")]
     policy: Option<PathBuf>,
-    #[command(flatten)]
-    rules: RuleArgs,
     /// Files to read; - is standard input
     #[arg(required_unless_present = "list", value_name = "FILE")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    rules: RuleArgs,
 }
 
 /// Runs the command.

@@ -36,6 +36,7 @@ pub const MEMORY_BYTES_MAX: usize = QUEUE_BYTES + writer::GROUP_BYTES + store::C
 
 /// Settings of the embedded log.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+#[command(next_help_heading = "Embedded log and store")]
 pub struct EmbeddedSettings {
     /// Bytes that the embedded log may keep; what is not stored yet is kept beyond them.
     #[arg(
