@@ -456,12 +456,17 @@ module "transformer" {
   # Topics, templates and data streams are there before the first record is read; what is there
   # already stays.
   steps = [{
-    name        = "setup"
-    image       = "${var.image_prefix}tahoe:${var.image_tag}"
-    command     = ["setup"]
-    environment = merge(local.kafka_environment, local.elastic_environment, { TAHOE_LOG_FORMAT = "json", TAHOE_NAMESPACE = var.namespace })
-    secrets     = merge(local.kafka_secrets, local.elastic_secrets)
-    mounts      = merge(local.kafka_mounts, local.elastic_mounts)
+    name    = "setup"
+    image   = "${var.image_prefix}tahoe:${var.image_tag}"
+    command = ["setup"]
+    environment = merge(
+      local.kafka_environment,
+      local.elastic_environment,
+      { TAHOE_LOG_FORMAT = "json", TAHOE_NAMESPACE = var.namespace },
+      length(var.retention.events) > 0 ? { TAHOE_RETENTION = join(",", var.retention.events) } : {},
+    )
+    secrets = merge(local.kafka_secrets, local.elastic_secrets)
+    mounts  = merge(local.kafka_mounts, local.elastic_mounts)
   }]
 
   autoscaling = {

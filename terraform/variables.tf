@@ -350,8 +350,11 @@ variable "syslog" {
 }
 
 variable "retention" {
-  description = "Days for which things are kept"
+  description = "Days for which things are kept: events, and what runs beside them"
   type = object({
+    # Events, by rules of which the first that fits counts: a dataset and a company, either, or all, as
+    # ["laravel.log-acme=14", "*-acme=365", "60"]. What no rule fits is kept as its dataset declares.
+    events = optional(list(string), [])
     # The services' own logs.
     log_days = optional(number, 30)
     # Load balancers' logs.
@@ -365,6 +368,11 @@ variable "retention" {
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.retention.log_days)
     error_message = "retention.log_days is one that CloudWatch has: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731 and so on."
+  }
+
+  validation {
+    condition     = alltrue([for rule in var.retention.events : can(regex("^(([a-z0-9_.]+|[*])(-([a-z0-9_.]+|[*]))?=)?([1-9][0-9]*d?|forever)$", rule))])
+    error_message = "retention.events are rules as laravel.log-acme=14, mysql.general=30, *-acme=365, 60 or *-acme=forever."
   }
 }
 

@@ -300,6 +300,9 @@ fn bad_values_are_refused_before_anything_is_made() {
     };
     let Some((taken, said)) = plan(&[]) else { return };
     assert!(taken, "{said}");
+    let rules = r#"{events=["laravel.log-acme=14", "mysql.general=30d", "*-acme=forever", "60"]}"#;
+    let (taken, said) = plan(&[("retention", rules)]).expect("it is installed");
+    assert!(taken, "{said}");
     let refused = [
         ("name", "Tahoe", "name has 3 to 16 characters"),
         ("image_tag", "latest", "not latest"),
@@ -316,6 +319,8 @@ fn bad_values_are_refused_before_anything_is_made() {
         ("syslog", r#"{allowed_cidrs=["10.0.0.0/8"]}"#, "needs a producer of the name syslog"),
         ("network", r#"{nat="none"}"#, "nothing starts otherwise"),
         ("retention", "{log_days=31}", "one that CloudWatch has"),
+        ("retention", r#"{events=["acme: 14"]}"#, "retention.events are rules"),
+        ("retention", r#"{events=["60", "0"]}"#, "retention.events are rules"),
         ("domain_name", "Logs", "domain_name is a name like"),
     ];
     for (name, value, why) in refused {
