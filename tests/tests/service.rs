@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tahoe_tests::documents::Documents as _;
 use tahoe_tests::feed::{self, append_to, write_lines};
 use tahoe_tests::pipeline::{Pipeline, SET_UP};
-use tahoe_tests::program::{Ended, Program, command, repository, run};
+use tahoe_tests::program::{Ended, Program, command, run};
 use tahoe_tests::servers::{free_port, http_get, setting};
 use tahoe_tests::wait::until;
 
@@ -174,76 +173,6 @@ fn check_says_within_10_seconds_which_setting_is_wrong() {
     let text = checked("tahoe-transformer", &[], &with(&pipeline, &wrong));
     assert!(text.contains("ELASTIC_PASSWORD"), "{text}");
     assert!(!text.contains("not-the-password"), "{text}");
-}
-
-/// Gives the users what `tahoe setup --acl` prints, by Kafka's own tool.
-fn grant(pipeline: &Pipeline) {
-    let flags = ["setup", "--acl", "--no-system", "--laravel", "laravel.log"];
-    let printed = pipeline.start("tahoe", &flags).wait();
-    assert!(printed.status.success(), "{}", printed.stderr);
-    std::fs::write(pipeline.path("admin.properties"), "").expect("written");
-    let services = repository().join("tests/services");
-    let tool = format!("kafka-acls.sh() {{ '{}' kafka-acls.sh \"$@\"; }}\n", services.display());
-    let done = std::process::Command::new("bash")
-        .args(["-e", "-c", &(tool + &printed.stdout)])
-        .current_dir(pipeline.path(""))
-        .output()
-        .expect("bash runs");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-}
-
-#[test]
-fn each_binary_works_over_tls_as_a_user_who_may_do_only_what_setup_acl_says() {
-    let Some(pipeline) = Pipeline::prepare("acl") else { return };
-    let Some(brokers) = setting("TAHOE_TEST_KAFKA_SECURE") else { return };
-    let Some(authority) = setting("TAHOE_TEST_KAFKA_CA_FILE") else { return };
-    let Some(password) = setting("TAHOE_TEST_KAFKA_PASSWORD") else { return };
-    let secure = [
-        ("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()),
-        ("KAFKA_SECURITY_PROTOCOL", "sasl-ssl"),
-        ("KAFKA_CA_FILE", &authority),
-        ("KAFKA_PASSWORD", &password),
-    ];
-    let secure = |user: &'static str, change: (&'static str, &'static str)| {
-        let mut settings = pipeline.settings();
-        settings.extend(secure.iter().map(|(name, value)| (*name, *value)));
-        settings.extend([("KAFKA_USERNAME", user), change]);
-        settings
-    };
-    let as_user = |user| secure(user, ("TAHOE_LINGER_MS", "200"));
-    let work = work(&pipeline, "tahoe-laravel");
-    let wrong = secure("tahoe-laravel", ("KAFKA_PASSWORD", "not-the-password"));
-    let text = checked("tahoe-laravel", &work, &wrong);
-    assert!(text.contains("KAFKA_PASSWORD") && !text.contains("not-the-password"), "{text}");
-    let stranger = secure("tahoe-laravel", ("KAFKA_CA_FILE", ""));
-    let text = checked("tahoe-laravel", &work, &stranger);
-    assert!(text.contains("KAFKA_CA_FILE"), "{text}");
-    let text = checked("tahoe-laravel", &work, &as_user("tahoe-laravel"));
-    assert!(text.contains("grant it") && text.contains(&pipeline.name), "{text}");
-
-    grant(&pipeline);
-    let set_up = spawn("tahoe", &SET_UP, &as_user("tahoe")).wait();
-    assert!(set_up.status.success(), "{}", set_up.stderr);
-    for (service, work) in [("tahoe-laravel", texts(&work)), ("tahoe-transformer", vec![])] {
-        let check = [work, vec!["--check"]].concat();
-        let ended = spawn(service, &check, &as_user(service)).wait_at_most(CHECKED_WITHIN);
-        assert!(ended.status.success(), "{service}: {}{}", ended.stdout, ended.stderr);
-    }
-    let transformer = spawn("tahoe-transformer", &[], &as_user("tahoe-transformer"));
-    let producer = spawn("tahoe-laravel", &texts(&work), &as_user("tahoe-laravel"));
-    pipeline.documents.wait_for("*", 3);
-    producer.kill();
-    // After a kill it reads what it has written.
-    let mut file = append_to(&pipeline.path("laravel.log"));
-    write_lines(&mut file, 3..100, feed::laravel);
-    let producer = spawn("tahoe-laravel", &texts(&work), &as_user("tahoe-laravel"));
-    pipeline.documents.wait_for("*", 100);
-    producer.stop();
-    pipeline.assert_each_once(0..100);
-    transformer.stop();
-    let other = spawn("tahoe-laravel", &texts(&work), &as_user("tahoe-transformer")).wait();
-    assert_eq!(other.status.code(), Some(1), "a user wrote who may not");
-    assert!(other.stderr.contains("grant it"), "{}", other.stderr);
 }
 
 /// At level debug, of everything, with secrets that work and secrets that do not.

@@ -33,6 +33,9 @@ use crate::{dataset, output};
 /// that they carry.
 const READ_AT_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
 
+/// What the names of the owners of loaded files begin with.
+pub const OWNERS: &str = "ingest/";
+
 /// Load files once: uploads, backfills.
 ///
 /// A file is known by its content, whatever its name, and whether it is compressed (gzip, Zstandard):
@@ -161,7 +164,7 @@ impl IngestArgs {
         let mut how = how.clone();
         how.origin.path.clone_from(&input.path);
         let (dataset, namespace) = (&how.origin.dataset, &how.origin.namespace);
-        let owner = format!("ingest/{}", input.source(dataset, namespace, ""));
+        let owner = format!("{OWNERS}{}", input.source(dataset, namespace, ""));
         let name = input.name.clone();
         if let Some(records) = loaded_before(log.as_ref(), &owner, how.screen.as_ref())? {
             return Ok(Loaded { name, records, already_there: records });

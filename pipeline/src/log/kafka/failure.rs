@@ -108,7 +108,8 @@ pub(super) fn decide(
         Code::TopicAuthorizationFailed
         | Code::GroupAuthorizationFailed
         | Code::ClusterAuthorizationFailed => stop(format!(
-            "the user may not do this{} ({reason}): grant it, or check KAFKA_USERNAME",
+            "the user may not do this{} ({reason}): grant it (`tahoe setup --acl` prints how), or \
+             check KAFKA_USERNAME",
             topic.map(|topic| format!(" on {topic}")).unwrap_or_default()
         )),
         Code::InvalidReplicationFactor => stop(format!("{reason}: set KAFKA_REPLICATION")),

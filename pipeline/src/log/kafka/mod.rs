@@ -35,6 +35,16 @@ use crate::stop::Patience;
 /// A partition without a leader has one again within this, or the brokers have other troubles.
 const OFFSETS_WITHIN: Duration = Duration::from_secs(20);
 
+/// Group of what is read outside of groups: librdkafka reads nothing for a consumer without one. It
+/// is never joined, and only has to be seen.
+pub const SCAN_GROUP: &str = "tahoe.scan";
+
+/// Group whose only member is the process that has an owner's claim; what begins an owner's name
+/// begins its group's.
+pub fn group_of_owner(owner: &str) -> String {
+    format!("tahoe.{owner}")
+}
+
 /// What Kafka adds to a record in a batch, at most: lengths, attributes, the batch's own head.
 const RECORD_OVERHEAD: usize = 512;
 
@@ -153,7 +163,7 @@ impl KafkaLog {
         let scanner = match scanner.take() {
             Some(known) => scanner.insert(known),
             None => {
-                let mut config = self.group("tahoe.scan")?;
+                let mut config = self.group(SCAN_GROUP)?;
                 scanner.insert(Scanner::new(&mut config, &self.brokers, &self.faults)?)
             }
         };
@@ -252,7 +262,7 @@ impl Log for KafkaLog {
     fn own(&self, owner: &str) -> Result<Box<dyn Ownership>, LogError> {
         let topic = &self.args.kafka_positions_topic;
         self.find(topic)?;
-        let config = self.group(&format!("tahoe.{owner}"))?;
+        let config = self.group(&group_of_owner(owner))?;
         let told = (&*self.brokers, &self.faults, &self.patience);
         let claim = ownership::Claim::take(config, topic, owner, told)?;
         Ok(Box::new(claim))
