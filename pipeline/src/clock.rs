@@ -7,8 +7,13 @@ use jiff::Timestamp;
 
 /// Milliseconds since the epoch; 0 for a clock that is set before it.
 pub fn now_ms() -> i64 {
+    now_us() / 1000
+}
+
+/// Microseconds since the epoch; 0 for a clock that is set before it.
+pub fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The same as calendars and zones take it.

@@ -245,6 +245,7 @@ impl Feed for Changes {
             if open.transaction.is_none() && open.read_rows(&mut self.catalog, take)?.is_break() {
                 return Ok(());
             }
+            open.stream.keep_alive(open.at, open.stored)?;
             let pause = if open.rows.wait() { EAGER } else { IDLE };
             // What was given does not wait for more.
             let left = match gave.get() {
@@ -257,11 +258,15 @@ impl Feed for Changes {
                         return Ok(());
                     }
                 }
-                Some(Sent::Reached(lsn)) if open.transaction.is_none() => {
-                    self.caught_up = Instant::now();
-                    open.at = open.at.max(lsn);
+                Some(Sent::Reached { lsn, asks }) => {
+                    if open.transaction.is_none() {
+                        self.caught_up = Instant::now();
+                        open.at = open.at.max(lsn);
+                    }
+                    if asks {
+                        open.stream.tell(open.at, open.stored, false)?;
+                    }
                 }
-                Some(Sent::Reached(_)) => {}
                 None => {
                     open.stream.ask(pause, open.at, open.stored)?;
                     if gave.get() || Instant::now() >= deadline {

@@ -1,9 +1,10 @@
 //! The server's stream of changes: what it is, where it begins, what it is told.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use postgres_protocol::escape::{escape_identifier, escape_literal};
+use tahoe_pipeline::clock::now_us;
 
 use crate::connection::{Connection, Purpose, Server};
 use crate::cursor::Cursor;
@@ -26,6 +27,7 @@ pub struct Stream {
     /// Where its log ended when the conversation began.
     pub end: Lsn,
     asked: Instant,
+    told: Instant,
 }
 
 /// The slot as the server keeps it.
@@ -40,9 +42,18 @@ pub struct Slot {
 pub enum Sent {
     /// A message of the plugin.
     Change(Bytes),
-    /// Everything before this place was sent.
-    Reached(Lsn),
+    /// Everything before this place was sent; perhaps it wants to know whether we are there.
+    Reached {
+        /// The place.
+        lsn: Lsn,
+        /// An answer is waited for.
+        asks: bool,
+    },
 }
+
+/// Between two of our messages, whatever comes: a server may give up a receiver of which it has
+/// heard nothing for a second (`wal_sender_timeout`), be it in the midst of a transaction.
+const TELL: Duration = Duration::from_millis(250);
 
 impl Stream {
     /// Connects and asks what the server is.
@@ -57,7 +68,8 @@ impl Stream {
         let (Ok(system), Ok(timeline), Ok(end)) = (system, timeline, text(2).parse()) else {
             return Err(connection.failed("it does not say which server it is"));
         };
-        Ok(Self { connection, system, timeline, end, asked: Instant::now() })
+        let now = Instant::now();
+        Ok(Self { connection, system, timeline, end, asked: now, told: now })
     }
 
     /// The slot, if there is one of that name for this database.
@@ -105,11 +117,12 @@ impl Stream {
                 _ => continue,
             }
             let mut head = Cursor(&message.body);
+            let asks = message.body.last() == Some(&1);
             let sent = match (head.u8(), head.u64()) {
                 (Some(b'w'), Some(_)) if message.body.len() > HEAD_BYTES => {
                     Sent::Change(message.body.slice(HEAD_BYTES..))
                 }
-                (Some(b'k'), Some(end)) => Sent::Reached(Lsn(end)),
+                (Some(b'k'), Some(end)) => Sent::Reached { lsn: Lsn(end), asks },
                 _ => return Err(self.connection.failed("a message of the stream is damaged")),
             };
             return Ok(Some(sent));
@@ -128,13 +141,24 @@ impl Stream {
         self.tell(at, stored, true)
     }
 
+    /// Tells it too where nothing was to be told for a while.
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`].
+    pub fn keep_alive(&mut self, at: Lsn, stored: Lsn) -> Result<(), Failure> {
+        if self.told.elapsed() < TELL {
+            return Ok(());
+        }
+        self.tell(at, stored, false)
+    }
+
     /// Tells the server what was read, and what is stored and may be let go.
     ///
     /// # Errors
     /// [`Failure::Unreachable`].
     pub fn tell(&mut self, at: Lsn, stored: Lsn, answer: bool) -> Result<(), Failure> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX).saturating_sub(EPOCH_US);
+        self.told = Instant::now();
+        let now_us = u64::try_from(now_us()).unwrap_or_default().saturating_sub(EPOCH_US);
         // Copy data of 38 bytes with its own length: a standby's status.
         let mut status = vec![b'd', 0, 0, 0, 38, b'r'];
         for number in [at.max(stored).0, stored.0, stored.0, now_us] {

@@ -61,6 +61,8 @@ impl Snapshot {
         }
         let mut connection = Connection::open(&settings.server, Purpose::Statements)?;
         connection.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        // A table is one statement here, however long it is.
+        connection.query("SET LOCAL statement_timeout = 0")?;
         let text = connection.value("SELECT pg_current_snapshot()")?;
         let end = connection.value(LOG_END)?;
         let (Some(saw), Ok(end)) = (Visibility::parse(&text), end.parse()) else {
