@@ -18,6 +18,8 @@
 //! | domains | as the type below |
 //! | NULL | `null` |
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use tahoe_schemas::json::write_str;
@@ -44,6 +46,8 @@ pub enum Kind {
     Bytes,
     /// JSON already.
     Json,
+    /// The same, which the server has parsed.
+    Jsonb,
     /// Elements of one kind, and what stands between them.
     List(Box<Kind>, u8),
 }
@@ -89,7 +93,7 @@ const BUILT_IN: [(u32, u32, Kind); 48] = [
     (3220, 3221, Kind::Text),
     (3614, 3643, Kind::Text),
     (3615, 3645, Kind::Text),
-    (3802, 3807, Kind::Json),
+    (3802, 3807, Kind::Jsonb),
     (3904, 3905, Kind::Text),
     (3906, 3907, Kind::Text),
     (3908, 3909, Kind::Text),
@@ -128,9 +132,9 @@ pub fn write(kind: &Kind, text: &[u8], out: &mut Vec<u8>) {
         Kind::Bytes => {
             write_str(&BASE64_STANDARD.encode(from_hex(text.trim_start_matches("\\x"))), out);
         }
-        Kind::Json => {
+        Kind::Json | Kind::Jsonb => {
             let start = out.len();
-            if compact(text.as_bytes(), out).is_none() {
+            if compact(text.as_bytes(), *kind == Kind::Jsonb, out).is_none() {
                 out.truncate(start);
                 write_str(text, out);
             }
@@ -165,9 +169,9 @@ fn from_hex(text: &str) -> Vec<u8> {
 }
 
 /// JSON without the white space between its parts, which may be new lines. None, if it is nested
-/// too deep or names a key twice.
-fn compact(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let mut keys: Vec<Vec<&[u8]>> = Vec::new();
+/// too deep or names a key twice, which the server itself sees to where keys `are_unique`.
+fn compact(text: &[u8], are_unique: bool, out: &mut Vec<u8>) -> Option<()> {
+    let mut keys: Vec<HashSet<&[u8]>> = Vec::new();
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
         match byte {
@@ -176,18 +180,14 @@ fn compact(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
                 let string = &text[at..end];
                 out.extend_from_slice(string);
                 let after = text[end..].iter().find(|byte| !byte.is_ascii_whitespace());
-                if after == Some(&b':') {
-                    let level = keys.last_mut()?;
-                    if level.contains(&string) {
-                        return None;
-                    }
-                    level.push(string);
+                if !are_unique && after == Some(&b':') && !keys.last_mut()?.insert(string) {
+                    return None;
                 }
                 at = end;
                 continue;
             }
             b'{' | b'[' if keys.len() == DEPTH_MAX => return None,
-            b'{' | b'[' => keys.push(Vec::new()),
+            b'{' | b'[' => keys.push(HashSet::new()),
             b'}' | b']' => drop(keys.pop()),
             b' ' | b'\n' | b'\r' | b'\t' => {
                 at += 1;
@@ -283,6 +283,10 @@ mod tests {
         let text = "{\"a b\" : [1,\n 2.0], \"c\":\"x \\\" y\"}";
         assert_eq!(written(&Kind::Json, text), r#"{"a b":[1,2.0],"c":"x \" y"}"#);
         assert_eq!(written(&Kind::Json, r#"{"a":1,"a":2}"#), r#""{\"a\":1,\"a\":2}""#);
+        let pairs: Vec<_> = (0..300_000).map(|n| format!("\"{n}\":{n}")).collect();
+        let large = format!("{{{}}}", pairs.join(","));
+        assert_eq!(written(&Kind::Json, &large.replace(',', ", ")), large);
+        assert_eq!(written(&Kind::Jsonb, &large.replace(':', ": ")), large);
         let deep = format!("{}{}", "[".repeat(20), "]".repeat(20));
         assert_eq!(written(&Kind::Json, &deep), format!("\"{deep}\""));
     }
