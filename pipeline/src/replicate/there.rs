@@ -20,9 +20,17 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 /// What has not come for so long is given up, if no further rows come at all.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// Most rows that are remembered, in 64 MiB: a table of 2^21 entries of 32 bytes holds 7/8 of them.
+/// A table without a primary key is one chunk, so that a crash may leave all of it beyond the point.
+const ROWS_MAX: usize = (1 << 21) / 8 * 7;
+
 /// How often each row is there.
 pub(super) struct There {
     counts: HashMap<u128, u32>,
+    /// There were more than are remembered. All are told again then, counted from the same point,
+    /// so that a table that did not change meanwhile has the same ids.
+    overflows: bool,
+    rows_max: usize,
     /// The rest is given up after a while: rows that are gone from the table since. Otherwise it
     /// stays until the feed says that it will not come.
     gives_up: bool,
@@ -34,7 +42,14 @@ pub(super) struct There {
 
 impl There {
     pub fn new(gives_up: bool) -> Self {
-        Self { counts: HashMap::new(), gives_up, patience: 0, found: None }
+        Self {
+            counts: HashMap::new(),
+            overflows: false,
+            rows_max: ROWS_MAX,
+            gives_up,
+            patience: 0,
+            found: None,
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -53,6 +68,19 @@ impl There {
     }
 
     pub fn add(&mut self, bytes: &[u8]) {
+        if self.overflows {
+            return;
+        }
+        if self.counts.len() >= self.rows_max {
+            self.overflows = true;
+            self.clear();
+            let rows_max = self.rows_max;
+            tracing::warn!(
+                rows_max,
+                "the log has more rows beyond the position than are remembered: they are told again"
+            );
+            return;
+        }
         self.found = Some(Instant::now());
         *self.counts.entry(identity(bytes)).or_default() += 1;
         // The rows come again at once, among at most as many that the log does not have.
@@ -115,6 +143,16 @@ fn identity(bytes: &[u8]) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_rows_than_are_remembered_are_all_told_again() {
+        let mut there = There { rows_max: 3, ..There::new(false) };
+        let rows = [b"a", b"b", b"c", b"d", b"e"];
+        rows[..3].iter().for_each(|row| there.add(*row));
+        assert!(!there.is_empty());
+        rows.iter().for_each(|row| there.add(*row));
+        assert!(there.is_empty() && !rows.iter().any(|row| there.take(*row)));
+    }
 
     #[test]
     fn a_row_with_a_place_is_known_by_its_key_and_any_other_by_all_of_it() {
