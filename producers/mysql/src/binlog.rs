@@ -20,7 +20,7 @@ use crate::event::{self, Query, without_checksum};
 use crate::failure::Failure;
 use crate::gtid::{Gtids, uuid_text};
 use crate::history::History;
-use crate::point::{Chunk, Offset, Point};
+use crate::point::{Chunk, Gap, Offset, Point};
 use crate::record::{Image, Origin, write_kafka_key};
 use crate::rows::{Operation, Rows};
 use crate::selection::Selection;
@@ -114,6 +114,11 @@ impl Binlog {
             definitions_changed: false,
             tolerates_statements: false,
         }
+    }
+
+    /// Also at a start after that.
+    pub fn log_all_read(&self) {
+        tracing::info!(position = self.offset.text(), "every table is read");
     }
 
     /// Where a start would go on.
@@ -339,12 +344,10 @@ impl Binlog {
         Ok(())
     }
 
-    /// A record that says which changes were lost.
-    pub fn tell_gap(&mut self, from: &Offset, steps: &mut Steps) {
-        let sql = gap_statement(&from.text(), &self.offset.text());
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let now = now.unwrap_or_default().as_secs().cast_signed();
-        self.tell("ddl", ("", ""), &sql, Time::new(now, 0, 3), steps);
+    /// A record that says which changes were lost, at the point that has the gap.
+    pub fn tell_gap(&mut self, gap: &Gap, steps: &mut Steps) {
+        let sql = gap_statement(&gap.from, &self.offset.text());
+        self.tell("ddl", ("", ""), &sql, Time::new(gap.found_s, 0, 3), steps);
         self.transaction = None;
     }
 

@@ -25,6 +25,11 @@ pub(crate) const GTID_TAGGED: u8 = 42;
 pub(crate) const MARIADB_GTID: u8 = 162;
 pub(crate) const COMPRESSED: std::ops::RangeInclusive<u8> = 165..=171;
 
+/// Sent by an idle server, which has nothing more.
+pub(crate) fn is_heartbeat(event: &Event) -> bool {
+    [HEARTBEAT, HEARTBEAT_2].contains(&event.header().event_type_raw())
+}
+
 /// The first event of a stream comes before the one that says that events end with a checksum: the
 /// four bytes are one if they are the sum of what is before them.
 pub(crate) fn without_checksum(event: &Event) -> &[u8] {

@@ -5,25 +5,24 @@
 //! then its rows, then the next chunk is decided. So no row is older than a change before it.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use mysql_async::binlog::events::Event;
 use mysql_async::{BinlogStream, Conn};
+use tahoe_pipeline::clock::now_ms;
 use tahoe_pipeline::replicate::{Feed, OnLostPosition, Take};
 use tahoe_pipeline::seams::{Lag, SourceError};
 use tokio::runtime::Runtime;
 
-use crate::ahead::{Ahead, Family, beginning};
-use crate::binlog::{Binlog, Wants};
-use crate::ddl::{Definition, TableName};
+use crate::ahead::{Family, beginning};
+use crate::binlog::Binlog;
 use crate::failure::Failure;
 use crate::gtid::Gtids;
 use crate::history::History;
-use crate::point::{Chunk, Offset, Point};
-use crate::server::{Descriptions, Server, Variables};
-use crate::settings::{OnUnknownColumns, Settings};
-use crate::snapshot::{self, Place, Rows};
+use crate::point::{Gap, Offset, Point};
+use crate::server::{Server, Variables};
+use crate::session::{Phase, Session, next};
+use crate::settings::Settings;
 use crate::steps::Steps;
 use crate::table_map::Dialect;
 
@@ -35,34 +34,14 @@ pub(crate) struct MysqlFeed {
     session: Option<Session>,
     /// What the log has of the history of definitions.
     kept: Vec<String>,
+    /// The point behind changes that are lost, until it is stored: a start before that would find
+    /// another one, and number the changes behind it as those behind this one.
+    unstored: Option<Unstored>,
 }
 
-/// What lives as long as the connections do.
-struct Session {
-    variables: Variables,
-    /// For questions beside the stream.
-    conn: Conn,
-    stream: BinlogStream,
-    /// Read ahead when the stream was opened.
-    first: Option<Event>,
-    binlog: Binlog,
-    phase: Phase,
-    /// Definitions that come further on.
-    ahead: Ahead,
-    /// Columns of tables whose binlog names them, as the server describes them now.
-    described: Descriptions,
-    /// All was read that is there.
-    drained: bool,
-}
-
-enum Phase {
-    /// Every table was read, or none is to be.
-    Changes,
-    Decide(Option<Chunk>),
-    Open,
-    /// Changes are read up to the place of the snapshot on this connection.
-    Wait(Place, Box<Conn>),
-    Read(Rows),
+struct Unstored {
+    point: Vec<u8>,
+    gap: Gap,
 }
 
 impl MysqlFeed {
@@ -71,14 +50,15 @@ impl MysqlFeed {
         let runtime = runtime.map_err(|error| {
             SourceError::Retry("cannot start a runtime".to_owned(), Some(error.into()))
         })?;
-        Ok(Self { settings, runtime, steps: Steps::default(), session: None, kept: Vec::new() })
+        let steps = Steps::default();
+        Ok(Self { settings, runtime, steps, session: None, kept: Vec::new(), unstored: None })
     }
 }
 
 impl Feed for MysqlFeed {
     fn open(&mut self, at: Option<&[u8]>) -> Result<(), SourceError> {
         self.steps.clear();
-        self.session = None;
+        (self.session, self.unstored) = (None, None);
         let at = at.map(|at| {
             Point::decode(at).ok_or_else(|| {
                 let text = "the stored place in the binlog is damaged, or of a newer version: \
@@ -92,28 +72,30 @@ impl Feed for MysqlFeed {
             SourceError::Stop(text.to_owned(), None)
         })?;
         let opening = begin(&self.settings, (at.transpose()?, history), &mut self.steps);
-        self.session = Some(self.runtime.block_on(opening)?);
+        let (session, unstored) = self.runtime.block_on(opening)?;
+        (self.session, self.unstored) = (Some(session), unstored);
         Ok(())
     }
 
     fn read(&mut self, wait: Duration, take: &mut Take<'_>) -> Result<(), SourceError> {
-        let Self { settings, runtime, steps, session, .. } = self;
+        let Self { settings, runtime, steps, session, unstored, .. } = self;
         let done = runtime.block_on(async {
-            let Some(session) = session else {
+            let Some(open) = session else {
                 return Err(Failure::Retry("the connection was lost".to_owned()));
             };
-            let mut until = tokio::time::Instant::now() + wait;
-            loop {
-                if !steps.is_empty() {
-                    if steps.give(take) == ControlFlow::Break(()) {
-                        return Ok(());
-                    }
-                    until = tokio::time::Instant::now();
-                }
-                if !session.advance(settings, until, steps).await? {
-                    return Ok(());
-                }
-            }
+            let lost = match read_on(settings, (open, unstored.is_some()), wait, steps, take).await
+            {
+                Err(Failure::Lost(text)) => text,
+                other => return other,
+            };
+            // A start would come to the same place of the binlog again.
+            let (point, history) = (open.binlog.point(), std::mem::take(&mut open.binlog.history));
+            (*session, *unstored) = (None, None);
+            steps.clear();
+            let conn = settings.server.connect().await?;
+            let (behind, gap) = behind_gap(settings, conn, (&point, lost), history, steps).await?;
+            (*session, *unstored) = (Some(behind), Some(gap));
+            Ok(())
         });
         if done.is_err() {
             self.session = None;
@@ -127,6 +109,11 @@ impl Feed for MysqlFeed {
     }
 
     fn forget(&mut self, before: &[u8]) -> Result<(), SourceError> {
+        if let Some(unstored) = self.unstored.take_if(|unstored| unstored.point == before)
+            && let Some(session) = &mut self.session
+        {
+            session.binlog.tell_gap(&unstored.gap, &mut self.steps);
+        }
         // A binlog is kept for as long as the server's settings say, definitions for as long as a
         // start may need them.
         let point = Point::decode(before).and_then(|point| point.history);
@@ -139,12 +126,41 @@ impl Feed for MysqlFeed {
 
     fn lag(&self) -> Vec<Lag> {
         let Some(session) = &self.session else { return Vec::new() };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let behind = match session.drained || session.binlog.event_time_s == 0 {
             true => 0.0,
-            false => (now.as_secs_f64() - f64::from(session.binlog.event_time_s)).max(0.0),
+            false => {
+                let event_ms = i64::from(session.binlog.event_time_s) * 1000;
+                (now_ms() - event_ms).max(0) as f64 / 1000.0
+            }
         };
         vec![Lag { of: self.settings.server.name(), bytes: 0, seconds: behind }]
+    }
+}
+
+/// Gives what is there until nothing comes for as long as is waited, or `take` says that it is
+/// enough. Behind changes that are lost nothing comes until the point there is stored.
+async fn read_on(
+    settings: &Settings,
+    (session, holds): (&mut Session, bool),
+    wait: Duration,
+    steps: &mut Steps,
+    take: &mut Take<'_>,
+) -> Result<(), Failure> {
+    let mut until = tokio::time::Instant::now() + wait;
+    loop {
+        if !steps.is_empty() {
+            if steps.give(take) == ControlFlow::Break(()) {
+                return Ok(());
+            }
+            until = tokio::time::Instant::now();
+        }
+        if holds {
+            tokio::time::sleep_until(until).await;
+            return Ok(());
+        }
+        if !session.advance(settings, until, steps).await? {
+            return Ok(());
+        }
     }
 }
 
@@ -153,7 +169,7 @@ async fn begin(
     settings: &Settings,
     (at, history): (Option<Point>, History),
     steps: &mut Steps,
-) -> Result<Session, Failure> {
+) -> Result<(Session, Option<Unstored>), Failure> {
     let server = &settings.server;
     let mut conn = server.connect().await?;
     let variables = server.variables(&mut conn).await?;
@@ -170,43 +186,58 @@ async fn begin(
             let number = point.history.unwrap_or_default();
             let changed = binlog.history.go_back(number, &settings.selection);
             binlog.keep(&changed, steps);
+            if let Some(gap) = &point.gap {
+                binlog.tell_gap(gap, steps);
+            }
             // A chunk that was decided is read once more, from its beginning.
             let phase = match (&binlog.chunk, binlog.begins) {
                 (Some(_), _) => Phase::Open,
                 (None, true) => Phase::Decide(None),
                 (None, false) => {
-                    log_all_read(&binlog);
+                    binlog.log_all_read();
                     Phase::Changes
                 }
             };
-            return Ok(session((variables, conn), (stream, first, binlog), phase));
+            return Ok((Session::new((variables, conn), (stream, first, binlog), phase), None));
         }
         Err(Failure::Lost(text)) => text,
         Err(other) => return Err(other),
     };
-    match settings.on_lost_position {
-        OnLostPosition::Stop => Err(Failure::Lost(lost)),
-        policy => {
-            let snapshot = policy == OnLostPosition::Snapshot;
-            tracing::error!(from = point.offset.text(), "changes were lost: {lost}");
-            fresh(settings, conn, variables, (snapshot, Some(&point), history), steps).await
-        }
-    }
+    let (behind, gap) = behind_gap(settings, conn, (&point, lost), history, steps).await?;
+    Ok((behind, Some(gap)))
 }
 
-/// Also at a start after that.
-fn log_all_read(binlog: &Binlog) {
-    tracing::info!(position = binlog.offset.text(), "every table is read");
+/// Begins behind changes that are lost, if the policy has it so.
+async fn behind_gap(
+    settings: &Settings,
+    mut conn: Conn,
+    (point, lost): (&Point, String),
+    history: History,
+    steps: &mut Steps,
+) -> Result<(Session, Unstored), Failure> {
+    let snapshot = match settings.on_lost_position {
+        OnLostPosition::Stop => return Err(Failure::Lost(lost)),
+        policy => policy == OnLostPosition::Snapshot,
+    };
+    let from = point.offset.text();
+    tracing::error!(from, "changes were lost: {lost}");
+    let variables = settings.server.variables(&mut conn).await?;
+    // What was lost before and is not told yet is part of it.
+    let from = point.gap.as_ref().map_or(from, |gap| gap.from.clone());
+    let gap = Gap { from, found_s: now_ms() / 1000 };
+    let begins = (snapshot, Some(gap), history);
+    let (session, unstored) = fresh(settings, conn, variables, begins, steps).await?;
+    Ok((session, unstored.expect("there is a gap")))
 }
 
-/// Begins at the end of the binlog; a record marks the gap behind a place that was lost.
+/// Begins at the end of the binlog; behind a gap, a record is to say so once the point is stored.
 async fn fresh(
     settings: &Settings,
     mut conn: Conn,
     variables: Variables,
-    (snapshot, lost, mut history): (bool, Option<&Point>, History),
+    (snapshot, gap, mut history): (bool, Option<Gap>, History),
     steps: &mut Steps,
-) -> Result<Session, Failure> {
+) -> Result<(Session, Option<Unstored>), Failure> {
     let server = &settings.server;
     let dialect = server.dialect(&mut conn, &variables).await?;
     let (at, tables) = match variables.get("binlog_row_metadata") {
@@ -223,31 +254,17 @@ async fn fresh(
     binlog.history = history;
     binlog.keep(&known, steps);
     binlog.begins = snapshot;
-    if let Some(lost) = lost {
+    let mut point = binlog.point();
+    if let Some(gap) = &gap {
         steps.forget_rows();
-        binlog.tell_gap(&lost.offset, steps);
+        point = point.with_gap(gap.clone());
     }
-    steps.point(|out| binlog.point().encode(out));
+    let mut encoded = Vec::new();
+    point.encode(&mut encoded);
+    steps.point(|out| out.extend_from_slice(&encoded));
     let phase = if snapshot { Phase::Decide(None) } else { Phase::Changes };
-    Ok(session((variables, conn), (stream, first, binlog), phase))
-}
-
-fn session(
-    (variables, conn): (Variables, Conn),
-    (stream, first, binlog): (BinlogStream, Event, Binlog),
-    phase: Phase,
-) -> Session {
-    Session {
-        variables,
-        conn,
-        stream,
-        first: Some(first),
-        binlog,
-        phase,
-        ahead: Ahead::default(),
-        described: Descriptions::default(),
-        drained: false,
-    }
+    let unstored = gap.map(|gap| Unstored { point: encoded, gap });
+    Ok((Session::new((variables, conn), (stream, first, binlog), phase), unstored))
 }
 
 async fn resume(
@@ -305,180 +322,4 @@ async fn open_stream(
     let mut stream = server.stream(variables, at).await?;
     let first = next(server, &mut stream).await?;
     Ok((stream, first))
-}
-
-async fn next(server: &Server, stream: &mut BinlogStream) -> Result<Event, Failure> {
-    match stream.next().await {
-        Some(Ok(event)) => Ok(event),
-        Some(Err(error)) => Err(Failure::of(&server.name(), "read the binlog", error)),
-        None => Err(Failure::Retry(format!("MySQL at {} ended the binlog", server.name()))),
-    }
-}
-
-impl Session {
-    /// One step further; false if nothing came until then.
-    async fn advance(
-        &mut self,
-        settings: &Settings,
-        until: tokio::time::Instant,
-        steps: &mut Steps,
-    ) -> Result<bool, Failure> {
-        let server = &settings.server;
-        match std::mem::replace(&mut self.phase, Phase::Changes) {
-            Phase::Changes => return self.pump(settings, until, steps).await,
-            Phase::Decide(after) => self.decide(settings, after, steps).await?,
-            Phase::Open => {
-                let chunk = self.binlog.chunk.clone().expect("it was decided");
-                let mut conn = Box::new(server.connect().await?);
-                let place = snapshot::open(server, &mut conn, &self.variables, &chunk).await?;
-                self.binlog.changed = (!place.exact).then(Default::default);
-                self.phase = Phase::Wait(place, conn);
-            }
-            Phase::Wait(place, conn) if self.binlog.offset >= place.offset => {
-                let chunk = self.binlog.chunk.clone().expect("it was decided");
-                let identity = self.binlog.server.clone();
-                self.phase = Phase::Read(snapshot::rows(server, *conn, chunk, identity));
-            }
-            waiting @ Phase::Wait(..) => {
-                self.phase = waiting;
-                return self.pump(settings, until, steps).await;
-            }
-            Phase::Read(rows) => return self.take_rows(rows, until, steps).await,
-        }
-        Ok(true)
-    }
-
-    async fn decide(
-        &mut self,
-        settings: &Settings,
-        after: Option<Chunk>,
-        steps: &mut Steps,
-    ) -> Result<(), Failure> {
-        let at = (self.binlog.offset.text(), settings.chunk_rows);
-        let (server, selection) = (&settings.server, &settings.selection);
-        let chunk =
-            snapshot::next_chunk(server, &mut self.conn, selection, after.as_ref(), at).await?;
-        self.phase = match &chunk {
-            Some(_) => Phase::Open,
-            None => {
-                log_all_read(&self.binlog);
-                Phase::Changes
-            }
-        };
-        self.binlog.chunk = chunk;
-        self.binlog.begins = false;
-        steps.point(|out| self.binlog.point().encode(out));
-        Ok(())
-    }
-
-    async fn take_rows(
-        &mut self,
-        mut rows: Rows,
-        until: tokio::time::Instant,
-        steps: &mut Steps,
-    ) -> Result<bool, Failure> {
-        let piece = tokio::select! {
-            biased;
-            piece = rows.pieces.recv() => piece,
-            () = tokio::time::sleep_until(until) => {
-                self.phase = Phase::Read(rows);
-                return Ok(false);
-            }
-        };
-        if let Some(mut piece) = piece {
-            if let Some(changed) = &self.binlog.changed {
-                piece.retain(|key| !changed.contains(key));
-            }
-            *steps = piece;
-            self.phase = Phase::Read(rows);
-            return Ok(true);
-        }
-        let ended = rows.task.await;
-        let conn = ended.map_err(|error| Failure::Retry(format!("reading a table: {error}")))??;
-        let _ = conn.disconnect().await;
-        self.binlog.changed = None;
-        self.phase = Phase::Decide(self.binlog.chunk.clone());
-        Ok(true)
-    }
-
-    /// Asks the server for the columns of a table that the history does not know here.
-    async fn define(
-        &mut self,
-        settings: &Settings,
-        id: u64,
-        name: &TableName,
-        steps: &mut Steps,
-    ) -> Result<(), Failure> {
-        let family = Family { variables: &self.variables, dialect: &self.binlog.dialect };
-        let here = (&self.binlog.reading, name);
-        let server = &settings.server;
-        let found = self.ahead.definition(server, &mut self.conn, family, here).await?;
-        if found.is_some_and(|found: Definition| self.binlog.learn(id, found, steps)) {
-            return Ok(());
-        }
-        let text = format!(
-            "the columns of {}.{} are not known: binlog_row_metadata is not FULL, and the table \
-             was changed since in a way that cannot be traced back",
-            name.0, name.1
-        );
-        match settings.on_unknown_columns {
-            OnUnknownColumns::Stop => Err(self.binlog.stop(&format!(
-                "{text}; --mysql-on-unknown-columns unnamed goes on and gives such changes with \
-                 the columns @1, @2; SET GLOBAL binlog_row_metadata = FULL keeps names from now on"
-            ))),
-            OnUnknownColumns::Unnamed => {
-                tracing::error!(position = self.binlog.reading.text(), "{text}");
-                Ok(())
-            }
-        }
-    }
-
-    /// Asks the server what it says now of columns that the binlog names.
-    async fn describe(&mut self, server: &Server, id: u64, name: TableName) -> Result<(), Failure> {
-        if std::mem::take(&mut self.binlog.definitions_changed) {
-            self.described.clear();
-        }
-        if !self.described.contains_key(&name) {
-            let described = server.describe(&mut self.conn, &name.0, &name.1).await?;
-            self.described.insert(name.clone(), described);
-        }
-        self.binlog.refine(id, &self.described[&name]);
-        Ok(())
-    }
-
-    /// Reads one event.
-    async fn pump(
-        &mut self,
-        settings: &Settings,
-        until: tokio::time::Instant,
-        steps: &mut Steps,
-    ) -> Result<bool, Failure> {
-        let server = &settings.server;
-        let event = match self.first.take() {
-            Some(event) => event,
-            None => tokio::select! {
-                biased;
-                event = next(server, &mut self.stream) => event?,
-                () = tokio::time::sleep_until(until) => {
-                    self.drained = true;
-                    return Ok(false);
-                }
-            },
-        };
-        self.drained = false;
-        match self.binlog.take(&event, steps)? {
-            Wants::Nothing => {}
-            Wants::Definition(id) => {
-                if let Some(name) = self.binlog.table(id) {
-                    self.define(settings, id, &name, steps).await?;
-                }
-            }
-            Wants::Description(id) => {
-                if let Some(name) = self.binlog.table(id) {
-                    self.describe(server, id, name).await?;
-                }
-            }
-        }
-        Ok(true)
-    }
 }

@@ -47,6 +47,7 @@ mod record;
 mod rows;
 mod selection;
 mod server;
+mod session;
 mod settings;
 mod shape;
 mod snapshot;

@@ -1,21 +1,25 @@
 //! Where reading goes on: a place between two transactions of one server's binlog and, while tables
-//! are read, the chunk that is next. It is JSON of version 1:
+//! are read, the chunk that is next. It is JSON of version 1, or 2 where a gap is to be told:
 //!
 //! | key | what |
 //! |---|---|
-//! | `v` | 1 |
+//! | `v` | 1 or 2 |
 //! | `s` | the server: its uuid, or its id where it has none |
 //! | `f`, `p` | file of the binlog, and offset in it |
 //! | `g` | global transaction ids up to there, where the server has them |
 //! | `h` | statements before it that changed columns, as [`crate::history`] counts them |
 //! | `b` | no chunk was decided yet |
 //! | `c` | the chunk; none once every table was read |
+//! | `x` | changes before it are lost, which the next record says: `f`, the place up to which none are, and `t`, when that was found, in seconds |
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// The one of points without a gap, which every release reads.
+const WHOLE: u32 = 1;
 
 /// A place in a server's binlog.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +88,19 @@ pub(crate) struct Point {
     pub begins: bool,
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     pub chunk: Option<Chunk>,
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Gap>,
+}
+
+/// Changes that are lost, up to the point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Gap {
+    /// None is missing before this.
+    #[serde(rename = "f")]
+    pub from: String,
+    /// When it was found, seconds since the epoch.
+    #[serde(rename = "t")]
+    pub found_s: i64,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -93,13 +110,14 @@ fn is_false(value: &bool) -> bool {
 impl Point {
     pub fn new(server: &str, offset: Offset, gtids: Option<String>, chunk: Option<Chunk>) -> Self {
         Self {
-            v: VERSION,
+            v: WHOLE,
             server: server.to_owned(),
             offset,
             gtids,
             history: None,
             begins: false,
             chunk,
+            gap: None,
         }
     }
 
@@ -109,6 +127,10 @@ impl Point {
 
     pub fn with_beginning(self, begins: bool) -> Self {
         Self { begins, ..self }
+    }
+
+    pub fn with_gap(self, gap: Gap) -> Self {
+        Self { v: VERSION, gap: Some(gap), ..self }
     }
 
     /// Every table was read, or none is to be.
@@ -122,7 +144,9 @@ impl Point {
 
     /// None if it is damaged, or of a newer version.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok().filter(|point: &Self| point.v == VERSION)
+        serde_json::from_slice(bytes)
+            .ok()
+            .filter(|point: &Self| (WHOLE..=VERSION).contains(&point.v))
     }
 }
 
@@ -147,8 +171,13 @@ mod tests {
         let point = Point::new("1", offset("bin.000001", 4), gtids, Some(chunk)).with_history(7);
         let mut bytes = Vec::new();
         point.encode(&mut bytes);
-        assert_eq!(Point::decode(&bytes), Some(point));
-        let newer = String::from_utf8(bytes).expect("JSON").replace("\"v\":1", "\"v\":2");
+        assert_eq!(Point::decode(&bytes).as_ref(), Some(&point));
+        let newer = String::from_utf8(bytes).expect("JSON").replace("\"v\":1", "\"v\":3");
+        let behind = point.with_gap(Gap { from: "bin.000001:2".to_owned(), found_s: 7 });
+        let mut bytes = Vec::new();
+        behind.encode(&mut bytes);
+        assert!(bytes.starts_with(b"{\"v\":2,"));
+        assert_eq!(Point::decode(&bytes), Some(behind));
         assert_eq!(Point::decode(newer.as_bytes()), None);
     }
 

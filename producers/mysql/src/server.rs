@@ -26,11 +26,12 @@ const CONNECT_SECONDS_MAX: Duration = Duration::from_secs(10);
 /// An idle server says where it is this often, in nanoseconds.
 const HEARTBEAT_NANOS: u64 = 1_000_000_000;
 
-/// Texts in UTF-8, times in UTC, and patience with a reader that waits for its log: the server
+/// Texts in UTF-8, times in UTC, and patience with a reader that waits for its log, or reads a
+/// table without a primary key, which is one chunk, before it goes on with the binlog: the server
 /// would otherwise give up a connection that does not read for a minute. A table whose definition
 /// is being changed is waited for, but not for ever.
 const SESSION: &str = "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '', \
-     net_write_timeout = 3600, net_read_timeout = 3600, wait_timeout = 31536000, \
+     net_write_timeout = 31536000, net_read_timeout = 3600, wait_timeout = 31536000, \
      lock_wait_timeout = 60";
 
 const TABLES: &str = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
