@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tahoe_tests::feed::{self, append_to, write_lines};
 use tahoe_tests::pipeline::{Pipeline, SET_UP};
-use tahoe_tests::program::{Ended, Program, command, run};
+use tahoe_tests::program::{Ended, Program, command, repository, run};
 use tahoe_tests::servers::{free_port, http_get, setting};
 use tahoe_tests::wait::until;
 

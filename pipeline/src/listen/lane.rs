@@ -471,7 +471,9 @@ mod tests {
         let lanes = lanes_holding(&[1]);
         let busy = lanes.take("relp://a", PEER, 0, stream);
         let first = busy.next();
-        (2..5).for_each(|hash| drop(busy.append(hash, 8)));
+        (2..5).for_each(|hash| {
+            busy.append(hash, 8);
+        });
         busy.release(first + durable);
         let mut alignment = lanes.align("relp://a", PEER, sent[0]);
         let _ = sent.iter().all(|hash| alignment.take(*hash));
