@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -30,11 +31,12 @@ import java.util.concurrent.atomic.AtomicLong;
  * operationTime in each reply; streams of a collection and of a database; invalidation; a history
  * that a test can cut off for its database (`{forgetHistory: 1}`), or make leave out the next
  * changes (`{tellNothingOf: 3}`); documents as they were at a past time, unless a test forbids it for
- * its database (`{refuseSnapshots: 1}`); the ends of the oplog; at a second port TLS, passwords and
- * roles (Login.java). Its own library has streams of collections alone, whose updates say neither
+ * its database (`{refuseSnapshots: 1}`); the ends of the oplog; names of transactions as `$currentOp`
+ * has them (`{openTransaction: 7}`, `{endTransaction: 7}`), in which nothing is done; at a second port
+ * TLS, passwords and roles (Login.java). Its own library has streams of collections alone, whose updates say neither
  * which document nor where.
  *
- * What it does not show: a `getMore` that waits, transactions, shards, rollbacks.
+ * What it does not show: a `getMore` that waits, what a transaction does, shards, rollbacks.
  */
 public final class StandIn {
     /** What an event is found by, and what it is for each stream. */
@@ -283,6 +285,7 @@ public final class StandIn {
         private final History history = new History(this);
         private final Map<Long, Stream> streams = new HashMap<>();
         private final Set<String> withoutSnapshots = new HashSet<>();
+        private final Set<Long> transactions = new HashSet<>();
         private final int securePort;
         private final Login login;
         private final long began = System.currentTimeMillis() / 1000 << 32 | 1;
@@ -338,6 +341,7 @@ public final class StandIn {
                     if ("snapshot".equals(concern.get("level"))) return past(channel, db, query);
                     break;
                 case "aggregate":
+                    if (isOfOperations(query)) return operations();
                     Document stage = stage(query);
                     if (stage != null) return watch(db, query, stage);
                     break;
@@ -357,6 +361,12 @@ public final class StandIn {
                     return ok(new Document());
                 case "tellNothingOf":
                     history.untold.put(db, ((Number) query.get("tellNothingOf")).intValue());
+                    return ok(new Document());
+                case "openTransaction":
+                    transactions.add(((Number) query.get("openTransaction")).longValue());
+                    return ok(new Document());
+                case "endTransaction":
+                    transactions.remove(((Number) query.get("endTransaction")).longValue());
                     return ok(new Document());
                 case "refuseSnapshots":
                     withoutSnapshots.add(db);
@@ -403,6 +413,25 @@ public final class StandIn {
             } finally {
                 history.quiet = false;
             }
+        }
+
+        private static boolean isOfOperations(Document query) {
+            List<?> pipeline = (List<?>) query.get("pipeline");
+            return !pipeline.isEmpty() && ((Document) pipeline.get(0)).containsKey("$currentOp");
+        }
+
+        /** The open transactions, as idle sessions. */
+        private Document operations() {
+            List<Document> found = new ArrayList<>();
+            for (Long number : transactions) {
+                Document parameters =
+                    new Document("txnNumber", number).append("autocommit", false);
+                found.add(new Document("type", "idleSession")
+                    .append("lsid", new Document("id", new UUID(number, number)))
+                    .append("transaction", new Document("parameters", parameters)));
+            }
+            return ok(new Document("cursor", new Document("firstBatch", found).append("id", 0L)
+                .append("ns", "admin.$cmd.aggregate")));
         }
 
         /** The first or the last entry of the oplog, by its time alone. */

@@ -13,6 +13,7 @@ pub mod pipeline;
 pub mod postgresql;
 pub mod privacy;
 pub mod program;
+pub mod proxy;
 pub mod rsyslog;
 pub mod servers;
 pub mod sink_contract;

@@ -3,20 +3,18 @@
 
 #[path = "mongodb/collection.rs"]
 mod collection;
-#[path = "mongodb/proxy.rs"]
-mod proxy;
 #[path = "mongodb/rebuilt.rs"]
 mod rebuilt;
 
 use std::time::{Duration, Instant};
 
 use collection::Shop;
-use mongodb::bson::{DateTime, doc};
-use proxy::Proxy;
+use mongodb::bson::doc;
 use rebuilt::{Record, rebuild};
 use serde_json::Value;
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::program::run;
+use tahoe_tests::proxy::Proxy;
 use tahoe_tests::servers::free_port;
 use tahoe_tests::wait::{until, until_true};
 
@@ -175,41 +173,6 @@ fn a_gap_that_is_skipped_is_an_event_and_the_changes_behind_it_are_read() {
     texts.sort_unstable();
     assert!(texts[0].starts_with("ddl gap: the changes from 82"), "{texts:?}");
     assert_eq!(texts[1..], ["insert {\"_id\":3}", "read {\"_id\":1}"]);
-}
-
-#[test]
-fn log_documents_are_read_once_in_the_order_of_their_time_whenever_the_reader_is_killed() {
-    let Some(pipeline) = Pipeline::of_kafka("mongodb_logs") else { return };
-    let Some(shop) = Shop::open(&pipeline.name) else { return };
-    let server = shop.server.clone();
-    let arguments = [
-        "--mongo-host",
-        &server,
-        "--mongo-db",
-        &shop.name,
-        "--mongo-logs",
-        "logs",
-        "--mongo-logs-late",
-        "1",
-        "--mongo-chunk",
-        "7",
-    ];
-    let mut n = 0;
-    for _ in 0..5 {
-        let producer = pipeline.start("tahoe-mongodb", &arguments);
-        for _ in 0..20 {
-            shop.insert("logs", [doc! {"timestamp": DateTime::now(), "n": n, "message": "x"}]);
-            n += 1;
-        }
-        wait_for_records(&pipeline, usize::try_from(n).expect("few") - 9);
-        producer.kill();
-    }
-    let producer = pipeline.start("tahoe-mongodb", &arguments);
-    wait_for_records(&pipeline, usize::try_from(n).expect("few"));
-    producer.stop();
-    let mut found: Vec<_> = records(&pipeline).iter().map(|r| r.after["n"].as_i64()).collect();
-    found.sort_unstable();
-    assert_eq!(found, (0..n).map(|n| Some(i64::from(n))).collect::<Vec<_>>());
 }
 
 #[test]

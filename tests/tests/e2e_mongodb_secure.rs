@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::Command;
 
-use mongodb::bson::doc;
+use mongodb::bson::{DateTime, doc};
 use tahoe_tests::mongodb::Database;
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::program::{Ended, Program};
@@ -184,6 +184,21 @@ fn the_oplogs_window_is_a_metric_with_a_warning_or_the_grant_that_lets_it_be_see
 }
 
 #[test]
+fn who_may_not_see_open_transactions_is_told_the_grant_and_reads_log_documents_all_the_same() {
+    let Some(pipeline) = Pipeline::of_kafka("mongodb_unseen") else { return };
+    let Some(secure) = Secure::open(&pipeline.name) else { return };
+    let way = [secure.there(), secure.login("tahoe"), texts(&["--mongo-logs", "orders"])];
+    let ended = start(&pipeline, &[&way[..], &[texts(&["--check"])]].concat()).wait();
+    let grant = "grantRolesToUser(\"tahoe\", [{role: \"clusterMonitor\", db: \"admin\"}])";
+    assert!(ended.status.success() && said(&ended).contains(grant), "{}", said(&ended));
+    secure.db.insert("orders", [doc! {"_id": 2, "timestamp": DateTime::now()}]);
+    let mut producer = start(&pipeline, &way);
+    producer.says("the server does not say which transactions are open");
+    until_true("the document with a time is read", || pipeline.in_kafka().len() == 1);
+    producer.stop();
+}
+
+#[test]
 fn a_server_without_a_replica_set_is_told_the_statement_that_makes_it_one() {
     let Some(pipeline) = Pipeline::of_kafka("mongodb_alone") else { return };
     let Some(folder) = setting("TAHOE_TEST_MONGODB_HOME") else { return };
@@ -198,5 +213,9 @@ fn a_server_without_a_replica_set_is_told_the_statement_that_makes_it_one() {
         let said = said(&ended);
         assert!(!ended.status.success() && said.contains("rs.initiate()"), "{more:?}: {said}");
     }
+    let logs = texts(&["--mongo-logs", "logs", "--check"]);
+    let ended = start(&pipeline, &[there, logs]).wait();
+    let expected = "has no transactions to wait for";
+    assert!(ended.status.success() && said(&ended).contains(expected), "{}", said(&ended));
     server.kill();
 }

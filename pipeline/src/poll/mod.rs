@@ -36,8 +36,13 @@ pub trait Table: Send {
     fn name(&self) -> String;
     /// Columns that order the rows.
     fn by(&self) -> &[String];
-    /// Where a record's bytes have the columns: `/after`, or nothing.
-    fn columns_at(&self) -> &'static str;
+    /// Where the row of a record stands, or a place behind it: up to there a start reads again what
+    /// the log has.
+    fn place_of(&self, record: &[u8]) -> Option<Cursor>;
+    /// What a position says that was stored before this table was polled.
+    fn former(&self, _position: &[u8]) -> Option<Former> {
+        None
+    }
     /// Connects anew.
     ///
     /// # Errors
@@ -55,6 +60,15 @@ pub trait Table: Send {
     fn read(&mut self, range: &Range<'_>) -> Result<Rows, SourceError>;
     /// Nothing will be asked for a while.
     fn rest(&mut self);
+}
+
+/// Where a reader was that is no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// Every row up to here was given, and no other will come.
+    pub after: Option<Cursor>,
+    /// No other row will come up to here.
+    pub settled: Option<Cursor>,
 }
 
 /// What a table is like.
@@ -197,7 +211,11 @@ impl<T: Table> Poll<T> {
     fn begin_at(&self, at: Option<&[u8]>) -> Result<Point, SourceError> {
         let fresh = Point::new(self.table.by(), None, None);
         let Some(at) = at else { return Ok(fresh) };
-        let point = Point::decode(at).ok_or_else(|| {
+        let former = || {
+            let Former { after, settled } = self.table.former(at)?;
+            Some(Point::new(self.table.by(), after, settled))
+        };
+        let point = Point::decode(at).or_else(former).ok_or_else(|| {
             let table = self.table.name();
             let text = format!(
                 "{table}: its position is damaged, or of a newer version: update this binary"
@@ -334,7 +352,7 @@ impl<T: Table> Feed for Poll<T> {
     }
 
     fn recovered(&mut self, bytes: &[u8]) {
-        let found = Cursor::of_record(bytes, self.table.columns_at(), self.table.by());
+        let found = self.table.place_of(bytes);
         if found > self.recovered {
             self.recovered = found;
         }

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Loop, TOPIC, Watched};
 use tahoe_pipeline::poll::{
-    Cursor, Look, Opened, Part, Poll, PollSettings, Range, Row, Rows, Schedule, Table,
+    Cursor, Former, Look, Opened, Part, Poll, PollSettings, Range, Row, Rows, Schedule, Table,
 };
-use tahoe_pipeline::replicate::{RecordKind, Replicate};
-use tahoe_seams::{Origin, SourceError, SourceId};
+use tahoe_pipeline::replicate::{Feed, RecordKind, Replicate, Step, Take};
+use tahoe_seams::{Lag, Origin, SourceError, SourceId};
 
 /// Times are of so many milliseconds: many rows have the same.
 const TICK_MS: u128 = 4;
@@ -197,8 +197,14 @@ impl Table for Client {
         &self.by
     }
 
-    fn columns_at(&self) -> &'static str {
-        "/after"
+    fn place_of(&self, record: &[u8]) -> Option<Cursor> {
+        Cursor::of_record(record, "/after", &self.by)
+    }
+
+    fn former(&self, position: &[u8]) -> Option<Former> {
+        let number = std::str::from_utf8(position).ok()?.strip_prefix("stood at ")?;
+        let stood = Some(cursor(&[number.parse().ok()?]));
+        Some(Former { after: stood.clone(), settled: stood })
     }
 
     fn open(&mut self) -> Result<Opened, SourceError> {
@@ -259,10 +265,13 @@ fn source(
         trigger: Default::default(),
         screen: None,
     };
+    Replicate::new(Poll::new(client, settings), vec![kind_of_rows()])
+}
+
+fn kind_of_rows() -> RecordKind {
     let origin =
         Origin { source: SourceId([5; 16]), dataset: "mysql.row".into(), ..Origin::default() };
-    let kind = RecordKind { origin, topic: TOPIC.into(), may_change: true, screen: None };
-    Replicate::new(Poll::new(client, settings), vec![kind])
+    RecordKind { origin, topic: TOPIC.into(), may_change: true, screen: None }
 }
 
 fn often() -> Schedule {
@@ -405,4 +414,66 @@ fn a_table_that_is_read_once_ends_when_all_that_was_there_is_given_for_good() {
     let last = stored.iter().rev().find_map(|(_, value)| value.as_deref()).expect("a position");
     let last: serde_json::Value = serde_json::from_slice(last).expect("JSON");
     assert_eq!(last["clean"], true, "the next start need not look into the log");
+}
+
+/// A reader that is no more: its position is behind the fourth row, and the log has some beyond.
+struct Gone {
+    rows: Vec<Row>,
+    begun: bool,
+}
+
+impl Feed for Gone {
+    fn open(&mut self, _at: Option<&[u8]>) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn read(&mut self, wait: Duration, take: &mut Take<'_>) -> Result<(), SourceError> {
+        if !std::mem::replace(&mut self.begun, true) {
+            let _ = take(Step::Point(b"stood at 0"));
+            return Ok(());
+        }
+        if self.rows.is_empty() {
+            std::thread::park_timeout(wait);
+        }
+        for (number, row) in std::mem::take(&mut self.rows).iter().enumerate() {
+            if number == 4 {
+                let _ = take(Step::Point(b"stood at 4"));
+            }
+            let _ = take(Step::Record { kind: 0, key: &row.key, bytes: &row.bytes });
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, _before: &[u8]) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn lag(&self) -> Vec<Lag> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_table_goes_on_where_a_reader_stood_that_is_no_more() {
+    let log = Watched::new();
+    let database = Database::new(Kind::Numbers, 1);
+    let rows: Vec<Placed> = (1..=20).map(|n| (vec![n], format!("row {n:02}"))).collect();
+    for (place, text) in rows.clone() {
+        database.lock().expect("no panic").committed.insert(place, vec![text]);
+    }
+    let by = ["id".to_owned()];
+    let before = rows.iter().take(9).map(|row| record(&by, row)).collect();
+    let running = Loop::start(
+        &log,
+        Replicate::new(Gone { rows: before, begun: false }, vec![kind_of_rows()]),
+    );
+    wait_until("the first rows are missing", || log.texts().len() == 9);
+    log.fill();
+    running.stop.ask();
+    let _ = running.join();
+    log.make_room();
+    let running = Loop::start(&log, source(&database, true, Schedule::Once));
+    running.join().expect("it ends by itself");
+    let expected: Vec<_> = rows.into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts(&log), expected);
 }

@@ -17,39 +17,58 @@ const OPLOG_HOURS_MIN: u32 = 48;
 ///
 /// # Errors
 /// What stands in the way, with the setting or the statement that helps.
-pub(crate) fn inspect(target: &Target, args: &MongoArgs, changes: bool) -> Result<String, String> {
+pub(crate) fn inspect(target: &Target, args: &MongoArgs) -> Result<String, String> {
+    within_runtime(target, look(target, args))
+}
+
+/// The lines that are found; one of them may be what stands in the way.
+///
+/// # Errors
+/// That, or the server's.
+pub(crate) fn within_runtime(
+    target: &Target,
+    look: impl Future<Output = Result<Vec<String>, Error>>,
+) -> Result<String, String> {
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start to read: {error}"))?;
-    let looked = runtime.block_on(look(target, args, changes));
-    let lines = looked.map_err(|error| decide(error, target).to_string())?;
+    let lines = runtime.block_on(look).map_err(|error| decide(error, target).to_string())?;
     match lines.iter().find_map(|line| line.strip_prefix("error: ")) {
         Some(error) => Err(error.to_owned()),
         None => Ok(lines.join("\n")),
     }
 }
 
-async fn look(target: &Target, args: &MongoArgs, changes: bool) -> Result<Vec<String>, Error> {
-    let db = connect(&target.connection, &target.db).await?;
+/// The server, and which of the collections there are.
+///
+/// # Errors
+/// The server's.
+pub(crate) async fn describe(
+    db: &Database,
+    target: &Target,
+) -> Result<(Vec<String>, Vec<Collection>), Error> {
     let build = db.run_command(doc! {"buildInfo": 1}).await?;
     let version = build.get_str("version").unwrap_or("of unknown version").to_owned();
-    let server = identify(&db).await?;
-    let role = match server.set.as_str() {
+    let role = match identify(db).await?.set.as_str() {
         "" => "a single server".to_owned(),
         SHARDED => "a sharded cluster".to_owned(),
         set => format!("replica set {set}"),
     };
     let at = target.connection.describe();
     let mut lines = vec![format!("MongoDB {version} at {at}, {role}, database {}", target.db)];
-    let names: Vec<Collection> = list(&db, target).await?;
+    let names: Vec<Collection> = list(db, target).await?;
     if names.is_empty() {
         lines.push(format!(
-            "warning: {} has no such collection yet: check MONGO_DB and MONGO_COLLECTION",
+            "warning: {} has no such collection yet: check MONGO_DB, MONGO_COLLECTION and --mongo-logs",
             target.db
         ));
     }
-    if !changes {
-        return Ok(lines);
-    }
+    Ok((lines, names))
+}
+
+async fn look(target: &Target, args: &MongoArgs) -> Result<Vec<String>, Error> {
+    let db = connect(&target.connection, &target.db).await?;
+    let (mut lines, names) = describe(&db, target).await?;
+    let server = identify(&db).await?;
     if server.set.is_empty() {
         let text = "error: change streams need a replica set: start mongod with --replSet rs0, \
                     then run rs.initiate(); without it only --mongo-logs and --mongodb-log work";
@@ -71,7 +90,8 @@ async fn look(target: &Target, args: &MongoArgs, changes: bool) -> Result<Vec<St
     Ok(lines)
 }
 
-struct Collection {
+/// A collection that is to be read.
+pub(crate) struct Collection {
     name: String,
     keeps_images: bool,
 }

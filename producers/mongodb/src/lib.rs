@@ -28,7 +28,6 @@ use tahoe_pipeline::verify::Verification;
 use tahoe_schemas::datasets;
 
 use crate::changes::Changes;
-use crate::documents::Documents;
 use crate::settings::{MongoArgs, Snapshot, Target};
 
 /// The producer of MongoDB.
@@ -54,7 +53,12 @@ impl Producer for MongoDb {
     fn plan(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Planned>, String> {
         let args = MongoArgs::read(matches)?.without_empty();
         let mut planned = Vec::new();
-        if !args.mongodb_log.is_empty() {
+        if place.once && (args.mongo_logs.is_empty() || args.reads_changes()) {
+            let text = "--once reads log documents and nothing that has no end: name some with \
+                        --mongo-logs, and leave MONGO_COLLECTION out";
+            return Err(text.to_owned());
+        }
+        if !place.once && !args.mongodb_log.is_empty() {
             let paths = args.mongodb_log.clone();
             let set = path_set("--mongodb-log", "mongodb.log", paths, place)?;
             planned.push(plan_files("mongodb-log", vec![set], place)?);
@@ -69,13 +73,15 @@ impl Producer for MongoDb {
         if args.reads_changes() {
             planned.push(plan_changes(&args, &target, place)?);
         }
-        for logs in &args.mongo_logs {
-            planned.push(plan_documents(logs, &args, &target, place)?);
-        }
+        planned.extend(documents::plan(&args, &target, place)?);
         Ok(planned)
     }
 
     fn is_database(&self) -> bool {
+        true
+    }
+
+    fn reads_once(&self) -> bool {
         true
     }
 
@@ -138,43 +144,7 @@ fn plan_changes(args: &MongoArgs, target: &Target, place: &Place) -> Result<Plan
             let feed = Changes::new(changes::Settings { target, args })?;
             Ok(Box::new(Replicate::new(feed, kinds.clone())))
         }),
-        inspect: Some(Box::new(move || inspect::inspect(&inspected.0, &inspected.1, true))),
-    })
-}
-
-fn plan_documents(
-    logs: &str,
-    args: &MongoArgs,
-    target: &Target,
-    place: &Place,
-) -> Result<Planned, String> {
-    let (collection, dataset) = match logs.split_once('=') {
-        Some((collection, dataset)) => (collection, dataset),
-        None => (logs, "mongodb.row"),
-    };
-    let plain = dataset != "mongodb.row";
-    let path = format!("{}.{collection}", target.db);
-    let kind = record_kind(dataset, &format!("logs {path}"), true, place)?;
-    let target = Target { collections: vec![collection.to_owned()], ..target.clone() };
-    let note = format!(
-        "reading the log documents of {path} at {} by {}",
-        target.connection.describe(),
-        args.mongo_logs_time
-    );
-    let (inspected, settings) = ((target.clone(), args.clone()), (target, args.clone()));
-    let collection = collection.to_owned();
-    Ok(Planned {
-        name: format!("mongodb-logs-{path}"),
-        notes: vec![note],
-        waits_for_others: true,
-        topics: vec![kind.topic.clone()],
-        open: Box::new(move || {
-            let (target, args) = settings.clone();
-            let collection = collection.clone();
-            let feed = Documents::new(documents::Settings { target, collection, plain, args })?;
-            Ok(Box::new(Replicate::new(feed, vec![kind.clone()])))
-        }),
-        inspect: Some(Box::new(move || inspect::inspect(&inspected.0, &inspected.1, false))),
+        inspect: Some(Box::new(move || inspect::inspect(&inspected.0, &inspected.1))),
     })
 }
 

@@ -62,7 +62,7 @@ pub(crate) struct MongoArgs {
     /// Read what is there first, or begin with the changes from now on
     #[arg(long, env = "MONGO_SNAPSHOT", value_name = "WHEN", default_value = "initial")]
     pub mongo_snapshot: Snapshot,
-    /// Documents that are read at once in a snapshot
+    /// Documents that are read at once in a snapshot, and of log documents
     #[arg(long, env = "MONGO_CHUNK", value_name = "DOCUMENTS", default_value_t = 10_000)]
     pub mongo_chunk: u32,
     /// Whole document with an update: looked up later (it may be newer than the change), or as it
@@ -82,16 +82,20 @@ pub(crate) struct MongoArgs {
     /// Longest record; in a longer one large values are replaced by their length and SHA-256
     #[arg(long, env = "MONGO_RECORD_BYTES_MAX", value_name = "BYTES", default_value_t = 16 << 20)]
     pub mongo_record_bytes_max: usize,
-    /// Collection of log documents, read by time: COLLECTION or COLLECTION=DATASET; may be repeated
+    /// Collection of log documents, polled by their time and _id: COLLECTION or COLLECTION=DATASET;
+    /// may be repeated
     #[arg(long, env = "MONGO_LOGS", value_name = "COLLECTION", value_delimiter = ',')]
     pub mongo_logs: Vec<String>,
-    /// Field with a log document's time, a BSON date
+    /// Field with a log document's time, a BSON date; with dots, one within others
     #[arg(long, env = "MONGO_LOGS_TIME", value_name = "FIELD", default_value = "timestamp")]
     pub mongo_logs_time: String,
-    /// Seconds after its time within which a log document has been written; those that come later
-    /// are not read
-    #[arg(long, env = "MONGO_LOGS_LATE", value_name = "SECONDS", default_value_t = 5)]
-    pub mongo_logs_late: u32,
+    /// How often: a time (10s, 5m, 2h), or a cron line ('0 3 * * *') in the zone of --tz
+    #[arg(long, env = "MONGO_LOGS_EVERY", default_value = "10s", value_name = "TIME")]
+    pub mongo_logs_every: String,
+    /// Seconds by which a log document may be later than documents behind it, beside its
+    /// transaction [default: 10; 60 where the server does not say which transactions are open]
+    #[arg(long, env = "MONGO_LOGS_OVERLAP", value_name = "SECONDS")]
+    pub mongo_logs_overlap: Option<u64>,
     /// TOML file with lists, named like their flags: mongo-host, mongo-collection, mongo-logs,
     /// mongodb-log
     #[arg(long, env = "MONGO_LISTS", value_name = "PATH")]

@@ -31,7 +31,8 @@ use tahoe_schemas::json::{write_f64, write_str};
 use tahoe_schemas::time::Time;
 
 /// Milliseconds since 1970 of the first and the last date that RFC 3339 can say.
-const DATES_MS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+pub(crate) const DATES_MS: std::ops::RangeInclusive<i64> =
+    -62_167_219_200_000..=253_402_300_799_999;
 
 /// Bytes that are no BSON, and what is wrong with them.
 pub(crate) type Damaged = mongodb::bson::error::Error;

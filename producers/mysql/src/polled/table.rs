@@ -243,8 +243,9 @@ impl Table for Polled {
         &self.asked.by
     }
 
-    fn columns_at(&self) -> &'static str {
-        if self.asked.is_log() { "" } else { "/after" }
+    fn place_of(&self, record: &[u8]) -> Option<Cursor> {
+        let at = if self.asked.is_log() { "" } else { "/after" };
+        Cursor::of_record(record, at, &self.asked.by)
     }
 
     fn open(&mut self) -> Result<Opened, SourceError> {

@@ -245,8 +245,8 @@ impl Table for Polled {
         &self.asked.by
     }
 
-    fn columns_at(&self) -> &'static str {
-        "/after"
+    fn place_of(&self, record: &[u8]) -> Option<Cursor> {
+        Cursor::of_record(record, "/after", &self.asked.by)
     }
 
     fn open(&mut self) -> Result<Opened, SourceError> {

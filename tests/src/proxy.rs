@@ -1,4 +1,4 @@
-//! A way to a server that can be cut.
+//! A way to a server that can be cut, and lead to another one afterwards.
 
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,28 +8,46 @@ use std::sync::{Arc, Mutex};
 pub struct Proxy {
     /// Where it listens.
     pub address: String,
+    server: Arc<Mutex<String>>,
     connections: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Proxy {
     /// Listens for as long as the test runs.
+    ///
+    /// # Panics
+    /// When no port is free.
     pub fn to(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound").to_string();
         let connections = Arc::new(Mutex::new(Vec::new()));
-        let (server, open) = (server.to_owned(), Arc::clone(&connections));
+        let server = Arc::new(Mutex::new(server.to_owned()));
+        let (to, open) = (Arc::clone(&server), Arc::clone(&connections));
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let Ok(server) = TcpStream::connect(&server) else { continue };
+                let to = to.lock().expect("no panic").clone();
+                let Ok(server) = TcpStream::connect(to) else { continue };
                 pass_on(&client, &server);
                 pass_on(&server, &client);
                 open.lock().expect("no panic").extend([client, server]);
             }
         });
-        Self { address, connections }
+        Self { address, server, connections }
+    }
+
+    /// New connections go to that server.
+    ///
+    /// # Panics
+    /// Never: nobody panics while it is changed.
+    pub fn lead_to(&self, server: &str) {
+        *self.server.lock().expect("no panic") = server.to_owned();
+        self.cut();
     }
 
     /// Ends every connection in mid-stream.
+    ///
+    /// # Panics
+    /// Never: nobody panics while they are listed.
     pub fn cut(&self) {
         for connection in self.connections.lock().expect("no panic").drain(..) {
             // It fails for one that has ended by itself.
