@@ -16,7 +16,7 @@ use tahoe_seams::{Batch, BatchEnd, Known, Record, Source, SourceError, SourceId}
 use crate::measure::Meter;
 use crate::topics;
 
-/// Producers whose servers `bench/databases` starts.
+/// Producers of databases; `bench/databases` starts the servers of those that have a package.
 const PRODUCERS: [&dyn Producer; 3] =
     [&tahoe_postgres::Postgres, &tahoe_mysql::Mysql, &tahoe_mongodb::MongoDb];
 
