@@ -11,7 +11,7 @@ use tahoe_pipeline::produce::{ProduceSettings, produce};
 use tahoe_pipeline::service::{Producer, SourceArgs as CommonArgs, topics_of};
 use tahoe_pipeline::stop::Stop;
 use tahoe_pipeline::telemetry::ProducerCounts;
-use tahoe_seams::{Batch, BatchEnd, Known, Record, Source, SourceError, SourceId};
+use tahoe_seams::{Batch, BatchEnd, Known, Origin, Record, Source, SourceError, SourceId};
 
 use crate::measure::Meter;
 use crate::topics;
@@ -76,6 +76,14 @@ struct Until {
 impl Source for Until {
     fn resume(&mut self, known: Vec<Known>) -> Result<(), SourceError> {
         self.inner.resume(known)
+    }
+
+    fn successor(&self, former: SourceId) -> Option<SourceId> {
+        self.inner.successor(former)
+    }
+
+    fn stream_of(&self, origin: &Origin) -> Option<SourceId> {
+        self.inner.stream_of(origin)
     }
 
     fn recover(&mut self, record: &Record<'_>, context: &mut Vec<u8>) {

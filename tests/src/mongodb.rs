@@ -1,10 +1,14 @@
 //! A database of one test on the stand-in for MongoDB.
 
+use std::process::Command;
+
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use tokio::runtime::Runtime;
 
-use crate::servers::setting;
+use crate::program::Program;
+use crate::servers::{free_port, setting};
+use crate::wait::until_true;
 
 /// A database of one test.
 pub struct Database {
@@ -16,6 +20,8 @@ pub struct Database {
     pub runtime: Runtime,
     /// The driver's view of it.
     pub db: mongodb::Database,
+    /// A server that nobody else uses.
+    _own: Option<Program>,
 }
 
 impl Database {
@@ -24,12 +30,29 @@ impl Database {
     /// # Panics
     /// When the server is not there.
     pub fn open(name: &str) -> Option<Self> {
-        let server = setting("TAHOE_TEST_MONGODB")?;
+        Some(Self::at(setting("TAHOE_TEST_MONGODB")?, name, None))
+    }
+
+    /// The same on a second server, which ends with it.
+    ///
+    /// # Panics
+    /// When that does not start.
+    pub fn open_another(name: &str) -> Option<Self> {
+        let folder = setting("TAHOE_TEST_MONGODB_HOME")?;
+        let port = free_port().to_string();
+        let mut command = Command::new("sh");
+        command.args([&format!("{folder}/alone"), &port, "rs0"]);
+        let own = Program::spawn("stand-in", command);
+        until_true("it is ready", || own.stdout().contains("ready on"));
+        Some(Self::at(format!("127.0.0.1:{port}"), name, Some(own)))
+    }
+
+    fn at(server: String, name: &str, own: Option<Program>) -> Self {
         let runtime = Runtime::new().expect("threads");
         let uri = format!("mongodb://{server}/?directConnection=true");
         let client = runtime.block_on(Client::with_uri_str(uri)).expect("an address");
         let db = client.database(name);
-        Some(Self { name: name.to_owned(), server, runtime, db })
+        Self { name: name.to_owned(), server, runtime, db, _own: own }
     }
 
     /// Runs a command.

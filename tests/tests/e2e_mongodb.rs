@@ -12,6 +12,7 @@ use collection::Shop;
 use mongodb::bson::doc;
 use rebuilt::{Record, rebuild};
 use serde_json::Value;
+use tahoe_seams::Log as _;
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::program::run;
 use tahoe_tests::proxy::Proxy;
@@ -209,4 +210,50 @@ fn a_server_that_is_not_there_is_said_within_ten_seconds() {
     let ours = checks.iter().find(|check| check["name"] == "mongodb-shop").expect("ours");
     assert_eq!(ours["ok"], false);
     assert!(ours["text"].as_str().is_some_and(|text| text.contains(&port)), "{ours}");
+}
+
+#[test]
+fn two_servers_with_databases_of_one_name_are_told_whole_whichever_reader_is_killed() {
+    let Some(pipeline) = Pipeline::of_kafka("mongodb_two") else { return };
+    let Some(one) = Shop::open(&pipeline.name) else { return };
+    let Some(other) = Shop::open_another(&pipeline.name) else { return };
+    let start = |host: &str, shop: &Shop| {
+        let arguments = ["--host", host, "--mongo-host", &shop.server, "--mongo-db", &shop.name];
+        let changes = ["--mongo-direct", "--mongo-snapshot", "never"];
+        let producer = pipeline.start("tahoe-mongodb", &[&arguments[..], &changes].concat());
+        // Its stream is open once it has a position.
+        until_true("it begins", || {
+            let stored = pipeline.log().positions().expect("Kafka is there");
+            stored.iter().any(|(key, _)| key.starts_with(format!("{host}/").as_bytes()))
+        });
+        producer
+    };
+    let first = start("one", &one);
+    let insert = |shop: &Shop, from: i64, count: i64| {
+        for id in from..from + count {
+            shop.insert("orders", [doc! {"_id": id}]);
+        }
+    };
+    insert(&one, 0, 20);
+    wait_for_records(&pipeline, 20);
+    insert(&one, 20, 20);
+    wait_for_records(&pipeline, 25);
+    first.kill();
+    let second = start("other", &other);
+    insert(&other, 0, 200);
+    wait_for_records(&pipeline, 225);
+    let first = start("one", &one);
+    insert(&one, 40, 40);
+    wait_for_records(&pipeline, 280);
+    first.stop();
+    second.kill();
+    let second = start("other", &other);
+    insert(&other, 200, 40);
+    wait_for_records(&pipeline, 320);
+    second.stop();
+    let mut found: Vec<_> = records(&pipeline).iter().map(|r| r.after["_id"].as_i64()).collect();
+    found.sort_unstable();
+    let mut expected: Vec<_> = (0..80).chain(0..240).map(Some).collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }

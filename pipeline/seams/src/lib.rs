@@ -30,6 +30,16 @@ pub trait Source: Send {
     /// Called once, before the first read, with every position stored for this source's owner,
     /// already moved forward over what the log was found to hold.
     fn resume(&mut self, known: Vec<Known>) -> Result<(), SourceError>;
+    /// Asked at a start for each stored position: the stream that took over from that one, which an
+    /// earlier version knew by another id. Its position becomes the successor's, once.
+    fn successor(&self, _former: SourceId) -> Option<SourceId> {
+        None
+    }
+    /// Asked of each record that a start finds in the log: the stream of this source that it
+    /// belongs to, or none if it is another producer's, whatever its id says.
+    fn stream_of(&self, origin: &Origin) -> Option<SourceId> {
+        Some(origin.source)
+    }
     /// Called between the start and [`Source::resume`] for every record of this owner that the log
     /// holds beyond its stored position, in order: the chance to bring the carried context forward.
     fn recover(&mut self, _record: &Record<'_>, _context: &mut Vec<u8>) {}

@@ -20,7 +20,23 @@ pub(super) struct Recovery {
     pub(super) positions: HashMap<SourceId, Position>,
     /// Streams whose position was not moved though the log has records behind it.
     pub(super) held: HashSet<SourceId>,
+    /// What stood for streams that have another id today.
+    pub(super) renamed: Vec<SourceId>,
     pub(super) records: u64,
+}
+
+/// Positions that an earlier version stored become those of the streams that took over, unless
+/// these have their own already; what they stood under can then be forgotten.
+fn rename(stored: &mut Vec<Position>, source: &dyn Source) -> Vec<SourceId> {
+    let today: HashSet<_> = stored.iter().map(|position| position.source).collect();
+    let mut renamed = Vec::new();
+    stored.retain_mut(|position| {
+        let Some(successor) = source.successor(position.source) else { return true };
+        renamed.push(position.source);
+        position.source = successor;
+        !today.contains(&successor)
+    });
+    renamed
 }
 
 pub(super) fn recover(
@@ -29,7 +45,8 @@ pub(super) fn recover(
     source: &mut dyn Source,
     screen: Option<&Screen>,
 ) -> Result<Recovery, LogError> {
-    let stored = positions::of_owner(owner, &log.positions()?, screen)?;
+    let mut stored = positions::of_owner(owner, &log.positions()?, screen)?;
+    let renamed = rename(&mut stored, source);
     let mut scans: BTreeMap<(String, u32), u64> = BTreeMap::new();
     for position in stored.iter().filter(|position| !position.clean) {
         let from =
@@ -38,6 +55,7 @@ pub(super) fn recover(
     }
     let mut recovery = Recovery {
         positions: stored.into_iter().map(|position| (position.source, position)).collect(),
+        renamed,
         held: HashSet::new(),
         records: 0,
     };
@@ -85,7 +103,9 @@ impl Recovery {
             LogError::Stop(format!("record at {place:?}: {error}"), None)
         };
         let header = decoder.decode(bytes).map_err(|error| stop(error.to_string()))?;
-        let Some(position) = self.positions.get_mut(&header.origin.source) else { return Ok(()) };
+        let stream = source.stream_of(&header.origin);
+        let position = stream.and_then(|stream| self.positions.get_mut(&stream));
+        let Some(position) = position else { return Ok(()) };
         let known = (position.generation, position.next);
         // Records that may change have other numbers at every reading.
         let may_change = source.may_change(position.source);

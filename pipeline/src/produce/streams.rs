@@ -85,16 +85,26 @@ impl Streams {
         now_ms: i64,
     ) -> Result<Self, LogError> {
         let (mut floors, mut changes) = (Floors::new(), Vec::new());
-        let positions = recovery.positions.values_mut();
-        let certain = positions.filter(|position| !recovery.held.contains(&position.source));
-        for position in certain.filter(|position| !position.clean) {
-            floors.insert((position.topic.clone(), position.partition), position.scan_from);
-            position.clean = true;
-            let value = encoded(position, screen.as_deref(), now_ms);
-            changes.push((key(owner, position.source), Some(value)));
+        let has_renamed = !recovery.renamed.is_empty();
+        for position in recovery.positions.values_mut() {
+            let is_certain = !recovery.held.contains(&position.source) && !position.clean;
+            if is_certain {
+                floors.insert((position.topic.clone(), position.partition), position.scan_from);
+                position.clean = true;
+            }
+            if is_certain || has_renamed {
+                let value = encoded(position, screen.as_deref(), now_ms);
+                changes.push((key(owner, position.source), Some(value)));
+            }
         }
         if !changes.is_empty() {
             log.store_positions(&changes)?;
+        }
+        // Only now: a start between the two finds both, and takes the newer.
+        let gone: Vec<_> =
+            recovery.renamed.iter().map(|former| (key(owner, *former), None)).collect();
+        if !gone.is_empty() {
+            log.store_positions(&gone)?;
         }
         Ok(Self {
             owner: owner.to_owned(),

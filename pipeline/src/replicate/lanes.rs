@@ -1,6 +1,7 @@
 //! The lanes of a feed: records of one key share a lane, and a lane is a stream in one partition.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tahoe_seams::{Batch, Known, Origin, Record, RecordId, SourceId, Stream};
@@ -26,6 +27,20 @@ pub struct RecordKind {
     pub may_change: bool,
     /// The privacy policy that comes before the log, which has records as that leaves them.
     pub screen: Option<Arc<Screens>>,
+    /// The feed's own name in an earlier version, whose positions and records are taken over.
+    pub former: Option<SourceId>,
+}
+
+impl RecordKind {
+    /// The same of a feed that an earlier version knew by that name.
+    pub fn formerly(self, name: &str) -> Self {
+        Self { former: Some(feed_id(name)), ..self }
+    }
+}
+
+/// What tells a feed of that name from all others.
+pub(crate) fn feed_id(name: &str) -> SourceId {
+    SourceId(xxh3_128(name.as_bytes()).to_le_bytes())
 }
 
 /// Where a record belongs.
@@ -58,16 +73,41 @@ pub(super) struct Lanes {
     kinds: Vec<RecordKind>,
     /// [`LANES`] of each kind.
     lanes: Vec<Lane>,
+    /// What stands for a lane in the log and among the positions of an earlier version.
+    former: HashMap<SourceId, SourceId>,
 }
 
 impl Lanes {
     pub fn new(kinds: Vec<RecordKind>) -> Self {
         let lanes = kinds.iter().flat_map(|kind| (0..LANES).map(|lane| Lane::new(kind, lane)));
-        Self { lanes: lanes.collect(), kinds }
+        let mut former = HashMap::new();
+        for kind in &kinds {
+            let Some(feed) = kind.former else { continue };
+            let dataset = &kind.origin.dataset;
+            former.extend((0..LANES).map(|lane| {
+                (lane_id(feed, dataset, lane), lane_id(kind.origin.source, dataset, lane))
+            }));
+        }
+        Self { lanes: lanes.collect(), kinds, former }
     }
 
+    /// Those of an earlier version too.
     pub fn sources(&self) -> impl Iterator<Item = SourceId> {
-        self.lanes.iter().map(|lane| lane.stream.origin.source)
+        let now = self.lanes.iter().map(|lane| lane.stream.origin.source);
+        now.chain(self.former.keys().copied())
+    }
+
+    /// The lane that took over from this one of an earlier version.
+    pub fn successor(&self, former: SourceId) -> Option<SourceId> {
+        self.former.get(&former).copied()
+    }
+
+    /// The lane of a record in the log. Its id follows from a name that two producers may have had
+    /// in common; but they own positions by their host's name, which a record says too.
+    pub fn stream_of(&self, origin: &Origin) -> Option<SourceId> {
+        let source = self.successor(origin.source).unwrap_or(origin.source);
+        let is_ours = self.kind_of(source).is_none_or(|(_, kind)| kind.origin.host == origin.host);
+        is_ours.then_some(source)
     }
 
     fn kind_of(&self, source: SourceId) -> Option<(usize, &RecordKind)> {
@@ -191,12 +231,16 @@ impl Lanes {
     }
 }
 
+fn lane_id(feed: SourceId, dataset: &str, lane: u32) -> SourceId {
+    let mut name = feed.0.to_vec();
+    name.extend_from_slice(dataset.as_bytes());
+    name.extend_from_slice(&lane.to_le_bytes());
+    SourceId(xxh3_128(&name).to_le_bytes())
+}
+
 impl Lane {
     fn new(kind: &RecordKind, lane: u32) -> Self {
-        let mut name = kind.origin.source.0.to_vec();
-        name.extend_from_slice(kind.origin.dataset.as_bytes());
-        name.extend_from_slice(&lane.to_le_bytes());
-        let source = SourceId(xxh3_128(&name).to_le_bytes());
+        let source = lane_id(kind.origin.source, &kind.origin.dataset, lane);
         let origin = Origin { source, ..kind.origin.clone() };
         let stream = Stream {
             origin,

@@ -17,9 +17,10 @@ use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use tahoe_seams::{Batch, BatchEnd, Known, Lag, Record, Source, SourceError, SourceId};
+use tahoe_seams::{Batch, BatchEnd, Known, Lag, Origin, Record, Source, SourceError, SourceId};
 
 use crate::clock::now_ms;
+pub(crate) use lanes::feed_id;
 pub use lanes::{LANES, RecordKind};
 use lanes::{Lanes, Place};
 pub use lost::{OnLostPosition, gap_statement};
@@ -158,8 +159,17 @@ impl<F: Feed> Replicate<F> {
 }
 
 impl<F: Feed> Source for Replicate<F> {
+    fn successor(&self, former: SourceId) -> Option<SourceId> {
+        self.lanes.successor(former)
+    }
+
+    fn stream_of(&self, origin: &Origin) -> Option<SourceId> {
+        self.lanes.stream_of(origin)
+    }
+
     fn recover(&mut self, record: &Record<'_>, _context: &mut Vec<u8>) {
-        if self.may_change(record.origin.source) {
+        let lane = self.lanes.stream_of(record.origin);
+        if lane.is_some_and(|lane| self.may_change(lane)) {
             self.feed.recovered(record.bytes);
             self.there.add(record.bytes);
         }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use clap::Args;
 use tahoe_schemas::Dataset;
 use tahoe_schemas::rules::is_namespace;
-use tahoe_seams::{Origin, SourceId};
-use xxhash_rust::xxh3::xxh3_128;
+use tahoe_seams::Origin;
 
 use crate::poll::Trigger;
 use crate::renewed::Screens;
-use crate::replicate::RecordKind;
+use crate::replicate::{RecordKind, feed_id};
 use crate::tail::{TailArgs, TailSettings};
 
 /// Whose records they are, what they are marked with, and where they go.
@@ -139,7 +138,7 @@ impl Place {
     /// identity for good; the path is for people.
     pub fn kind(&self, dataset: &Dataset, name: &str, path: &str, may_change: bool) -> RecordKind {
         let origin = Origin {
-            source: SourceId(xxh3_128(name.as_bytes()).to_le_bytes()),
+            source: feed_id(name),
             dataset: dataset.name.to_owned(),
             namespace: self.namespace.clone(),
             host: self.host.clone(),
@@ -150,7 +149,7 @@ impl Place {
             ..Origin::default()
         };
         let topic = self.topic.clone().unwrap_or_else(|| dataset.declared().topic.to_owned());
-        RecordKind { origin, topic, may_change, screen: self.screen.clone() }
+        RecordKind { origin, topic, may_change, screen: self.screen.clone(), former: None }
     }
 }
 

@@ -271,7 +271,7 @@ fn source(
 fn kind_of_rows() -> RecordKind {
     let origin =
         Origin { source: SourceId([5; 16]), dataset: "mysql.row".into(), ..Origin::default() };
-    RecordKind { origin, topic: TOPIC.into(), may_change: true, screen: None }
+    RecordKind { origin, topic: TOPIC.into(), may_change: true, screen: None, former: None }
 }
 
 fn often() -> Schedule {

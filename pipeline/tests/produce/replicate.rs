@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Loop, TOPIC, Watched};
 use tahoe_pipeline::partition;
+use tahoe_pipeline::positions;
 use tahoe_pipeline::renewed::{Renewed, Screens};
-use tahoe_pipeline::replicate::{Feed, LANES, RecordKind, Replicate, Step, Take};
+use tahoe_pipeline::replicate::{self, Feed, LANES, RecordKind, Replicate, Step, Take};
 use tahoe_schemas::rules::{AppFields, Privacy, Screen};
 use tahoe_seams::{Lag, Log as _, Origin, SourceError, SourceId};
 
@@ -126,14 +127,25 @@ fn source(database: &Arc<Database>, rows: u64) -> Replicate<Transactions> {
 }
 
 fn source_of(feed: Transactions, screen: Option<&Arc<Screens>>) -> Replicate<Transactions> {
-    let kind = |dataset: &str, may_change| RecordKind {
-        origin: Origin { source: SourceId([3; 16]), dataset: dataset.into(), ..Origin::default() },
+    let kinds = kinds(&NAME, "").map(|kind| RecordKind { screen: screen.cloned(), ..kind });
+    Replicate::new(feed, kinds.to_vec())
+}
+
+const NAME: SourceId = SourceId([3; 16]);
+
+fn kinds(name: &SourceId, host: &str) -> [RecordKind; 2] {
+    [("mysql.change", false), ("mysql.row", true)].map(|(dataset, may_change)| RecordKind {
+        origin: Origin {
+            source: *name,
+            dataset: dataset.into(),
+            host: host.to_owned(),
+            ..Origin::default()
+        },
         topic: TOPIC.into(),
         may_change,
-        screen: screen.cloned(),
-    };
-    let kinds = vec![kind("mysql.change", false), kind("mysql.row", true)];
-    Replicate::new(feed, kinds)
+        screen: None,
+        former: None,
+    })
 }
 
 fn wait_until(what: &str, done: impl Fn() -> bool) {
@@ -256,6 +268,64 @@ fn rows_that_a_policy_changes_are_told_again_after_the_log_failed_and_nothing_hi
         let text = String::from_utf8_lossy(&value);
         assert!(text.contains("\"sealed\""), "{text}");
     }
+}
+
+/// A database that is read on another host, whose feed has the same name, to its end.
+fn read_elsewhere(log: &Arc<Watched>, committed: u64) {
+    let database = Arc::new(Database::default());
+    database.committed.store(committed, Ordering::SeqCst);
+    let feed = Transactions::new(&database, 0);
+    let other = Replicate::new(feed, kinds(&NAME, "other").to_vec());
+    let running = Loop::start_on("other", log, other);
+    wait_until("the other is not read", || database.kept_from.load(Ordering::SeqCst) == committed);
+    running.stop.ask();
+    running.join().expect("it stops in order");
+}
+
+#[test]
+fn what_another_host_wrote_under_the_same_name_moves_no_position() {
+    let log = Watched::new();
+    let database = Arc::new(Database::default());
+    let start = || Loop::start(&log, source(&database, 0));
+    let committed = fail_again_and_again(3, &log, &database, start);
+    read_elsewhere(&log, 2 * committed);
+    let running = start();
+    database.committed.store(2 * committed, Ordering::SeqCst);
+    let mut all = vec![expected(0, 2 * committed); 2].concat();
+    all.sort_unstable();
+    wait_until("some are missing", || log.texts().len() >= all.len());
+    running.stop.ask();
+    running.join().expect("it stops in order");
+    assert_same(&log.texts(), &all);
+}
+
+#[test]
+fn a_feed_that_has_another_name_today_goes_on_where_it_was_under_the_former_one() {
+    const ROWS: u64 = 40;
+    const FORMER_ROUNDS: u64 = 6;
+    let log = Watched::new();
+    let database = Arc::new(Database::default());
+    let start = || {
+        let feed = Transactions::new(&database, ROWS);
+        let kinds = match database.opened.load(Ordering::SeqCst) < FORMER_ROUNDS {
+            true => kinds(&NAME, ""),
+            false => {
+                kinds(&SourceId([4; 16]), "").map(|kind| RecordKind { former: Some(NAME), ..kind })
+            }
+        };
+        Loop::start(&log, Replicate::new(feed, kinds.to_vec()))
+    };
+    let committed = fail_again_and_again(2 * FORMER_ROUNDS, &log, &database, &start);
+    let running = start();
+    let all = expected(ROWS, committed);
+    wait_until("some are missing", || old_texts(&log).len() >= all.len());
+    running.stop.ask();
+    running.join().expect("it stops in order");
+    assert_same(&old_texts(&log), &all);
+    let stored = positions::of_owner("host/test", &log.positions().expect("readable"), None);
+    let former = replicate::sources(&kinds(&NAME, ""));
+    let stored = stored.expect("of this version");
+    assert!(stored.iter().all(|position| !former.contains(&position.source)), "{stored:?}");
 }
 
 #[test]

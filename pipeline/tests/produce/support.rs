@@ -185,15 +185,29 @@ impl Loop {
         Self::start_behind(None, log, source)
     }
 
+    /// The same on another host.
+    pub fn start_on(host: &str, log: &Arc<Watched>, source: impl Source + 'static) -> Self {
+        Self::start_as(&format!("{host}/test"), None, log, source)
+    }
+
     /// The same with a privacy policy before the log.
     pub fn start_behind(
+        screen: Option<Arc<Screens>>,
+        log: &Arc<Watched>,
+        source: impl Source + 'static,
+    ) -> Self {
+        Self::start_as("host/test", screen, log, source)
+    }
+
+    fn start_as(
+        owner: &str,
         screen: Option<Arc<Screens>>,
         log: &Arc<Watched>,
         mut source: impl Source + 'static,
     ) -> Self {
         let (stop, counts) = (Stop::default(), Arc::new(ProducerCounts::default()));
         let settings = ProduceSettings {
-            owner: "host/test".into(),
+            owner: owner.to_owned(),
             grace: Duration::from_secs(20),
             pack_bytes: 0,
             screen,

@@ -155,6 +155,9 @@ fn record_kind(
     place: &Place,
 ) -> Result<RecordKind, String> {
     let found = datasets::named(dataset).map_err(|error| format!("--mongo-logs {error}"))?;
-    let name = format!("mongodb {path}");
-    Ok(place.kind(found, &name, &format!("mongodb://{path}"), may_change))
+    // The host as it owns the positions: two servers may have databases of one name, and a replica
+    // set's members come and go.
+    let name = format!("{}\0mongodb\0{path}", place.host);
+    let kind = place.kind(found, &name, &format!("mongodb://{path}"), may_change);
+    Ok(kind.formerly(&format!("mongodb {path}")))
 }

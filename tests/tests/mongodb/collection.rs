@@ -39,6 +39,11 @@ impl Shop {
         Database::open(name).map(Self)
     }
 
+    /// The same on a server of its own.
+    pub fn open_another(name: &str) -> Option<Self> {
+        Database::open_another(name).map(Self)
+    }
+
     fn orders(&self) -> Collection<Document> {
         self.db.collection("orders")
     }
