@@ -315,7 +315,7 @@ fn a_feed_that_has_another_name_today_goes_on_where_it_was_under_the_former_one(
         };
         Loop::start(&log, Replicate::new(feed, kinds.to_vec()))
     };
-    let committed = fail_again_and_again(2 * FORMER_ROUNDS, &log, &database, &start);
+    let committed = fail_again_and_again(2 * FORMER_ROUNDS, &log, &database, start);
     let running = start();
     let all = expected(ROWS, committed);
     wait_until("some are missing", || old_texts(&log).len() >= all.len());
