@@ -1,10 +1,8 @@
 //! Accounts: `'user'@'host'` in messages, `user@host` where a connection begins, and
 //! `privileged[user] @ host [address]` in the slow log.
 
-use std::net::IpAddr;
-
 use crate::find::Find;
-use crate::{Event, fields};
+use crate::{Event, fields, peer};
 
 /// `'user'@'host'` at the start of `text`, and what follows it. Quotes inside are not escaped, so
 /// the first end that fits counts.
@@ -23,14 +21,10 @@ pub(crate) fn set_user<'a>(name: &'a str, event: &mut Event<'a>) {
 
 /// From where: an address, or a name.
 pub(crate) fn set_host<'a>(host: &'a str, event: &mut Event<'a>) {
-    match host.parse::<IpAddr>() {
-        Ok(_) => {
-            event.set(fields::source::IP, host);
-            event.set(fields::related::IP, host);
-        }
-        // A pattern of an account is no host.
-        Err(_) if host.is_empty() || host.contains('%') => {}
-        Err(_) => event.set(fields::source::DOMAIN, host),
+    // A pattern of an account is no host.
+    let is_pattern = host.contains('%') && peer::ip(host).is_none();
+    if !host.is_empty() && !is_pattern {
+        peer::SOURCE.set(host, None, event);
     }
 }
 

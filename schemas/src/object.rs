@@ -10,9 +10,14 @@ use crate::{Event, Field, Transformation, Value};
 /// The keys and values of an object or list that fills `text`; a list's keys are its indices, as
 /// in PHP, where both are arrays. `None` if it is not valid.
 pub(crate) fn entries<'a>(text: &'a [u8], event: &Event<'a>) -> Option<Entries<'a>> {
+    whole(text).map(|entries| indexed(text, entries, event))
+}
+
+/// The same as they are written, in which a list has no keys.
+pub(crate) fn whole(text: &[u8]) -> Option<Entries<'_>> {
     let mut scan = Scan::new(text);
-    let whole = matches!(text, [b'{' | b'[', ..]) && scan.run().ok()? == text.len();
-    whole.then(|| indexed(text, scan.entries, event))
+    let is_whole = matches!(text, [b'{' | b'[', ..]) && scan.run().ok()? == text.len();
+    is_whole.then_some(scan.entries)
 }
 
 /// Gives the elements of a list their indices as keys.

@@ -1,13 +1,11 @@
 //! Columns in brackets, and then a message that has some of them inside.
 
-use std::net::IpAddr;
-
 use tahoe_seams::{Record, Rejection};
 
 use super::framer;
 use crate::find::Find;
 use crate::time::Stamp;
-use crate::{Event, Parser, fields, url};
+use crate::{Event, Parser, fields, peer, url};
 
 pub(super) struct ErrorRecord;
 
@@ -80,8 +78,7 @@ fn set_level<'a>(word: &'a str, event: &mut Event<'a>) -> bool {
         "crit" => "critical",
         "warn" => "warning",
         "alert" | "error" | "notice" | "info" | "debug" => word,
-        _ if matches!(word.strip_prefix("trace"), Some("1" | "2" | "3" | "4")) => "trace",
-        _ if matches!(word.strip_prefix("trace"), Some("5" | "6" | "7" | "8")) => "trace",
+        _ if matches!(word.as_bytes(), [b't', b'r', b'a', b'c', b'e', b'1'..=b'8']) => "trace",
         _ => return false,
     };
     event.set_level(word, level);
@@ -115,18 +112,7 @@ fn set_client<'a>(value: &'a str, event: &mut Event<'a>) -> bool {
     if known || address.is_empty() || address.contains(' ') {
         return false;
     }
-    event.set(fields::source::ADDRESS, address);
-    if address.parse::<IpAddr>().is_ok() {
-        event.set(fields::source::IP, address);
-        let mut related = event.list::<&'a str>();
-        related.push(address);
-        event.set(fields::related::IP, related.into_bump_slice());
-    } else {
-        event.set(fields::source::DOMAIN, address);
-    }
-    if let Some(port) = port {
-        event.set(fields::source::PORT, port);
-    }
+    peer::SOURCE.set(address, port, event);
     true
 }
 

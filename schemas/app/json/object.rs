@@ -6,11 +6,11 @@ use super::keys::{self, Role};
 use super::level::{self, Numbers};
 use super::{error, mapped, stamp};
 use crate::find::Find;
-use crate::object::{entries, flattened, scalar};
+use crate::object::{entries, flattened, scalar, whole};
 use crate::rules::{AppFields, Unit};
-use crate::scan::{Entries, Entry, Scan};
+use crate::scan::{Entries, Entry};
 use crate::url::{set_host, set_target, split_port};
-use crate::{Event, Field, fields};
+use crate::{Event, Field, fields, peer};
 
 /// Objects in objects whose keys have roles.
 const DEPTH_MAX: u32 = 4;
@@ -18,11 +18,8 @@ const DEPTH_MAX: u32 = 4;
 /// Sets the fields of the object that fills `text`, the keys without a role as `others`. Says
 /// whether it is one.
 pub(crate) fn set<'a>(text: &'a str, others: Field, event: &mut Event<'a>) -> bool {
-    let mut scan = Scan::new(text.as_bytes());
-    if !text.starts_with('{') || scan.run() != Ok(text.len()) {
-        return false;
-    }
-    let mut keys = scan.entries;
+    let object = text.starts_with('{').then(|| whole(text.as_bytes())).flatten();
+    let Some(mut keys) = object else { return false };
     if let Some(named) = event.rules().map(|rules| &rules.app_fields).filter(|n| !n.is_empty()) {
         keys = mapped::take(keys, named, event);
     }
@@ -150,14 +147,10 @@ fn client<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
         Ok(_) => (text, None),
         Err(_) => split_port(text),
     };
-    let plain = address.strip_prefix("::ffff:").filter(|rest| rest.contains('.'));
-    let ip = plain.unwrap_or(address);
-    if ip.parse::<IpAddr>().is_err() {
+    if peer::ip(address).is_none() {
         return false;
     }
-    event.set(fields::source::ADDRESS, ip);
-    event.set(fields::source::IP, ip);
-    event.set(fields::related::IP, ip);
+    peer::SOURCE.set(address, None, event);
     if let Some(port) = port {
         event.set_if_absent(fields::source::PORT, port);
     }

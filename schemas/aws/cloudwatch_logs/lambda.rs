@@ -155,7 +155,7 @@ fn is_request(text: &str) -> bool {
 /// `Invoke Error \t{"errorType":…,"errorMessage":…,"stack":[…]}`
 fn failure<'a>(message: &'a str, event: &mut Event<'a>) {
     let Some((_, object)) = message.split_once('\t') else { return };
-    for entry in super::shape::whole(object.trim().as_bytes()).unwrap_or_default() {
+    for entry in crate::object::whole(object.trim().as_bytes()).unwrap_or_default() {
         let field = match entry.key {
             b"errorType" => fields::error::TYPE,
             b"errorMessage" => fields::error::MESSAGE,

@@ -28,7 +28,7 @@ pub(super) fn set<'a>(text: &'a str, columns: &[Column], event: &mut Event<'a>) 
 
 /// Says whether it is an object that was taken apart.
 fn object<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
-    let Some(entries) = super::shape::whole(text.as_bytes()) else { return false };
+    let Some(entries) = crate::object::whole(text.as_bytes()) else { return false };
     if platform::set(&entries, event) {
         return true;
     }

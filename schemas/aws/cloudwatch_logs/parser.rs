@@ -3,11 +3,11 @@
 use tahoe_seams::{Conditions, Events, Normalizer, Record, Rejection};
 
 use super::framer::Carried;
-use super::shape::{Envelope, whole};
+use super::shape::Envelope;
 use super::{DATASET, flow, group, message};
 use crate::event::Scratch;
 use crate::find::rfind;
-use crate::object::{entries, flattened, scalar};
+use crate::object::{entries, flattened, scalar, whole};
 use crate::parser::in_scratch;
 use crate::scan::Entry;
 use crate::time::{self, Stamp, Time};

@@ -2,7 +2,8 @@
 
 use smallvec::SmallVec;
 
-use crate::scan::{Entries, Entry, Scan};
+use crate::object::whole;
+use crate::scan::{Entries, Entry};
 
 /// Keys that only a log event has, of which an object needs one to be taken for it.
 const MARKS: [&[u8]; 10] = [
@@ -53,13 +54,6 @@ impl<'a> Envelope<'a> {
         let common = entries.into_iter().filter(|entry| entry.key != key).collect();
         all.then_some(Self { common, events })
     }
-}
-
-/// The entries of an object or list that fills the text.
-pub(super) fn whole(text: &[u8]) -> Option<Entries<'_>> {
-    let mut scan = Scan::new(text);
-    let is_whole = matches!(text, [b'{' | b'[', ..]) && scan.run().ok()? == text.len();
-    is_whole.then_some(scan.entries)
 }
 
 /// Has a time in milliseconds and a message; one that stands alone needs more to be known by.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::peer::{self, Peer};
 use crate::{Event, Field, fields};
 
 /// What is left of an entry.
@@ -86,22 +87,22 @@ impl<'a> Columns<'a> {
 
     /// Sets address and port of the next column, `address:port` or an address alone.
     pub fn set_peer(&mut self, peer: Peer, event: &mut Event<'a>) {
-        let Some(text) = self.text(peer.ip, event) else { return };
-        let (address, port) = match text.parse::<IpAddr>() {
-            Ok(_) => (text, None),
-            Err(_) => text.rsplit_once(':').map_or((text, None), |(a, p)| (a, Some(p))),
-        };
-        let address = address.trim_matches(['[', ']']);
-        if let Some(field) = peer.address {
-            event.set(field, address);
+        let Some(text) = self.text(peer.address(), event) else { return };
+        let (address, port) = address_and_port(text);
+        peer.set(address, port, event);
+    }
+
+    /// The same for the server behind the load balancer, which is always an address.
+    pub fn set_backend(&mut self, event: &mut Event<'a>) {
+        use fields::aws::elb::backend;
+        let Some(text) = self.text(backend::IP, event) else { return };
+        let (address, port) = address_and_port(text);
+        match peer::ip(address) {
+            Some(ip) => event.set(backend::IP, ip),
+            None => self.broken = true,
         }
-        if address.parse::<IpAddr>().is_ok() {
-            event.set(peer.ip, address);
-        } else if peer.address.is_none() {
-            self.broken = true;
-        }
-        if let Some(Ok(port)) = port.map(str::parse::<u16>) {
-            event.set(peer.port, port);
+        if let Some(port) = port {
+            event.set(backend::PORT, port);
         }
     }
 }
@@ -131,6 +132,14 @@ impl<'a> Iterator for Columns<'a> {
     }
 }
 
+fn address_and_port(text: &str) -> (&str, Option<u16>) {
+    let (address, port) = match text.parse::<IpAddr>() {
+        Ok(_) => (text, None),
+        Err(_) => text.rsplit_once(':').map_or((text, None), |(a, p)| (a, p.parse().ok())),
+    };
+    (address.trim_matches(['[', ']']), port)
+}
+
 /// Where a quote that is not escaped stands before a space or at the end.
 fn quoted_end(body: &[u8]) -> Option<usize> {
     let mut at = 0;
@@ -143,27 +152,3 @@ fn quoted_end(body: &[u8]) -> Option<usize> {
         }
     }
 }
-
-/// Fields of one end of a connection.
-#[derive(Clone, Copy)]
-pub(super) struct Peer {
-    address: Option<Field>,
-    ip: Field,
-    port: Field,
-}
-
-pub(super) const SOURCE: Peer = Peer {
-    address: Some(fields::source::ADDRESS),
-    ip: fields::source::IP,
-    port: fields::source::PORT,
-};
-pub(super) const DESTINATION: Peer = Peer {
-    address: Some(fields::destination::ADDRESS),
-    ip: fields::destination::IP,
-    port: fields::destination::PORT,
-};
-pub(super) const BACKEND: Peer = Peer {
-    address: None,
-    ip: fields::aws::elb::backend::IP,
-    port: fields::aws::elb::backend::PORT,
-};

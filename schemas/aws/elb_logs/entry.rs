@@ -1,7 +1,8 @@
 //! The kinds of entries, column by column; the time and what precedes it were read before.
 
-use super::columns::{BACKEND, Columns, DESTINATION, SOURCE};
+use super::columns::Columns;
 use super::{parser, request};
+use crate::peer::{DESTINATION, SOURCE};
 use crate::time::Stamp;
 use crate::{Event, Field, fields};
 
@@ -129,7 +130,7 @@ pub(super) fn connection<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) -
 fn head<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) -> Option<Option<f64>> {
     columns.set(fields::aws::elb::NAME, event)?;
     columns.set_peer(SOURCE, event);
-    columns.set_peer(BACKEND, event);
+    columns.set_backend(event);
     let spans = spans(columns, event);
     exchange(columns, event)?;
     agent_and_tls(columns, event);

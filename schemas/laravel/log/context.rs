@@ -1,12 +1,10 @@
 //! The context and extra at the end of a line, and the fields that their keys stand for.
 
-use std::net::IpAddr;
-
 use super::exception;
 use crate::find::Find;
 use crate::object::{flattened, indexed, scalar};
 use crate::scan::{Entries, Entry, Scan};
-use crate::{Event, Field, fields};
+use crate::{Event, Field, fields, peer};
 
 /// How often the text of a record may be read in search of its context, and some bytes.
 const READS_MAX: usize = 4;
@@ -85,16 +83,16 @@ fn promote<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> bool {
     if !fits(field, text) {
         return false;
     }
-    event.set(field, text);
-    if field == fields::source::IP {
-        event.set(fields::related::IP, text);
+    match field {
+        fields::source::IP => peer::SOURCE.set(text, None, event),
+        _ => event.set(field, text),
     }
     true
 }
 
 fn fits(field: Field, text: &str) -> bool {
     match field {
-        fields::source::IP => text.parse::<IpAddr>().is_ok(),
+        fields::source::IP => peer::ip(text).is_some(),
         fields::user::EMAIL => text.contains('@'),
         fields::url::ORIGINAL => text.starts_with('/') || text.has("://"),
         fields::http::request::METHOD => text.bytes().all(|byte| byte.is_ascii_alphabetic()),

@@ -1,28 +1,15 @@
 //! The other end of a connection: `10.0.0.7:52076`, `[2001:db8::7]:52076`, `db-1.example:27017`.
 
-use std::net::IpAddr;
-
-use crate::{Event, fields};
+use crate::{Event, peer};
 
 /// Sets the address and port of a client; one on a socket of the machine itself has neither.
 pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
     let text = text.trim();
-    let Some((host, port)) = split(text) else {
+    match split(text) {
+        Some((host, port)) => peer::SOURCE.set(host, port, event),
         // `anonymous unix socket`
-        if !text.contains(' ') {
-            event.set_clean(fields::source::ADDRESS, text);
-        }
-        return;
-    };
-    event.set(fields::source::ADDRESS, host);
-    if host.parse::<IpAddr>().is_ok() {
-        event.set(fields::source::IP, host);
-        event.set(fields::related::IP, host);
-    } else {
-        event.set(fields::source::DOMAIN, host);
-    }
-    if let Some(port) = port {
-        event.set(fields::source::PORT, port);
+        None if text.contains(' ') => {}
+        None => peer::SOURCE.set(text, None, event),
     }
 }
 
@@ -32,7 +19,7 @@ pub(super) fn is_peer(text: &str) -> bool {
 }
 
 fn split(text: &str) -> Option<(&str, Option<u16>)> {
-    if text.parse::<IpAddr>().is_ok() {
+    if peer::ip(text).is_some() {
         return Some((text, None));
     }
     let (host, port) = text.rsplit_once(':')?;

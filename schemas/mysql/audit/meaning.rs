@@ -3,7 +3,7 @@
 use crate::enrich::Quoting;
 use crate::fields::mysqlenterprise::audit;
 use crate::find::Find;
-use crate::{Event, fields};
+use crate::{Event, fields, peer};
 
 /// What happened to what.
 #[derive(Clone, Copy)]
@@ -150,8 +150,8 @@ pub(super) fn set_host<'a>(host: &'a str, event: &mut Event<'a>) {
         return event.null_removed(fields::client::DOMAIN);
     }
     event.set(fields::client::DOMAIN, host);
-    if host.parse::<std::net::IpAddr>().is_ok() {
-        event.set_if_absent(fields::client::IP, host);
+    if let Some(ip) = peer::ip(host) {
+        event.set_if_absent(fields::client::IP, ip);
     }
 }
 

@@ -5,7 +5,7 @@ use tahoe_seams::{Record, Rejection};
 use super::{enterprise, framer, mariadb, meaning, percona, xml};
 use crate::datasets::mysql::stamp;
 use crate::datasets::system_syslog::envelope::{self, Envelope};
-use crate::scan::Scan;
+use crate::object::whole;
 use crate::time::Stamp;
 use crate::{Event, Parser, fields};
 
@@ -16,7 +16,7 @@ impl Parser for AuditRecord {
         let text = event.text(record.bytes).trim();
         let mut outside = None;
         let mut inside = text;
-        if is_syslog(text.as_bytes()) {
+        if envelope::is_stamped(text.as_bytes()) {
             let envelope = Envelope::parse(text, event.read_at_ms(), event)?;
             outside = envelope.stamp;
             inside = envelope.message.trim();
@@ -50,11 +50,8 @@ impl Parser for AuditRecord {
 /// Says whether it is of a form that is known.
 fn set<'a>(text: &'a str, in_syslog: bool, event: &mut Event<'a>) -> bool {
     if text.starts_with('{') {
-        let mut scan = Scan::new(text.as_bytes());
-        if scan.run() != Ok(text.len()) {
-            return false;
-        }
-        return percona::set_object(&scan.entries, event) || enterprise::set(scan.entries, event);
+        let Some(entries) = whole(text.as_bytes()) else { return false };
+        return percona::set_object(&entries, event) || enterprise::set(entries, event);
     }
     if text.starts_with("<AUDIT_RECORD") {
         return xml::set(text, event);
@@ -63,18 +60,4 @@ fn set<'a>(text: &'a str, in_syslog: bool, event: &mut Event<'a>) -> bool {
         return percona::set_row(text, event);
     }
     mariadb::set(text, in_syslog, event)
-}
-
-/// `<PRI>` or the name of a month: none of the forms begins so.
-pub(super) fn is_syslog(line: &[u8]) -> bool {
-    let begins = matches!(line, [b'<', b'0'..=b'9', ..] | [b'A'..=b'Z', ..]);
-    begins && syslog_stamp(line).is_some()
-}
-
-/// The text of such a line's time.
-pub(super) fn syslog_stamp(line: &[u8]) -> Option<&[u8]> {
-    // The year is only needed for the value.
-    let head = envelope::head(line, 0);
-    head.stamp?;
-    Some(&line[head.stamp_at..head.end])
 }

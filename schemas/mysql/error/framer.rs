@@ -5,6 +5,7 @@ use tahoe_seams::{Cut, Framer};
 
 use super::{crash, json, parser};
 use crate::datasets::mysql::{lines, stamp};
+use crate::datasets::system_syslog::envelope;
 use crate::find::find;
 
 /// `=` in the lines around the monitor's title; some versions write more.
@@ -37,7 +38,7 @@ fn begins(line: &[u8]) -> bool {
     stamp::parse(line).is_some()
         || crash::clock(line).is_some()
         || json::is_object(line)
-        || parser::is_syslog(line)
+        || envelope::is_stamped(line)
 }
 
 fn is_rule(line: &[u8]) -> bool {
@@ -78,5 +79,5 @@ fn stamp_of(record: &[u8]) -> Option<&[u8]> {
     if let Some(text) = json::time_text(line) {
         return Some(text);
     }
-    parser::syslog_stamp(line)
+    envelope::stamp_text(line)
 }

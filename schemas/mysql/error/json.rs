@@ -4,8 +4,8 @@
 use super::parser;
 use crate::datasets::mysql::stamp;
 use crate::find::find;
-use crate::object::{flattened, scalar};
-use crate::scan::{Entry, Scan};
+use crate::object::{flattened, scalar, whole};
+use crate::scan::Entry;
 use crate::{Event, fields};
 
 /// A line that is such an object, as far as its ends tell.
@@ -27,11 +27,7 @@ pub(super) fn time_text(line: &[u8]) -> Option<&[u8]> {
 
 /// Sets the fields of an object. Says whether it was one.
 pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
-    let mut scan = Scan::new(text.as_bytes());
-    if scan.run() != Ok(text.len()) {
-        return false;
-    }
-    let mut others = scan.entries;
+    let Some(mut others) = whole(text.as_bytes()) else { return false };
     others.retain(|entry| !set_key(entry, event));
     if let Some(value) = flattened(others, fields::mysql::error::FIELDS, event) {
         event.set(fields::mysql::error::FIELDS, value);

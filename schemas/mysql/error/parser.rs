@@ -20,7 +20,7 @@ impl Parser for ErrorRecord {
         event.set(fields::event::CATEGORY, "database");
         event.set(fields::event::TYPE, "info");
         let mut text = event.text(record.bytes).trim_end();
-        if is_syslog(text.as_bytes()) {
+        if envelope::is_stamped(text.as_bytes()) {
             text = open_envelope(text, event)?;
         }
         let before = self.stamp(record.context, record.read_at_ms);
@@ -44,20 +44,6 @@ impl Parser for ErrorRecord {
         let own = stamp::parse(context).or_else(|| envelope::stamp(context, read_at_ms));
         own.map(|(stamp, _)| stamp)
     }
-}
-
-/// `<PRI>` or the name of a month: nothing of the server's own begins so.
-pub(super) fn is_syslog(line: &[u8]) -> bool {
-    let begins = line.first().is_some_and(|byte| *byte == b'<' || byte.is_ascii_uppercase());
-    begins && syslog_stamp(line).is_some()
-}
-
-/// The text of such a line's time.
-pub(super) fn syslog_stamp(line: &[u8]) -> Option<&[u8]> {
-    // The year is only needed for the value.
-    let head = envelope::head(line, 0);
-    head.stamp?;
-    Some(&line[head.stamp_at..head.end])
 }
 
 /// The message inside of syslog; its time counts unless the message has one.

@@ -1,12 +1,12 @@
 //! Lines of `# Key: value  Key: value`.
 
 use crate::datasets::mysql::stamp;
+use crate::duration::{SECONDS, nanoseconds};
 use crate::time::Stamp;
 use crate::{Event, Field, fields, json};
 
 /// Keys without a field that are kept; the lines of the server's own profiler have some dozens.
 const OTHERS_MAX: usize = 128;
-const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// What a value is.
 #[derive(Clone, Copy)]
@@ -106,7 +106,7 @@ fn set_value<'a>(field: Field, kind: Kind, value: &'a str, event: &mut Event<'a>
             "No" => event.set(field, false),
             _ => return false,
         },
-        Kind::Duration => match nanoseconds(value) {
+        Kind::Duration => match nanoseconds(value, SECONDS) {
             Some(nanos) => event.set(field, nanos),
             None => return false,
         },
@@ -121,21 +121,6 @@ fn set_value<'a>(field: Field, kind: Kind, value: &'a str, event: &mut Event<'a>
 fn time(value: &str) -> Option<Stamp> {
     let (stamp, length) = stamp::parse(value.as_bytes())?;
     (length == value.len()).then_some(stamp)
-}
-
-/// Seconds with a fraction or none; `None` for more than fit.
-pub(super) fn nanoseconds(text: &str) -> Option<u64> {
-    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let mut nanos = seconds.parse::<u64>().ok()?.checked_mul(NANOS_PER_SECOND)?;
-    let mut unit = NANOS_PER_SECOND;
-    for byte in fraction.bytes() {
-        unit /= 10;
-        nanos = nanos.checked_add(u64::from(byte.wrapping_sub(b'0')) * unit)?;
-        if !byte.is_ascii_digit() {
-            return None;
-        }
-    }
-    (nanos <= i64::MAX as u64).then_some(nanos)
 }
 
 use fields::mysql::slowlog as log;
@@ -217,19 +202,4 @@ pub(super) fn set_session<'a>(key: &'a str, value: &'a str, event: &mut Event<'a
         _ => return false,
     };
     set_value(field, Kind::Count, value, event)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seconds_become_nanoseconds_without_rounding() {
-        for (text, nanos) in [("2", 2_000_000_000), ("178.306017", 178_306_017_000), ("0.0", 0)] {
-            assert_eq!(nanoseconds(text), Some(nanos), "{text}");
-        }
-        for none in ["", "-1", "1.x", "1.-", "18446744073709.550781", "NULL"] {
-            assert_eq!(nanoseconds(none), None, "{none}");
-        }
-    }
 }

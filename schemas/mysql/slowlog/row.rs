@@ -3,13 +3,13 @@
 
 use tahoe_seams::Rejection;
 
-use super::metrics::{Others, nanoseconds};
+use super::metrics::Others;
 use super::parser::set_account;
 use crate::datasets::mysql::stamp;
 use crate::enrich::Quoting;
 use crate::object;
 use crate::scan::{Entries, Entry};
-use crate::{Event, Field, fields};
+use crate::{Event, Field, duration, fields};
 
 use fields::mysql::slowlog as log;
 
@@ -63,10 +63,10 @@ pub(super) fn set<'a>(row: &[Entry<'a>], event: &mut Event<'a>) -> Result<(), Re
             event.set(field, number);
         }
     }
-    if let Some(nanos) = text(b"query_time", event).and_then(span) {
+    if let Some(nanos) = text(b"query_time", event).and_then(duration::of_clock) {
         event.set(fields::event::DURATION, nanos);
     }
-    if let Some(nanos) = text(b"lock_time", event).and_then(span) {
+    if let Some(nanos) = text(b"lock_time", event).and_then(duration::of_clock) {
         event.set(log::lock_time::SEC, nanos as f64 / 1e9);
     }
     if let Some(schema) = text(b"db", event) {
@@ -79,12 +79,4 @@ pub(super) fn set<'a>(row: &[Entry<'a>], event: &mut Event<'a>) -> Result<(), Re
         event.set(fields::MESSAGE, query);
     }
     Ok(())
-}
-
-/// Nanoseconds of `hh:mm:ss[.ffffff]`.
-fn span(text: &str) -> Option<u64> {
-    let (hours, rest) = text.split_once(':')?;
-    let (minutes, seconds) = rest.split_once(':')?;
-    let whole = hours.parse::<u64>().ok()? * 3600 + minutes.parse::<u64>().ok()? * 60;
-    whole.checked_mul(1_000_000_000)?.checked_add(nanoseconds(seconds)?)
 }

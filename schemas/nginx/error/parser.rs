@@ -1,13 +1,11 @@
 //! The columns, and then the message's own list of what it is about.
 
-use std::net::IpAddr;
-
 use tahoe_seams::{Record, Rejection};
 
 use super::framer;
 use crate::find::Find;
 use crate::time::{self, Stamp};
-use crate::{Event, Parser, clf, fields, url};
+use crate::{Event, Parser, clf, fields, peer, url};
 
 /// What may follow the client, in the order in which it is written.
 const QUOTED: [&str; 6] = ["request", "subrequest", "upstream", "host", "referrer", "login"];
@@ -104,7 +102,7 @@ fn about<'a>(message: &'a str, event: &mut Event<'a>) {
 fn client(text: &str) -> Option<(&str, &str)> {
     let (address, rest) = split_plain(text);
     let bare = address.strip_prefix("unix:").map_or(address, |_| "::");
-    let known = url::split_port(bare).0.parse::<IpAddr>().is_ok();
+    let known = peer::ip(url::split_port(bare).0).is_some();
     (known && (rest.is_empty() || rest.starts_with(", "))).then_some((address, rest))
 }
 
@@ -128,18 +126,8 @@ fn split_quoted(text: &str) -> Option<(&str, &str)> {
 }
 
 fn set_client<'a>(text: &'a str, event: &mut Event<'a>) {
-    let (ip, port) = url::split_port(text);
-    if ip.parse::<IpAddr>().is_err() {
-        return event.set(fields::source::ADDRESS, text);
-    }
-    event.set(fields::source::ADDRESS, ip);
-    event.set(fields::source::IP, ip);
-    let mut related = event.list::<&'a str>();
-    related.push(ip);
-    event.set(fields::related::IP, related.into_bump_slice());
-    if let Some(port) = port {
-        event.set(fields::source::PORT, port);
-    }
+    let (host, port) = url::split_port(text);
+    peer::SOURCE.set(host, port, event);
 }
 
 fn set_request<'a>(text: &'a str, event: &mut Event<'a>) {

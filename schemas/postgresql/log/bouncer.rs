@@ -6,7 +6,7 @@
 use super::entry::{host_colon_port, set_client, set_user};
 use super::stamp::{self, Written};
 use crate::find::Find;
-use crate::{Event, fields};
+use crate::{Event, fields, peer};
 
 use fields::postgresql::pgbouncer;
 
@@ -126,14 +126,7 @@ fn peer<'a>(side: Side, text: &'a str, event: &mut Event<'a>) {
         set_client(host, port, event);
         return;
     }
-    event.set(fields::destination::ADDRESS, host);
-    if host.parse::<std::net::IpAddr>().is_ok() {
-        event.set(fields::destination::IP, host);
-        event.set(fields::related::IP, host);
-    }
-    if let Some(port) = port.and_then(|port| port.parse::<u16>().ok()) {
-        event.set(fields::destination::PORT, port);
-    }
+    peer::DESTINATION.set(host, port.and_then(|port| port.parse().ok()), event);
 }
 
 fn about<'a>(side: Side, text: &'a str, event: &mut Event<'a>) {

@@ -1,12 +1,10 @@
 //! One message with its columns, whichever form it came in, and the fields that they become.
 
-use std::net::IpAddr;
-
 use super::level::{Label, Note};
 use super::{server, session, stamp, statement};
 use crate::enrich::Quoting;
 use crate::time::{Stamp, Time};
-use crate::{Event, Field, fields};
+use crate::{Event, fields, peer};
 
 /// What a message says of itself, as it is written; empty values are left out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -152,7 +150,7 @@ impl<'a> Entry<'a> {
             set_client(host, port.or(self.remote_port), event);
         }
         if let Some(local) = self.local {
-            set_address(local, fields::server::ADDRESS, fields::server::IP, event);
+            peer::SERVER.set(local, None, event);
         }
     }
 
@@ -281,28 +279,14 @@ pub(super) fn set_client<'a>(host: &'a str, port: Option<&'a str>, event: &mut E
         return;
     }
     if host != "[local]" {
-        set_address(host, fields::source::ADDRESS, fields::source::IP, event);
+        peer::SOURCE.set(host, None, event);
         if !event.has(fields::source::IP) {
-            event.set(fields::source::DOMAIN, host);
             event.set(fields::related::HOSTS, host);
-        } else {
-            event.set(fields::related::IP, host);
         }
     }
     if let Some(port) = port.and_then(|port| port.parse::<u16>().ok()).filter(|port| *port > 0) {
         event.set(fields::postgresql::log::CLIENT_PORT, port);
         event.set(fields::source::PORT, port);
-    }
-}
-
-fn set_address<'a>(host: &'a str, address: Field, ip: Field, event: &mut Event<'a>) {
-    if !event.set_clean(address, host) {
-        return;
-    }
-    // The zone of a link-local address (`fe80::1%eth0`) is no part of it.
-    let bare = host.split('%').next().unwrap_or(host);
-    if bare.parse::<IpAddr>().is_ok() {
-        event.set(ip, bare);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the server says of its own work: checkpoints, vacuum, temporary files, locks, start, end.
 
-use super::statement::{MILLISECONDS, SECONDS, nanoseconds};
+use crate::duration::{MILLISECONDS, SECONDS, nanoseconds};
 use crate::find::Find;
 use crate::{Event, Field, fields};
 

@@ -1,9 +1,8 @@
 //! Connections: received, authenticated, authorized, refused, ended.
 
 use super::entry::{set_client, set_user};
-use super::statement::{MILLISECONDS, nanoseconds};
 use crate::find::Find;
-use crate::{Event, fields};
+use crate::{Event, duration, fields};
 
 /// Sets what such a message says.
 pub(super) fn read<'a>(message: &'a str, event: &mut Event<'a>) {
@@ -24,7 +23,7 @@ pub(super) fn read<'a>(message: &'a str, event: &mut Event<'a>) {
     } else if let Some(rest) = message.strip_prefix("disconnection: session time: ") {
         mark("disconnection", &["database", "session"], &["info", "end"], event);
         let (time, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-        if let Some(duration) = session_time(time) {
+        if let Some(duration) = duration::of_clock(time) {
             event.set(fields::event::DURATION, duration);
         }
         account(rest, event);
@@ -113,16 +112,6 @@ fn authenticated<'a>(text: &'a str, event: &mut Event<'a>) {
     if let Some((_, rule)) = text.rsplit_once(" (") {
         event.set(fields::postgresql::authentication::RULE, rule.trim_end_matches(')'));
     }
-}
-
-/// `0:00:45.407`: hours, minutes, seconds.
-fn session_time(text: &str) -> Option<u64> {
-    let mut parts = text.split(':');
-    let hours: u64 = parts.next()?.parse().ok()?;
-    let minutes: u64 = parts.next()?.parse().ok()?;
-    let seconds = nanoseconds(parts.next()?, MILLISECONDS + 3)?;
-    let whole = hours.checked_mul(3600)?.checked_add(minutes.checked_mul(60)?)?;
-    whole.checked_mul(1_000_000_000)?.checked_add(seconds)
 }
 
 /// Why a client was not let in: what is said, with the names that it gives.

@@ -1,27 +1,10 @@
 //! Logged statements: `duration: 0.327 ms  statement: …` and the steps of the extended protocol,
 //! with or without a duration, and the plans of auto_explain.
 
+use crate::duration::{MILLISECONDS, nanoseconds};
 use crate::find::Find;
 use crate::object::{entries, scalar};
 use crate::{Event, fields};
-
-/// Nanoseconds of a millisecond have six more digits, of a second nine.
-pub(super) const MILLISECONDS: usize = 6;
-pub(super) const SECONDS: usize = 9;
-
-/// A decimal number of milliseconds or seconds in nanoseconds.
-pub(super) fn nanoseconds(text: &str, digits: usize) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let mut number: u64 = whole.parse().ok()?;
-    let fraction = fraction.as_bytes();
-    for place in 0..digits {
-        let digit = fraction
-            .get(place)
-            .map_or(Some(0), |digit| digit.is_ascii_digit().then(|| u64::from(digit - b'0')))?;
-        number = number.checked_mul(10)?.checked_add(digit)?;
-    }
-    Some(number)
-}
 
 /// Sets what the message says; gives the statement, if it has one.
 pub(super) fn read<'a>(message: &'a str, event: &mut Event<'a>) -> Option<&'a str> {
@@ -87,15 +70,6 @@ fn explained<'a>(plan: &'a str, event: &mut Event<'a>) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_exact() {
-        assert_eq!(nanoseconds("430.394", MILLISECONDS), Some(430_394_000));
-        assert_eq!(nanoseconds("7", MILLISECONDS), Some(7_000_000));
-        assert_eq!(nanoseconds("0.119", SECONDS), Some(119_000_000));
-        assert_eq!(nanoseconds("1.2e3", MILLISECONDS), None);
-        assert_eq!(nanoseconds("99999999999999999", MILLISECONDS), None);
-    }
 
     #[test]
     fn a_step_has_a_name_that_may_hold_a_colon() {

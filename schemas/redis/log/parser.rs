@@ -5,7 +5,7 @@ use tahoe_seams::{Record, Rejection};
 use super::framer;
 use super::head::Head;
 use crate::time::Stamp;
-use crate::{Event, Parser, clf, fields, lines, url};
+use crate::{Event, Parser, clf, fields, lines, peer, url};
 
 pub(super) struct LogRecord;
 
@@ -86,14 +86,10 @@ fn report_head(text: &str, read_at_ms: i64) -> Option<Head<'_>> {
 /// Sets the fields of the messages that are known.
 fn meaning<'a>(message: &'a str, event: &mut Event<'a>) {
     let (line, _) = lines::split_first(message);
-    if let Some(peer) = line.strip_prefix("Accepted ") {
-        let (address, port) = url::split_port(peer);
-        if address.parse::<std::net::IpAddr>().is_ok() {
-            event.set(fields::source::ADDRESS, address);
-            event.set(fields::source::IP, address);
-        }
-        if let Some(port) = port {
-            event.set(fields::source::PORT, port);
+    if let Some(client) = line.strip_prefix("Accepted ") {
+        let (address, port) = url::split_port(client);
+        if peer::ip(address).is_some() {
+            peer::SOURCE.set(address, port, event);
         }
     } else if let Some(version) = version(line) {
         event.set(fields::service::VERSION, version);

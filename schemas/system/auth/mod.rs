@@ -6,10 +6,8 @@ mod pam;
 mod ssh;
 mod sudo;
 
-use std::net::IpAddr;
-
 use crate::datasets::system_syslog::{Family, SyslogFramer, SyslogLine};
-use crate::{Dataset, Event, Parse, fields};
+use crate::{Dataset, Event, Parse, fields, peer};
 
 /// `system.auth`
 pub static DATASET: Dataset = Dataset {
@@ -51,29 +49,14 @@ fn related(event: &mut Event<'_>) {
     if !users.is_empty() {
         event.set(fields::related::USER, users.into_bump_slice());
     }
-    if let Some(ip) = event.get_str(fields::source::IP) {
-        event.set(fields::related::IP, ip);
-    }
 }
 
 /// Sets the address that a login comes from; a host's name becomes `source.domain`.
 fn source<'a>(address: &'a str, event: &mut Event<'a>) {
     let address = address.trim_matches(['(', ')', '[', ']', ',']).trim_end_matches(':');
     if !address.is_empty() {
-        event.set(fields::source::ADDRESS, address);
-        match ip(address) {
-            Some(ip) => event.set(fields::source::IP, ip),
-            None => event.set(fields::source::DOMAIN, address),
-        }
+        peer::SOURCE.set(address, None, event);
     }
-}
-
-/// The text if it is an address, without the prefix of an IPv4 address mapped to IPv6 and without
-/// a zone.
-fn ip(text: &str) -> Option<&str> {
-    let text = text.split('%').next().unwrap_or(text);
-    let plain = text.strip_prefix("::ffff:").filter(|rest| rest.contains('.')).unwrap_or(text);
-    plain.parse::<IpAddr>().ok().map(|_| plain)
 }
 
 fn outcome(action: &'static str, outcome: &'static str, event: &mut Event<'_>) {

@@ -1,8 +1,9 @@
 //! sshd says who and from where in two dozen wordings. A name is chosen by the client and may hold
 //! spaces or " from ", so it ends at the last such word that an address follows.
 
-use super::{ip, outcome, source};
+use super::{outcome, source};
 use crate::find::Find;
+use crate::peer::ip;
 use crate::{Event, fields};
 
 /// Sets what a message of sshd says.

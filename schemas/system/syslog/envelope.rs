@@ -89,6 +89,21 @@ pub fn head(bytes: &[u8], read_at_ms: i64) -> Head<'_> {
     head
 }
 
+/// Whether a line begins with `<PRI>` or the name of a month, and a time is there. For formats of
+/// which nothing begins so unless it came by syslog.
+pub(crate) fn is_stamped(line: &[u8]) -> bool {
+    let begins = matches!(line, [b'<', b'0'..=b'9', ..] | [b'A'..=b'Z', ..]);
+    begins && stamp_text(line).is_some()
+}
+
+/// The text of a line's time.
+pub(crate) fn stamp_text(line: &[u8]) -> Option<&[u8]> {
+    // The year is only needed for the value.
+    let head = head(line, 0);
+    head.stamp?;
+    Some(&line[head.stamp_at..head.end])
+}
+
 /// A stamp of either kind and its length.
 pub fn stamp(bytes: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
     if bytes.first()?.is_ascii_digit() {

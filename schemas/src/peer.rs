@@ -1,0 +1,97 @@
+//! One end of a connection, placed alike in every dataset: its address as it is written, what that
+//! is, an address or a name, and its port.
+
+use std::net::IpAddr;
+
+use crate::{Event, Field, Value, fields};
+
+/// The fields of one end.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer {
+    address: Field,
+    ip: Field,
+    domain: Field,
+    port: Field,
+}
+
+pub(crate) const SOURCE: Peer = Peer {
+    address: fields::source::ADDRESS,
+    ip: fields::source::IP,
+    domain: fields::source::DOMAIN,
+    port: fields::source::PORT,
+};
+pub(crate) const DESTINATION: Peer = Peer {
+    address: fields::destination::ADDRESS,
+    ip: fields::destination::IP,
+    domain: fields::destination::DOMAIN,
+    port: fields::destination::PORT,
+};
+pub(crate) const SERVER: Peer = Peer {
+    address: fields::server::ADDRESS,
+    ip: fields::server::IP,
+    domain: fields::server::DOMAIN,
+    port: fields::server::PORT,
+};
+
+impl Peer {
+    /// Sets what a host is, which stands there without its port and brackets. One that stands for
+    /// nothing is recorded as removed, and has no port.
+    pub(crate) fn set<'a>(self, host: &'a str, port: Option<u16>, event: &mut Event<'a>) {
+        if !event.set_clean(self.address, host) {
+            return;
+        }
+        match ip(host) {
+            Some(ip) => {
+                event.set(self.ip, ip);
+                relate(ip, event);
+            }
+            // A socket of the machine itself has a path, or is `unix:`.
+            None if host.contains([':', '/', ' ']) => {}
+            None => event.set(self.domain, host),
+        }
+        if let Some(port) = port {
+            event.set(self.port, port);
+        }
+    }
+
+    /// The field of its address.
+    pub(crate) fn address(self) -> Field {
+        self.address
+    }
+}
+
+/// The text if it is an address. The zone of a link-local one (`fe80::1%eth0`) is no part of it, and
+/// one of IPv4 that is mapped to IPv6 is written as what it is.
+pub(crate) fn ip(text: &str) -> Option<&str> {
+    let text = text.split('%').next().unwrap_or(text);
+    let plain = text.strip_prefix("::ffff:").filter(|rest| rest.contains('.')).unwrap_or(text);
+    plain.parse::<IpAddr>().ok().map(|_| plain)
+}
+
+/// Adds an address to those that the event is about.
+fn relate<'a>(ip: &'a str, event: &mut Event<'a>) {
+    let mut ips = event.list::<&'a str>();
+    match event.get(fields::related::IP) {
+        Some(Value::List(known)) => ips.extend_from_slice(known),
+        Some(Value::Str(known)) => ips.push(known),
+        _ => {}
+    }
+    if !ips.contains(&ip) {
+        ips.push(ip);
+        event.set(fields::related::IP, ips.into_bump_slice());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_from_a_name_and_freed_of_what_is_no_part_of_it() {
+        assert_eq!(ip("203.0.113.9"), Some("203.0.113.9"));
+        assert_eq!(ip("::ffff:203.0.113.9"), Some("203.0.113.9"));
+        assert_eq!(ip("fe80::1%eth0"), Some("fe80::1"));
+        assert_eq!(ip("::ffff:1"), Some("::ffff:1"));
+        assert_eq!(ip("db-1.example"), None);
+    }
+}
