@@ -93,7 +93,7 @@ fn monitor_stamp(text: &str) -> Option<Stamp> {
     stamp::parse(title.as_bytes()).filter(|_| is_title).map(|(stamp, _)| stamp)
 }
 
-/// What follows a time: `[ thread] [[level] ][[code] ][[subsystem] ]message`.
+/// What follows a time: `[ thread] [[level] ]message`, of MySQL 8 `[code] [subsystem] text`.
 fn line<'a>(rest: &'a str, at: usize, event: &mut Event<'a>) -> Result<(), Rejection> {
     if rest.trim().is_empty() {
         return Err(Rejection::at("empty_message", "nothing after the time", at));
@@ -118,12 +118,11 @@ fn head<'a>(rest: &'a str, event: &mut Event<'a>) -> bool {
     if let Some((level, after)) = bracketed(rest).filter(|(level, _)| is_level(level)) {
         set_level(level, event);
         rest = after;
+        // The message keeps both, as in Elastic's documents.
         if let Some((code, after)) = bracketed(rest).filter(|(code, _)| code.starts_with("MY-")) {
             event.set(fields::event::CODE, code);
-            rest = after;
-            if let Some((subsystem, after)) = bracketed(rest) {
+            if let Some((subsystem, _)) = bracketed(after) {
                 event.set(fields::event::PROVIDER, subsystem);
-                rest = after;
             }
         }
     }
