@@ -29,6 +29,7 @@ mod object;
 mod parser;
 pub mod path;
 mod peer;
+mod protocol;
 pub mod retention;
 mod rows;
 pub mod rules;

@@ -1,11 +1,13 @@
-//! VPC flow logs: columns with spaces between them, in the default order or in that of a header.
+//! VPC flow logs: columns with spaces between them, in the order of a header, in the default order,
+//! or in one of those that AWS's documentation proposes.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use crate::datasets::system_kern::Flow;
 use crate::find::Find;
 use crate::time::Time;
-use crate::{Event, Field, fields};
+use crate::{Event, Field, fields, protocol};
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,24 @@ const DEFAULT: &str = "version account-id interface-id srcaddr dstaddr srcport d
                        packets bytes start end action log-status";
 /// Its columns.
 const DEFAULT_COLUMNS: usize = 14;
+/// Formats that AWS's documentation proposes, which Elastic's module tells by their length: of NAT
+/// gateways, of transit gateways, of sequences of TCP's flags, and of all columns up to version 5.
+const PROPOSED: [&str; 4] = [
+    "instance-id interface-id srcaddr dstaddr pkt-srcaddr pkt-dstaddr",
+    "version interface-id account-id vpc-id subnet-id instance-id srcaddr dstaddr srcport dstport \
+     protocol tcp-flags type pkt-srcaddr pkt-dstaddr action log-status",
+    "version vpc-id subnet-id instance-id interface-id account-id type srcaddr dstaddr srcport \
+     dstport pkt-srcaddr pkt-dstaddr protocol bytes packets start end action tcp-flags log-status",
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start \
+     end action log-status vpc-id subnet-id instance-id tcp-flags type pkt-srcaddr pkt-dstaddr \
+     region az-id sublocation-type sublocation-id pkt-src-aws-service pkt-dst-aws-service \
+     flow-direction traffic-path",
+];
+/// The columns of the default format and of those that are proposed.
+static KNOWN: LazyLock<[Vec<Column>; 5]> = LazyLock::new(|| {
+    let [nat, transit, flags, all] = PROPOSED.map(columns);
+    [columns(DEFAULT), nat, transit, flags, all]
+});
 /// Fewer names than this could be words of a sentence.
 const NAMES_MIN: usize = 3;
 /// AWS names no more columns than this, with room.
@@ -111,13 +131,11 @@ fn column(name: &str) -> Option<Column> {
 /// Sets what a line says if it is one of a flow log. Where it has fewer or more columns than there
 /// are names, it is kept as message too.
 pub(super) fn set<'a>(line: &'a str, header: &[Column], event: &mut Event<'a>) -> bool {
-    let default;
     let header = match header {
-        [] if is_default(line) => {
-            default = columns(DEFAULT);
-            &default[..]
+        [] => {
+            let Some(known) = known(line) else { return false };
+            known
         }
-        [] => return false,
         header if is_flow(line, header) => header,
         _ => return false,
     };
@@ -136,6 +154,48 @@ pub(super) fn set<'a>(line: &'a str, header: &[Column], event: &mut Event<'a>) -
     }
     finish(&flow, event);
     true
+}
+
+/// The columns of a line that has no header, if all of it looks like one of the known formats.
+fn known(line: &str) -> Option<&'static [Column]> {
+    let [default, proposed @ ..] = &*KNOWN;
+    if is_default(line) {
+        return Some(default);
+    }
+    // Every one of them has the name of an interface.
+    if !line.has("eni-") {
+        return None;
+    }
+    let count = line.split_ascii_whitespace().count();
+    let format = proposed.iter().find(|format| format.len() == count)?;
+    let mut pairs = format.iter().zip(line.split_ascii_whitespace());
+    pairs.all(|(column, word)| word == "-" || is_likely(*column, word)).then_some(format)
+}
+
+/// Whether a word may stand in that column, as far as AWS says what stands there. Another order of
+/// as many columns must not be taken for a proposed one.
+fn is_likely(column: Column, word: &str) -> bool {
+    use fields::aws::vpcflow;
+    let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+    match column {
+        Column::Source | Column::Destination | Column::Address(_) => word.parse::<IpAddr>().is_ok(),
+        Column::SourcePort | Column::DestinationPort => word.parse::<u16>().is_ok(),
+        Column::Protocol | Column::Flags => word.parse::<u8>().is_ok(),
+        Column::Packets | Column::Bytes | Column::Start | Column::End => is_number,
+        Column::Account => is_number || word == "unknown",
+        Column::Action => matches!(word, "ACCEPT" | "REJECT"),
+        Column::Instance => word.starts_with("i-"),
+        Column::Type => matches!(word, "IPv4" | "IPv6" | "EFA"),
+        Column::Text(field) if field == vpcflow::VERSION => word.parse::<u8>().is_ok(),
+        Column::Text(field) if field == vpcflow::INTERFACE_ID => word.starts_with("eni-"),
+        Column::Text(field) if field == vpcflow::VPC_ID => word.starts_with("vpc-"),
+        Column::Text(field) if field == vpcflow::SUBNET_ID => word.starts_with("subnet-"),
+        Column::Text(field) if field == vpcflow::LOG_STATUS => {
+            matches!(word, "OK" | "NODATA" | "SKIPDATA")
+        }
+        Column::Text(field) if field == vpcflow::TRAFFIC_PATH => is_number,
+        Column::Text(_) => !is_number,
+    }
 }
 
 /// The shape of the default format: enough of its columns look as they must.
@@ -218,7 +278,7 @@ fn set_column<'a>(column: Column, word: &'a str, flow: &mut Flow, event: &mut Ev
         (Column::Protocol, Some(number)) => {
             flow.protocol = u8::try_from(number).ok();
             event.set(field, word);
-            if let Some(name) = transport(number) {
+            if let Some(name) = flow.protocol.and_then(protocol::name_of) {
                 event.set(fields::network::TRANSPORT, name);
             }
         }
@@ -269,23 +329,6 @@ fn flags(bits: u64, event: &mut Event<'_>) {
     if !names.is_empty() {
         event.set(fields::aws::vpcflow::TCP_FLAGS_ARRAY, names.into_bump_slice());
     }
-}
-
-fn transport(protocol: u64) -> Option<&'static str> {
-    Some(match protocol {
-        1 => "icmp",
-        2 => "igmp",
-        6 => "tcp",
-        17 => "udp",
-        41 => "ipv6",
-        47 => "gre",
-        50 => "esp",
-        51 => "ah",
-        58 => "ipv6-icmp",
-        89 => "ospf",
-        132 => "sctp",
-        _ => return None,
-    })
 }
 
 /// Sets what follows from several columns. The record is of the end of its window.

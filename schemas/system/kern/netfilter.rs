@@ -7,27 +7,7 @@ use std::net::IpAddr;
 use super::community_id::Flow;
 use super::prefix;
 use crate::find::Find;
-use crate::{Event, Field, Value, fields};
-
-/// Protocols by the numbers that IANA gave them, as `PROTO=` has them where the kernel knows no
-/// name, and by name.
-const PROTOCOLS: [(u8, &str); 15] = [
-    (1, "icmp"),
-    (2, "igmp"),
-    (4, "ipip"),
-    (6, "tcp"),
-    (17, "udp"),
-    (33, "dccp"),
-    (41, "ipv6"),
-    (47, "gre"),
-    (50, "esp"),
-    (51, "ah"),
-    (58, "icmpv6"),
-    (89, "ospf"),
-    (112, "vrrp"),
-    (132, "sctp"),
-    (136, "udplite"),
-];
+use crate::{Event, Field, Value, clf, fields, protocol};
 
 /// Keys whose values are devices; one that is not there is written as nothing.
 const DEVICES: [(&str, Field, Option<Field>); 4] = [
@@ -38,8 +18,8 @@ const DEVICES: [(&str, Field, Option<Field>); 4] = [
 ];
 
 /// Keys whose values are numbers, some of them with `0x`. `ID` and `LEN` mean the packet's before
-/// its protocol, and the protocol's after it.
-const NUMBERS: [(&str, Field); 18] = [
+/// its protocol, and the protocol's after it; `L` and `TL` are what a cut left of `TTL`.
+const NUMBERS: [(&str, Field); 20] = [
     ("ACK", fields::iptables::tcp::ACK),
     ("CODE", fields::iptables::icmp::CODE),
     ("FLOWLBL", fields::iptables::FLOW_LABEL),
@@ -50,7 +30,9 @@ const NUMBERS: [(&str, Field); 18] = [
     ("PREC", fields::iptables::PRECEDENCE_BITS),
     ("RES", fields::iptables::tcp::RESERVED_BITS),
     ("SEQ", fields::iptables::tcp::SEQ),
+    ("L", fields::iptables::TTL),
     ("TC", fields::iptables::TOS),
+    ("TL", fields::iptables::TTL),
     ("TOS", fields::iptables::TOS),
     ("TTL", fields::iptables::TTL),
     ("TYPE", fields::iptables::icmp::TYPE),
@@ -70,13 +52,32 @@ pub(crate) fn packet(text: &str) -> Option<usize> {
     (rest.has(" SRC=") || rest.has(" PROTO=") && rest.has(" LEN=")).then_some(start)
 }
 
+/// The second half of a packet, which Ubiquiti's devices log in two lines, without the addresses:
+/// `000 TTL=64 ID=41024 DF PROTO=TCP SPT=44424 …`; also with what is left of the key (`L=64`).
+fn second_half(text: &str) -> Option<&str> {
+    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let (first, after) = clf::word(text);
+    let half = if is_number(first) { after } else { text };
+    let (word, rest) = clf::word(half);
+    let ttl = ["TTL=", "TL=", "L="].iter().find_map(|key| word.strip_prefix(key))?;
+    let (id, after) = clf::word(rest);
+    let rest = if id.starts_with("ID=") { after } else { rest };
+    let rest = rest.strip_prefix("DF ").unwrap_or(rest);
+    (is_number(ttl) && rest.starts_with("PROTO=")).then_some(half)
+}
+
 /// Sets what a logged packet says; other messages are left as they are.
 pub(crate) fn message<'a>(text: &'a str, event: &mut Event<'a>) {
-    let Some(start) = packet(text) else { return };
+    let (before, packet) = match packet(text) {
+        Some(start) => text.split_at(start),
+        None => match second_half(text) {
+            Some(half) => ("", half),
+            None => return,
+        },
+    };
     event.set(fields::event::CATEGORY, "network");
-    event.set(fields::event::TYPE, "connection");
     let mut words = Words { flow: Flow::default(), flags: event.list(), fragment: event.list() };
-    words.set(&text[start..], event);
+    words.set(packet, event);
     let Words { flow, flags, fragment } = words;
     if !flags.is_empty() {
         event.set(fields::iptables::tcp::FLAGS, flags.into_bump_slice());
@@ -95,9 +96,10 @@ pub(crate) fn message<'a>(text: &'a str, event: &mut Event<'a>) {
         ips.extend(event.get_str(field));
     }
     if !ips.is_empty() {
+        event.set(fields::event::TYPE, "connection");
         event.set(fields::related::IP, ips.into_bump_slice());
     }
-    prefix::set(&text[..start], event);
+    prefix::set(before, event);
 }
 
 struct Words<'a> {
@@ -188,16 +190,20 @@ impl<'a> Words<'a> {
 
     fn protocol(&mut self, value: &'a str, event: &mut Event<'a>) {
         let name = event.lower_case(value);
-        let known =
-            PROTOCOLS.iter().find(|(number, known)| *known == name || value.parse() == Ok(*number));
-        self.flow.protocol = known.map(|(number, _)| *number).or(value.parse().ok());
-        if let Some(number) = self.flow.protocol {
+        // The kernel writes the numbers of those that it has no name for.
+        let known = match value.parse::<u8>() {
+            Ok(number) => (Some(number), protocol::name_of(number)),
+            Err(_) => match protocol::named(name) {
+                Some((number, name)) => (Some(number), Some(name)),
+                None => (None, Some(name)),
+            },
+        };
+        self.flow.protocol = known.0;
+        if let Some(number) = known.0 {
             event.set(fields::network::IANA_NUMBER, event.format(format_args!("{number}")));
         }
-        match known {
-            Some((_, name)) => event.set(fields::network::TRANSPORT, *name),
-            None if value.parse::<u8>().is_err() => event.set(fields::network::TRANSPORT, name),
-            None => {}
+        if let Some(name) = known.1 {
+            event.set(fields::network::TRANSPORT, name);
         }
     }
 
@@ -244,14 +250,28 @@ fn number(field: Field, text: &str, event: &mut Event<'_>) {
     }
 }
 
-/// An Ethernet header: destination, source and type, byte by byte.
+/// The bytes of addresses and type in an Ethernet header, and of an address and a type.
+const ETHERNET_BYTES: usize = 14;
+const ONE_ADDRESS_BYTES: usize = 8;
+
+/// An Ethernet header: destination, source and type, byte by byte. Some drivers go on with what is
+/// above it, and some have one address only.
 fn macs<'a>(text: &'a str, event: &mut Event<'a>) {
-    if text.len() != "00:00:00:00:00:00:00:00:00:00:00:00:08:00".len() || !text.is_ascii() {
+    let is_byte = |part: &str| part.len() == 2 && u8::from_str_radix(part, 16).is_ok();
+    if !text.is_ascii() || !text.split(':').all(is_byte) {
+        return;
+    }
+    // Three characters each but the last.
+    let bytes = text.len().div_ceil(3);
+    if bytes < ETHERNET_BYTES && bytes != ONE_ADDRESS_BYTES {
         return;
     }
     mac(fields::destination::MAC, &text[..17], event);
+    if bytes == ONE_ADDRESS_BYTES {
+        return ether_type(&text[18..], event);
+    }
     mac(fields::source::MAC, &text[18..35], event);
-    ether_type(&text[36..], event);
+    ether_type(&text[36..41], event);
 }
 
 /// As ECS writes it: `00-16-3E-00-00-01`.

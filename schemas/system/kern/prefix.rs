@@ -25,8 +25,8 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
     }
 }
 
-/// `WAN_IN-3001-A`, `wan-lan-default-D`: rule set, rule and what it does. A rule set of two words
-/// names the zones that it stands between.
+/// `WAN_IN-3001-A`, `wan-lan-default-D`: rule set, rule and what it does. A rule set of several words
+/// begins with the zones that it stands between.
 fn ubiquiti<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     let mut parts = text.rsplitn(3, '-');
     let (Some(letter), Some(rule), Some(rules)) = (parts.next(), parts.next(), parts.next()) else {
@@ -43,7 +43,8 @@ fn ubiquiti<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     event.set(fields::iptables::ubiquiti::RULE_NUMBER, rule);
     event.set(fields::rule::NAME, rules);
     event.set(fields::rule::ID, rule);
-    if let Some((from, to)) = rules.split_once('-').filter(|(_, to)| !to.contains('-')) {
+    let mut words = rules.split('-').filter(|word| !word.is_empty());
+    if let (Some(from), Some(to)) = (words.next(), words.next()) {
         event.set(fields::iptables::ubiquiti::INPUT_ZONE, from);
         event.set(fields::iptables::ubiquiti::OUTPUT_ZONE, to);
         event.set(fields::observer::ingress::ZONE, from);
