@@ -20,9 +20,30 @@ pub(super) fn message<'a>(program: &str, text: &'a str, event: &mut Event<'a>) {
         if let Some(group) = quoted(text) {
             event.set_clean(fields::group::NAME, group);
         }
-    } else {
+    } else if !membership(text, event) {
         sentence(text, event);
     }
+}
+
+/// gpasswd's `user NAME added by NAME to group NAME`, `user NAME removed by NAME from group NAME`.
+/// Says whether it is one of them.
+fn membership<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    let Some(rest) = text.strip_prefix("user ") else { return false };
+    let cut = |verb: &str, word: &str| {
+        let (target, rest) = rest.split_once(verb)?;
+        let (by, group) = rest.split_once(word)?;
+        Some((target, by, group.trim_end()))
+    };
+    let (found, action) = match cut(" added by ", " to group ") {
+        Some(found) => (Some(found), "group-user-added"),
+        None => (cut(" removed by ", " from group "), "group-user-removed"),
+    };
+    let Some((target, by, group)) = found else { return false };
+    event.set_clean(fields::user::NAME, by);
+    event.set_clean(fields::user::target::NAME, target);
+    event.set_clean(fields::group::NAME, group);
+    outcome(action, "success", event);
+    true
 }
 
 fn kind_of(program: &str) -> (&'static str, &'static [&'static str; 2]) {
@@ -53,13 +74,23 @@ fn listed<'a>(list: &'a str, is_group: bool, event: &mut Event<'a>) {
     }
 }
 
-/// `add 'NAME' to group 'NAME'`, `delete user 'NAME'`, `password for 'NAME' changed by 'NAME'`.
+/// `add 'NAME' to group 'NAME'`, `delete user 'NAME'`, `removed group 'NAME' owned by 'NAME'`,
+/// `password for 'NAME' changed by 'NAME'`.
 fn sentence<'a>(text: &'a str, event: &mut Event<'a>) {
     let Some(user) = quoted(text) else { return };
-    event.set_clean(fields::user::NAME, user);
     let group = between(text, "group '", "'").or_else(|| between(text, "group `", "'"));
     if let Some(group) = group {
         event.set_clean(fields::group::NAME, group);
+    }
+    if text.starts_with("removed ") && group.is_some() {
+        if let Some((_, owner)) = text.split_once(" owned by ") {
+            event.set_clean(fields::user::NAME, owner.trim_matches(['\'', '`']));
+        }
+        return;
+    }
+    event.set_clean(fields::user::NAME, user);
+    if text.starts_with("add ") && group.is_some() {
+        event.set(fields::event::ACTION, "group-member-added");
     }
     if let Some(by) = between(text, "' changed by '", "'") {
         event.set_clean(fields::user::NAME, by);

@@ -39,7 +39,7 @@ pub(crate) fn message<'a>(program: &str, text: &'a str, event: &mut Event<'a>) {
 
 fn related(event: &mut Event<'_>) {
     let mut users = event.list();
-    for field in [fields::user::NAME, fields::user::effective::NAME] {
+    for field in [fields::user::NAME, fields::user::effective::NAME, fields::user::target::NAME] {
         if let Some(user) = event.get_str(field)
             && !users.contains(&user)
         {

@@ -12,15 +12,53 @@ pub(super) fn message<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
         event.set_clean(fields::user::NAME, name_and_id(user.trim_end()).0);
         session("end", "logged-off", event);
     } else if let Some(rest) = behind(text, "authentication failure", &["; ", "s; ", " "]) {
-        failed(rest, event);
-    } else if text.starts_with("pam_succeed_if(") {
-        if let Some(user) = between(text, "not met by user \"", "\"") {
-            event.set_clean(fields::user::NAME, user);
-        }
+        who_and_where(rest, event);
+        tried("authentication_failure", "failure", event);
+    } else if let Some(user) = text.strip_prefix("password check failed for user (") {
+        event.set_clean(fields::user::NAME, user.split(')').next().unwrap_or(user));
+        tried("authentication_failure", "failure", event);
+    } else if text.starts_with("pam_") {
+        of_module(text, event);
     } else {
-        return text.starts_with("pam_") || text.starts_with("PAM ");
+        return text.starts_with("PAM ");
     }
     true
+}
+
+/// `pam_MODULE(SERVICE:STAGE): …`, of which only some are worded so that they say who.
+fn of_module<'a>(text: &'a str, event: &mut Event<'a>) {
+    let (module, said) = text.split_on("): ").unwrap_or((text, ""));
+    if module.starts_with("pam_succeed_if(") {
+        if let Some(user) = between(said, "not met by user \"", "\"") {
+            event.set_clean(fields::user::NAME, user);
+        }
+    } else if module.starts_with("pam_faillock(") {
+        // `Consecutive login failures for user NAME account temporarily locked`
+        if let Some((_, user)) = said.split_on(" for user ") {
+            event.set_clean(fields::user::NAME, user.split(' ').next().unwrap_or(user));
+            tried("account-locked", "failure", event);
+        }
+    } else if let Some(rest) = said.strip_prefix("authentication success; ") {
+        who_and_where(rest, event);
+        tried("authentication_success", "success", event);
+    } else if module.ends_with(":chauthtok") {
+        event.set(fields::event::CATEGORY, "iam");
+        event.set(fields::event::TYPE, "change");
+        match said.strip_prefix("password changed for ") {
+            Some(user) => {
+                event.set_clean(fields::user::NAME, user);
+                event.set_clean(fields::user::target::NAME, user);
+                outcome("password-changed", "success", event);
+            }
+            None => outcome("password-changed", "failure", event),
+        }
+    }
+}
+
+fn tried(action: &'static str, result: &'static str, event: &mut Event<'_>) {
+    event.set(fields::event::CATEGORY, "authentication");
+    event.set(fields::event::TYPE, "info");
+    outcome(action, result, event);
 }
 
 /// What follows the first `start` that goes on with one of `ends`. Most messages of any program have
@@ -41,17 +79,16 @@ fn opened<'a>(rest: &'a str, event: &mut Event<'a>) {
     let (target, by) = rest.trim_end().split_on(" by ").unwrap_or((rest.trim_end(), ""));
     let (target, target_id) = name_and_id(target);
     let (user, user_id) = name_and_id(by);
-    if user.is_empty() {
-        // A service opened it, so the user is the one whose session it is.
-        event.set_clean(fields::user::NAME, target);
-        if let Some(id) = target_id {
-            event.set(fields::user::ID, id);
-        }
-    } else {
+    // Who opened it may be known by number alone, as cron is.
+    let (user, user_id) = match (user, user_id) {
+        ("", None) => (target, target_id),
+        known => known,
+    };
+    if !user.is_empty() {
         event.set_clean(fields::user::NAME, user);
-        if let Some(id) = user_id {
-            event.set(fields::user::ID, id);
-        }
+    }
+    if let Some(id) = user_id {
+        event.set(fields::user::ID, id);
     }
     event.set_clean(fields::user::effective::NAME, target);
     if let Some(id) = target_id {
@@ -69,7 +106,7 @@ fn name_and_id(text: &str) -> (&str, Option<&str>) {
 }
 
 /// `logname= uid=0 euid=0 tty=ssh ruser= rhost=ADDRESS  user=NAME`
-fn failed<'a>(rest: &'a str, event: &mut Event<'a>) {
+fn who_and_where<'a>(rest: &'a str, event: &mut Event<'a>) {
     for word in rest.split_ascii_whitespace() {
         match word.trim_end_matches(';').split_once('=') {
             Some(("rhost", host)) => source(host, event),
@@ -77,9 +114,6 @@ fn failed<'a>(rest: &'a str, event: &mut Event<'a>) {
             _ => {}
         }
     }
-    event.set(fields::event::CATEGORY, "authentication");
-    event.set(fields::event::TYPE, "info");
-    event.set(fields::event::OUTCOME, "failure");
 }
 
 /// `New session N of user NAME.`, `Removed session N.`, `Session N logged out.`

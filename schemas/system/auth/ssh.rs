@@ -11,7 +11,7 @@ pub(super) fn message<'a>(text: &'a str, event: &mut Event<'a>) {
     if text.starts_with("Server listening on ") {
         return;
     }
-    for verb in ["Accepted", "Failed", "Postponed", "Invalid"] {
+    for verb in ["Accepted", "Failed", "Postponed", "Partial", "Invalid", "Illegal"] {
         if let Some(rest) = text.strip_prefix(verb).and_then(|rest| rest.strip_prefix(' ')) {
             if login(verb, rest, event).is_some() {
                 return;
@@ -31,7 +31,8 @@ pub(super) fn message<'a>(text: &'a str, event: &mut Event<'a>) {
 /// `password for [invalid user ]NAME from ADDRESS port N ssh2[: SIGNATURE]`, `user NAME from
 /// ADDRESS[ port N]`.
 fn login<'a>(verb: &'static str, rest: &'a str, event: &mut Event<'a>) -> Option<()> {
-    let (method, rest) = if verb == "Invalid" {
+    // Until 4.3, users that do not exist were illegal.
+    let (method, rest) = if matches!(verb, "Invalid" | "Illegal") {
         (None, rest.strip_prefix("user")?)
     } else {
         let (method, rest) = rest.split_on(" for ")?;
@@ -60,7 +61,7 @@ fn login<'a>(verb: &'static str, rest: &'a str, event: &mut Event<'a>) -> Option
             event.set(fields::event::CATEGORY, &["authentication", "session"]);
             outcome("ssh_login", "success", event);
         }
-        "Postponed" => event.set(fields::event::ACTION, "ssh_login"),
+        "Postponed" | "Partial" => event.set(fields::event::ACTION, "ssh_login"),
         _ => outcome("ssh_login", "failure", event),
     }
     Some(())

@@ -43,8 +43,13 @@ fn is_auth(name: &str, message: &str) -> bool {
     match name {
         "sshd" | "sshd-session" | "sshd-auth" | "sudo" | "su" | "login" | "passwd" | "chpasswd"
         | "chage" | "chfn" | "chsh" | "gpasswd" | "useradd" | "userdel" | "usermod"
-        | "groupadd" | "groupdel" | "groupmod" | "systemd-logind" | "polkitd" | "pkexec" => true,
-        "CRON" | "cron" | "crond" => message.starts_with("pam_"),
-        _ => message.starts_with("pam_unix("),
+        | "groupadd" | "groupdel" | "groupmod" | "systemd-logind" | "polkitd" | "pkexec"
+        | "unix_chkpwd" => true,
+        // PAM's modules log to `authpriv`, whatever program they are in.
+        _ => message.strip_prefix("pam_").is_some_and(|module| {
+            let name =
+                module.bytes().position(|byte| !byte.is_ascii_alphanumeric() && byte != b'_');
+            name.is_some_and(|end| module.as_bytes()[end] == b'(')
+        }),
     }
 }
