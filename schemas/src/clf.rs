@@ -10,7 +10,7 @@ use tahoe_seams::Rejection;
 
 use crate::find::{Find, trim_start};
 use crate::time::{self, Stamp};
-use crate::{Event, Transformation, fields, url};
+use crate::{Event, Transformation, fields, peer, url};
 
 /// Those of a usual list are on the stack.
 pub(crate) type Addresses<'a> = SmallVec<[&'a str; 4]>;
@@ -76,17 +76,45 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The addresses that a proxy passed on, if they are all that follows: `"a, b"`, as in nginx's
-    /// format `main`, or `X-Forwarded-For="a, b"`. `"-"` is an empty list.
-    pub fn forwarded(&self) -> Option<Addresses<'a>> {
+    /// The addresses that a proxy passed on, if a list of them is all that follows: `"a, b"`, as in
+    /// nginx's format `main`, or `X-Forwarded-For="a, b"`. `"-"` is an empty list.
+    pub fn forwarded(&self) -> Option<Forwarded<'a>> {
         let text = self.rest.strip_prefix("X-Forwarded-For=").unwrap_or(self.rest);
         let (list, rest) = quoted(text)?;
         if !rest.is_empty() {
             return None;
         }
-        let words = list.split([',', ' ', '"']).filter(|word| !matches!(*word, "" | "-"));
-        let is_ip = |word: &&str| word.parse::<IpAddr>().is_ok();
-        words.map(|word| Some(word).filter(is_ip)).collect()
+        let mut forwarded = Forwarded { addresses: Addresses::new(), all_known: true };
+        for word in list.split([',', ' ', '"']).filter(|word| !matches!(*word, "" | "-")) {
+            match peer::ip(url::split_port(word).0) {
+                Some(ip) => forwarded.addresses.push(ip),
+                // A proxy that hides who asked (RFC 7239, section 6).
+                None if word == "unknown" || word.starts_with('_') => {}
+                None => forwarded.all_known = false,
+            }
+        }
+        (forwarded.all_known || !forwarded.addresses.is_empty()).then_some(forwarded)
+    }
+}
+
+/// What a proxy says of who asked it.
+pub(crate) struct Forwarded<'a> {
+    /// Addresses, without the ports that some proxies add.
+    pub addresses: Addresses<'a>,
+    /// There was nothing else among them.
+    pub all_known: bool,
+}
+
+impl<'a> Forwarded<'a> {
+    /// Sets where the request comes from, and what was written if it is more than that.
+    pub fn set(&self, written: &'a str, event: &mut Event<'a>) {
+        match self.addresses.first() {
+            Some(first) => event.set(fields::network::FORWARDED_IP, *first),
+            None => event.null_removed(fields::network::FORWARDED_IP),
+        }
+        if !self.all_known {
+            event.set(fields::MESSAGE, written);
+        }
     }
 }
 
@@ -252,11 +280,9 @@ impl<'a> Peers<'a> {
         let (name, port) = url::split_port(host);
         match name.parse::<IpAddr>() {
             Ok(_) => event.set(fields::destination::IP, name),
-            Err(_) => {
-                event.set(fields::destination::DOMAIN, name);
-                event.set_if_absent(fields::url::DOMAIN, name);
-            }
+            Err(_) => event.set(fields::destination::DOMAIN, name),
         }
+        event.set_if_absent(fields::url::DOMAIN, url::without_port(host));
         if let Some(port) = port {
             event.set(fields::destination::PORT, port);
         }
@@ -269,7 +295,7 @@ fn is_ip(word: &str) -> bool {
 
 /// Among several addresses the client's is the first that is not a proxy's.
 pub(crate) fn is_private(ip: IpAddr) -> bool {
-    match ip {
+    match ip.to_canonical() {
         IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }

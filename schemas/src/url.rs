@@ -45,10 +45,18 @@ pub(crate) fn set_target<'a>(target: &'a str, event: &mut Event<'a>) {
 
 /// Sets `host[:port]` as it stands in a URL or in the header `Host`.
 pub(crate) fn set_host<'a>(host: &'a str, event: &mut Event<'a>) {
-    let (domain, port) = split_port(host);
-    event.set_clean(fields::url::DOMAIN, domain);
+    let (_, port) = split_port(host);
+    event.set_clean(fields::url::DOMAIN, without_port(host));
     if let Some(port) = port {
         event.set(fields::url::PORT, port);
+    }
+}
+
+/// The host as it stands in a URL: an address of IPv6 keeps its brackets, as ECS wants it.
+pub(crate) fn without_port(host: &str) -> &str {
+    match host.strip_prefix('[').and_then(|rest| rest.find(']')) {
+        Some(end) => &host[..end + 2],
+        None => split_port(host).0,
     }
 }
 

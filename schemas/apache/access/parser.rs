@@ -1,11 +1,9 @@
 //! One pass from left to right; every value borrows from the line unless Apache escaped it.
 
-use std::net::IpAddr;
-
 use tahoe_seams::{Record, Rejection};
 
 use crate::clf::{self, Addresses, Line, Peers};
-use crate::{Event, Parser, fields, url};
+use crate::{Event, Parser, fields, peer, url};
 
 pub(super) struct AccessLine;
 
@@ -67,8 +65,9 @@ fn set_protocol<'a>(text: &'a str, event: &mut Event<'a>) {
 }
 
 fn set_request<'a>(text: &'a str, event: &mut Event<'a>) {
-    // The record of a TLS handshake on a port that speaks without.
-    if text.starts_with("\\x16\\x03") || text.starts_with("\\x80") {
+    // No request begins with such a byte. Mostly it is a TLS handshake on a port that speaks without,
+    // and Elastic's documents have what else there is in the same field.
+    if text.starts_with("\\x") {
         event.set(fields::apache::access::tls_handshake::ERROR, text);
         return;
     }
@@ -88,13 +87,12 @@ fn set_rest<'a>(line: &Line<'a>, event: &mut Event<'a>) -> Addresses<'a> {
     }
     match line.forwarded() {
         _ if line.rest.is_empty() => {}
-        Some(forwarded) if forwarded.is_empty() => {
-            event.null_removed(fields::network::FORWARDED_IP)
-        }
         Some(forwarded) => {
-            event.set(fields::network::FORWARDED_IP, forwarded[0]);
-            event.set(fields::client::IP, clf::client_of(&forwarded).unwrap_or(forwarded[0]));
-            return forwarded;
+            forwarded.set(line.rest, event);
+            if let Some(client) = clf::client_of(&forwarded.addresses) {
+                event.set(fields::client::IP, client);
+            }
+            return forwarded.addresses;
         }
         None => event.set(fields::MESSAGE, line.rest),
     }
@@ -103,6 +101,10 @@ fn set_rest<'a>(line: &Line<'a>, event: &mut Event<'a>) -> Addresses<'a> {
 
 fn set_peers<'a>(peers: &Peers<'a>, forwarded: &[&'a str], event: &mut Event<'a>) {
     peers.set_host(event);
+    // A virtual host may be called by its address.
+    if let Some(ip) = event.get_str(fields::destination::IP) {
+        event.set(fields::destination::DOMAIN, ip);
+    }
     event.set_clean(fields::apache::access::IDENTITY, peers.identity);
     event.set_clean(fields::user::NAME, peers.user);
     let source = match peers.addresses.len() {
@@ -118,10 +120,7 @@ fn set_peers<'a>(peers: &Peers<'a>, forwarded: &[&'a str], event: &mut Event<'a>
     }
     let mut ips = event.list::<&'a str>();
     for address in &all {
-        let ip = url::split_port(address).0;
-        if ip.parse::<IpAddr>().is_ok() {
-            ips.push(ip);
-        }
+        ips.extend(peer::ip(url::split_port(address).0));
     }
     if !ips.is_empty() {
         event.set(fields::related::IP, ips.into_bump_slice());
@@ -132,14 +131,5 @@ fn set_peers<'a>(peers: &Peers<'a>, forwarded: &[&'a str], event: &mut Event<'a>
 /// The client's address or name, perhaps with a port.
 fn set_address<'a>(text: &'a str, event: &mut Event<'a>) {
     let (address, port) = url::split_port(text);
-    if !event.set_clean(fields::source::ADDRESS, address) {
-        return;
-    }
-    match address.parse::<IpAddr>() {
-        Ok(_) => event.set(fields::source::IP, address),
-        Err(_) => event.set(fields::source::DOMAIN, address),
-    }
-    if let Some(port) = port {
-        event.set(fields::source::PORT, port);
-    }
+    peer::SOURCE.set(address, port, event);
 }

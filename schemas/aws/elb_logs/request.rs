@@ -1,7 +1,7 @@
 //! `GET https://host:443/path?query HTTP/1.1`, with a dash for what could not be read of it.
 
 use crate::find::Find;
-use crate::{Event, fields};
+use crate::{Event, fields, url};
 
 /// Sets the fields of a request; `- - -` is that of a TCP connection.
 pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
@@ -23,48 +23,15 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
         }
         _ => rest,
     };
-    if event.set_clean(fields::url::ORIGINAL, target) {
-        url(target, event);
+    // The port of a request without a path is followed by a dash.
+    let port = target.strip_suffix('-').filter(|rest| rest.split_on("://").is_some_and(has_port));
+    url::set_target(port.unwrap_or(target), event);
+    if port.is_some() {
+        event.set(fields::url::ORIGINAL, target);
     }
 }
 
-fn url<'a>(target: &'a str, event: &mut Event<'a>) {
-    let path = match target.split_on("://") {
-        Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
-            event.set(fields::url::SCHEME, scheme);
-            let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-            host(authority, event);
-            path
-        }
-        _ => target,
-    };
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    if !query.is_empty() {
-        event.set(fields::url::QUERY, query);
-    }
-    if path.is_empty() {
-        return;
-    }
-    event.set(fields::url::PATH, path);
-    let name = path.rsplit('/').next().unwrap_or_default();
-    if let Some((stem, extension)) = name.rsplit_once('.')
-        && !stem.is_empty()
-        && !extension.is_empty()
-    {
-        event.set(fields::url::EXTENSION, extension);
-    }
-}
-
-/// `host:port`; the port of a request without a path is followed by a dash.
-fn host<'a>(authority: &'a str, event: &mut Event<'a>) {
-    let (domain, port) = match authority.rsplit_once(':') {
-        Some((domain, port)) if !port.contains(']') => (domain, port),
-        _ => (authority, ""),
-    };
-    if !domain.is_empty() {
-        event.set(fields::url::DOMAIN, domain);
-    }
-    if let Ok(port) = port.strip_suffix('-').unwrap_or(port).parse::<u16>() {
-        event.set(fields::url::PORT, port);
-    }
+/// Whether what follows a scheme is nothing but `host:port`.
+fn has_port((_, rest): (&str, &str)) -> bool {
+    !rest.contains(['/', '?']) && url::split_port(rest).1.is_some()
 }

@@ -1,11 +1,11 @@
 //! One pass from left to right; every value borrows from the line unless nginx escaped it.
 
-use std::net::IpAddr;
-
 use tahoe_seams::{Record, Rejection};
 
+use super::ingress;
 use crate::clf::{self, Line, Peers};
-use crate::{Event, Parser, fields};
+use crate::duration::{SECONDS, nanoseconds};
+use crate::{Event, Parser, fields, peer};
 
 pub(super) struct AccessLine;
 
@@ -26,13 +26,11 @@ impl Parser for AccessLine {
         duration(&line, event);
         match line.forwarded() {
             _ if line.rest.is_empty() => {}
-            Some(forwarded) if forwarded.is_empty() => {
-                event.null_removed(fields::network::FORWARDED_IP);
-            }
             Some(forwarded) => {
-                event.set(fields::network::FORWARDED_IP, forwarded[0]);
-                ips.extend_from_slice(&forwarded);
+                forwarded.set(line.rest, event);
+                ips.extend_from_slice(&forwarded.addresses);
             }
+            None if ingress::set(line.rest, event) => {}
             None => event.set(fields::MESSAGE, line.rest),
         }
         if !ips.is_empty() {
@@ -42,19 +40,14 @@ impl Parser for AccessLine {
     }
 }
 
-/// `$request_time` after the bytes: seconds, always with three decimals.
+/// `$request_time` after the bytes: seconds.
 fn duration<'a>(line: &Line<'a>, event: &mut Event<'a>) {
     let Some(text) = line.response_time else { return };
-    let digits = text.split_once('.').filter(|(_, decimals)| decimals.len() == 3);
-    let ms = digits.and_then(|(seconds, decimals)| {
-        let (seconds, ms) = (seconds.parse::<u64>().ok()?, decimals.parse::<u64>().ok()?);
-        seconds.checked_mul(1000)?.checked_add(ms)
-    });
-    let Some((ms, ns)) = ms.and_then(|ms| Some((ms, ms.checked_mul(1_000_000)?))) else {
+    let Some(nanos) = nanoseconds(text, SECONDS) else {
         return event.set(fields::MESSAGE, text);
     };
-    event.set(fields::nginx::access::RESPONSE_TIME, ms);
-    event.set(fields::event::DURATION, ns);
+    event.set(fields::nginx::access::RESPONSE_TIME, nanos / 1_000_000);
+    event.set(fields::event::DURATION, nanos);
 }
 
 fn client<'a>(
@@ -64,16 +57,18 @@ fn client<'a>(
 ) {
     event.set_clean(fields::user::NAME, if peers.user.is_empty() { "-" } else { peers.user });
     peers.set_host(event);
-    for address in &peers.addresses {
-        match address.parse::<IpAddr>() {
-            Ok(_) => ips.push(address),
-            Err(_) => event.set_if_absent(fields::source::ADDRESS, *address),
-        }
-    }
-    let Some(ip) = clf::client_of(ips) else { return };
-    event.set(fields::source::ADDRESS, ip);
-    event.set(fields::source::IP, ip);
+    // An address, or a word: `localhost`, `unknown`. Elastic's lists have both.
+    let is_word =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let addresses = &peers.addresses;
+    ips.extend(addresses.iter().filter_map(|address| peer::ip(address)));
+    let listed = addresses.iter().all(|one| is_word(one) || peer::ip(one).is_some());
     let mut list = event.list::<&'a str>();
-    list.extend_from_slice(ips);
-    event.set(fields::nginx::access::REMOTE_IP_LIST, list.into_bump_slice());
+    list.extend_from_slice(if listed { addresses } else { ips });
+    if !list.is_empty() {
+        event.set(fields::nginx::access::REMOTE_IP_LIST, list.into_bump_slice());
+    }
+    let client = clf::client_of(ips);
+    let written = addresses.iter().find(|one| peer::ip(one) == client).or(addresses.first());
+    peer::SOURCE.set(written.copied().unwrap_or_default(), None, event);
 }
