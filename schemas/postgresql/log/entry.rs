@@ -19,6 +19,7 @@ pub(super) struct Entry<'a> {
     pub local: Option<&'a str>,
     pub session_id: Option<&'a str>,
     pub session_line: Option<&'a str>,
+    pub sequence: Option<&'a str>,
     pub session_start: Option<&'a str>,
     pub command_tag: Option<&'a str>,
     pub virtual_transaction: Option<&'a str>,
@@ -158,6 +159,7 @@ impl<'a> Entry<'a> {
         let numbers = [
             (fields::process::PID, self.pid),
             (fields::postgresql::log::SESSION_LINE_NUMBER, self.session_line),
+            (fields::postgresql::log::SEQUENCE_NUMBER, self.sequence),
             (fields::postgresql::log::TRANSACTION_ID, self.transaction),
             (fields::postgresql::log::INTERNAL_QUERY_POS, self.internal_position),
             (fields::postgresql::log::QUERY_POS, self.position),

@@ -292,6 +292,12 @@ fn without_tabs<'a>(text: &'a str, event: &Event<'a>) -> &'a str {
     out.into_bump_str()
 }
 
+/// The `1` of `[%l-1]`, as prefixes have it for tools that know syslog's `[line-part]`.
+fn sequence(after_line: &str) -> Option<&str> {
+    let (number, _) = after_line.strip_prefix('-')?.split_once(']')?;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then_some(number)
+}
+
 /// Puts what the prefix says into the entry.
 fn values<'a>(line: &'a str, fit: &Fit, entry: &mut Entry<'a>) {
     let of = |kind| fit.range(kind).and_then(|range| line.get(range));
@@ -305,6 +311,8 @@ fn values<'a>(line: &'a str, fit: &Fit, entry: &mut Entry<'a>) {
     entry.local = of(Kind::Local);
     entry.session_id = of(Kind::Session);
     entry.session_line = of(Kind::Line);
+    let after_line = fit.range(Kind::Line).and_then(|range| line.get(range.end..));
+    entry.sequence = after_line.and_then(sequence);
     entry.session_start = of(Kind::SessionStart);
     entry.command_tag = of(Kind::CommandTag);
     entry.virtual_transaction = of(Kind::Virtual);
