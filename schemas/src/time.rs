@@ -144,6 +144,28 @@ pub fn parse_rfc3164(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
     Some((Stamp { local_s, nanos, digits, offset_s: None, year_assumed: true }, 15 + fraction))
 }
 
+/// `Mmm [d]d YYYY HH:MM:SS[.fraction]`, as network devices write RFC 3164's stamp when they are told
+/// to add the year. Gives the stamp and its length.
+pub fn parse_month_first(text: &[u8]) -> Option<(Stamp, usize)> {
+    let month = month_named(text)?;
+    let is_short = text.get(5) == Some(&b' ');
+    let (day, at) = match text.get(3..5)? {
+        [b' ', digit @ b'1'..=b'9'] if is_short => (u32::from(digit - b'0'), 6),
+        b"  " => (u32::from(text.get(5)?.checked_sub(b'0').filter(|digit| *digit <= 9)?), 7),
+        [b' ', _] => (digits2(text, 4)?, 7),
+        _ => return None,
+    };
+    if *text.get(at - 1)? != b' ' || *text.get(at + 4)? != b' ' {
+        return None;
+    }
+    let year = i64::from(digits2(text, at)? * 100 + digits2(text, at + 2)?);
+    let (hour, minute, second) = clock(text, at + 5)?;
+    let local_s = seconds_of(year, month, day, hour, minute, second)?;
+    let (nanos, digits, fraction) = parse_fraction(&text[at + 13..]);
+    let stamp = Stamp { local_s, nanos, digits, offset_s: None, year_assumed: false };
+    Some((stamp, at + 13 + fraction))
+}
+
 /// `dd Mmm [YYYY ]HH:MM:SS[.fraction]`. Without a year, it is the one that brings the time nearest
 /// to `read_at_ms`. Gives the stamp and its length.
 pub fn parse_day_first(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
@@ -390,6 +412,25 @@ mod tests {
         assert_eq!(read("Feb 29 01:02:03 h", "2026-11-21 12:00:00"), "2024-02-29T01:02:03.000Z");
     }
 
+    #[test]
+    fn a_year_may_follow_the_day() {
+        let read = |text: &str| {
+            let (stamp, used) = parse_month_first(text.as_bytes())?;
+            Some((written(stamp.at_offset(0)), &text[used..])).map(|(at, rest)| (at, rest.len()))
+        };
+        for (text, at, rest) in [
+            ("Oct 11 2023 22:14:15 fw1", "2023-10-11T22:14:15.000Z", 4),
+            ("Oct  1 2023 22:14:15.123: x", "2023-10-01T22:14:15.123Z", 3),
+            ("Oct 1 2023 22:14:15: x", "2023-10-01T22:14:15.000Z", 3),
+        ] {
+            assert_eq!(read(text), Some((at.to_owned(), rest)), "{text}");
+        }
+        for none in ["Oct 11 22:14:15 h", "Oct 32 2023 22:14:15", "Oct 11 2023", "Oct 0 2023 22:14"]
+        {
+            assert_eq!(read(none), None, "{none}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_written_time_reads_back(ms in -62_167_219_200_000i64..253_402_300_799_999) {
@@ -402,7 +443,7 @@ mod tests {
         #[test]
         fn parsing_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..40), at: i64) {
             let _ = (parse_iso(&bytes), parse_rfc3164(&bytes, at), parse_clf(&bytes));
-            let _ = (parse_asctime(&bytes), parse_day_first(&bytes, at));
+            let _ = (parse_asctime(&bytes), parse_day_first(&bytes, at), parse_month_first(&bytes));
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What precedes the message: RFC 5424, or RFC 3164 as it is really written (no `<PRI>` in files,
-//! no host, an ISO 8601 stamp). One pass from left to right over borrowed text.
+//! no host, an ISO 8601 stamp, a year in the stamp). One pass from left to right over borrowed text.
 
 use tahoe_seams::Rejection;
 
@@ -110,6 +110,9 @@ pub fn stamp(bytes: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
         return time::parse_iso(bytes);
     }
     if let Some(found) = time::parse_rfc3164(bytes, read_at_ms) {
+        return Some(found);
+    }
+    if let Some(found) = time::parse_month_first(bytes) {
         return Some(found);
     }
     if let Some(found) = of_other_month_name(bytes, read_at_ms) {
@@ -278,6 +281,8 @@ impl<'a> Envelope<'a> {
     /// `prog: `, `prog[pid]: `, `prog(module)[pid]: `, and macOS's `prog[pid] (of[pid]): ` and
     /// `prog[pid] <Level>: `.
     fn tag(&mut self, rest: &'a str) {
+        // The colon of a tag without a name.
+        let rest = rest.strip_prefix(": ").unwrap_or(rest);
         self.message = rest;
         let bytes = rest.as_bytes();
         let Some(end) = bytes.iter().position(|byte| matches!(byte, b':' | b'[' | b' ' | b'\t'))
