@@ -208,6 +208,53 @@ fn a_check_of_polled_tables_of_postgresql_names_what_is_wrong_and_a_trigger_read
     database.drop();
 }
 
+#[test]
+fn a_row_that_goes_back_to_what_it_was_is_told_if_the_other_version_was_and_the_last_one_counts() {
+    let Some(pipeline) = Pipeline::of_kafka("poll_back") else { return };
+    let Some(database) = Database::create("poll_back") else { return };
+    database.run(
+        "CREATE TABLE items (id int PRIMARY KEY, state text, updated_at timestamptz NOT NULL);
+         INSERT INTO items VALUES (1, 'a', '2026-01-01')",
+    );
+    let arguments = ["--pg-poll", "items:updated_at,id", "--pg-poll-every", "1s"];
+    let wait_for = |id: u64, expected: &str| {
+        until(&format!("{expected} of {id} is told"), || {
+            let records = pipeline.in_kafka();
+            let records = records.iter().map(|record| serde_json::from_str(&record.text));
+            let records = records.map(|record| record.expect("JSON"));
+            let state = |record: Value| record["after"]["state"].as_str().unwrap_or("-").to_owned();
+            let of_it = records.filter(|record: &Value| record["key"]["id"] == id);
+            let states: String = of_it.map(state).collect();
+            if states == expected { Ok(()) } else { Err(states) }
+        });
+    };
+    let set = |state: &str| format!("UPDATE items SET state = '{state}' WHERE id = 1;");
+    let add = |id: u64| {
+        database.run(&format!("INSERT INTO items VALUES ({id}, 'n', '2026-01-0{id}')"));
+        wait_for(id, "n");
+    };
+    let producer = postgres(&pipeline, &database, &arguments);
+    wait_for(1, "a");
+    // No look is between the two.
+    database.run(&format!("BEGIN; {} {} COMMIT;", set("x"), set("a")));
+    add(2);
+    wait_for(1, "a");
+    for (state, told) in [("b", "ab"), ("a", "aba"), ("b", "abab")] {
+        database.run(&set(state));
+        wait_for(1, told);
+    }
+    producer.kill();
+    database.run(&set("a"));
+    let producer = postgres(&pipeline, &database, &arguments);
+    wait_for(1, "ababa");
+    producer.kill();
+    let producer = postgres(&pipeline, &database, &arguments);
+    add(3);
+    wait_for(1, "ababa");
+    producer.stop();
+    Database::drop(&database);
+}
+
 fn mysql(pipeline: &Pipeline, server: &Mariadb, arguments: &[&str]) -> Program {
     let mut command = command("tahoe-mysql");
     command.args(arguments).envs(pipeline.settings()).env("MYSQL_USER", "root");

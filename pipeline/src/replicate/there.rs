@@ -4,7 +4,9 @@
 //! A row that carries a place in the database's log is known by its key: every change behind that
 //! point is told as well, so what the log has of the row and these changes are all there is to know
 //! of it, whatever the row has become meanwhile. Other rows, those of tables that are polled, are
-//! known by their bytes, since another version of one is another record.
+//! known by their bytes, since another version of one is another record; and of versions of one key
+//! the last that the log has counts alone, so that a row that has gone back to an earlier one is
+//! told again.
 //!
 //! Until the last of them has come, the lanes of rows stay where they are: the next start, after
 //! another crash, must find in the log what this one found.
@@ -20,9 +22,9 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 /// What has not come for so long is given up, if no further rows come at all.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Most rows that are remembered, in 64 MiB: a table of 2^21 entries of 32 bytes holds 7/8 of them.
+/// Most rows that are remembered, in 64 MiB: two tables of 2^20 entries of 32 bytes hold 7/8 of them.
 /// A table without a primary key is one chunk, so that a crash may leave all of it beyond the point.
-const ROWS_MAX: usize = (1 << 21) / 8 * 7;
+const ROWS_MAX: usize = (1 << 20) / 8 * 7;
 
 /// How often each row is there.
 pub(super) struct There {
@@ -31,6 +33,8 @@ pub(super) struct There {
     /// so that a table that did not change meanwhile has the same ids.
     overflows: bool,
     rows_max: usize,
+    /// The last version of each key, of rows that are known by their bytes.
+    versions: HashMap<u128, u128>,
     /// The rest is given up after a while: rows that are gone from the table since. Otherwise it
     /// stays until the feed says that it will not come.
     gives_up: bool,
@@ -46,6 +50,7 @@ impl There {
             counts: HashMap::new(),
             overflows: false,
             rows_max: ROWS_MAX,
+            versions: HashMap::new(),
             gives_up,
             patience: 0,
             found: None,
@@ -58,7 +63,7 @@ impl There {
 
     pub fn clear(&mut self) {
         // The memory too.
-        self.counts = HashMap::new();
+        (self.counts, self.versions) = (HashMap::new(), HashMap::new());
     }
 
     pub fn expire(&mut self) {
@@ -82,7 +87,11 @@ impl There {
             return;
         }
         self.found = Some(Instant::now());
-        *self.counts.entry(identity(bytes)).or_default() += 1;
+        let (identity, key) = identity(bytes);
+        if let Some(before) = key.and_then(|key| self.versions.insert(key, identity)) {
+            self.counts.remove(&before);
+        }
+        *self.counts.entry(identity).or_default() += 1;
         // The rows come again at once, among at most as many that the log does not have.
         self.patience = self.counts.len() * 2 + 1024;
     }
@@ -92,7 +101,7 @@ impl There {
         if self.counts.is_empty() {
             return false;
         }
-        let there = match self.counts.entry(identity(bytes)) {
+        let there = match self.counts.entry(identity(bytes).0) {
             Entry::Occupied(mut entry) => {
                 *entry.get_mut() -= 1;
                 if *entry.get() == 0 {
@@ -128,16 +137,23 @@ struct Row<'a> {
     position: Option<&'a RawValue>,
 }
 
-fn identity(bytes: &[u8]) -> u128 {
-    let row = serde_json::from_slice::<Row<'_>>(bytes).ok();
-    let Some(row) = row.filter(|row| row.position.is_some()) else { return xxh3_128(bytes) };
-    let mut hash = Xxh3::new();
+/// What a row is known by, and its key, if it is one of several versions.
+fn identity(bytes: &[u8]) -> (u128, Option<u128>) {
+    let whole = || xxh3_128(bytes);
+    let Ok(row) = serde_json::from_slice::<Row<'_>>(bytes) else { return (whole(), None) };
     // Without a key, equal rows are told apart by nothing, and counted.
-    for part in [row.db, row.schema, row.table, row.key.or(row.after)] {
-        hash.update(part.map_or("", RawValue::get).as_bytes());
-        hash.update(b"\0");
+    let of = |last: Option<&RawValue>| {
+        let mut hash = Xxh3::new();
+        for part in [row.db, row.schema, row.table, last] {
+            hash.update(part.map_or("", RawValue::get).as_bytes());
+            hash.update(b"\0");
+        }
+        hash.digest128()
+    };
+    match row.position {
+        Some(_) => (of(row.key.or(row.after)), None),
+        None => (whole(), row.key.map(|key| of(Some(key)))),
     }
-    hash.digest128()
 }
 
 #[cfg(test)]
@@ -176,5 +192,23 @@ mod tests {
         assert!(known(&polled, &polled));
         assert!(!known(&polled, &row(key, r#"{"id":1,"v":1}"#, "")));
         assert!(!known("not JSON", "nor this"));
+    }
+
+    #[test]
+    fn of_the_versions_of_a_polled_row_the_last_counts() {
+        let row = |id: u32, version: u32| {
+            format!(r#"{{"op":"read","table":"t","key":{{"id":{id}}},"after":{{"v":{version}}}}}"#)
+        };
+        let mut there = There::new(false);
+        for (id, version) in [(1, 1), (1, 2), (2, 1), (3, 1), (3, 2), (3, 1)] {
+            there.add(row(id, version).as_bytes());
+        }
+        let found = [(1, 1), (1, 2), (2, 1), (3, 2), (3, 1), (3, 1)]
+            .map(|(id, version)| there.take(row(id, version).as_bytes()));
+        assert_eq!(found, [false, true, true, false, true, false]);
+        let line = r#"{"sql":"SELECT 1"}"#.as_bytes();
+        there.add(line);
+        there.add(line);
+        assert!(there.take(line) && there.take(line) && there.is_empty());
     }
 }
