@@ -44,7 +44,11 @@ impl Mariadb {
         Some(server)
     }
 
-    fn at(host: &str, port: &str, database: &str) -> Self {
+    /// A database on the server at that place, whether it is there or not.
+    ///
+    /// # Panics
+    /// When the system has no more threads or files.
+    pub fn at(host: &str, port: &str, database: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Self {
             database: database.to_owned(),

@@ -73,8 +73,17 @@ pub fn services(arguments: &[&str]) {
 /// # Panics
 /// When it fails.
 pub fn ask_services(arguments: &[&str]) -> String {
+    services_with(arguments, &[])
+}
+
+/// The same with further settings.
+///
+/// # Panics
+/// When it fails.
+pub fn services_with(arguments: &[&str], settings: &[(&str, &str)]) -> String {
     let script = crate::program::repository().join("tests/services");
-    let done = std::process::Command::new(script).args(arguments).output().expect("it runs");
+    let mut command = std::process::Command::new(script);
+    let done = command.args(arguments).envs(settings.iter().copied()).output().expect("it runs");
     assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8_lossy(&done.stdout).trim().to_owned()
 }

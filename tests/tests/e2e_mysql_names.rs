@@ -21,9 +21,14 @@ struct Unnamed {
 
 impl Unnamed {
     fn set_up(test: &str) -> Option<Self> {
+        Self::set_up_with("NO_LOG", test)
+    }
+
+    /// With as little about columns as `metadata` says.
+    fn set_up_with(metadata: &str, test: &str) -> Option<Self> {
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let mut server = Mariadb::set_up(test)?;
-        server.run("SET GLOBAL binlog_row_metadata = NO_LOG");
+        server.run(&format!("SET GLOBAL binlog_row_metadata = {metadata}"));
         Some(Self::of(server, alone))
     }
 
@@ -88,7 +93,17 @@ fn after(rows: &[Document]) -> Vec<Value> {
 
 #[test]
 fn a_change_has_the_names_that_its_columns_had_when_it_was_made() {
-    let Some(mut place) = Unnamed::set_up("mysql_names") else { return };
+    each_change_has_its_names("NO_LOG");
+}
+
+#[test]
+fn a_change_has_its_names_where_the_binlog_tells_signs_and_character_sets_alone() {
+    each_change_has_its_names("MINIMAL");
+}
+
+fn each_change_has_its_names(metadata: &str) {
+    let test = format!("mysql_names_{}", metadata.to_lowercase());
+    let Some(mut place) = Unnamed::set_up_with(metadata, &test) else { return };
     place.server.run_here(&[
         "CREATE TABLE t (id INT PRIMARY KEY, a INT UNSIGNED, b INT, s VARCHAR(9) CHARSET latin1)",
         "INSERT INTO t VALUES (1, 1, 2, 'é')",
@@ -168,6 +183,53 @@ fn names_stay_right_while_columns_are_renamed_and_the_reader_is_killed() {
         let number = i64::try_from(n).expect("few");
         assert_eq!(row[format!("x{n}")], json!(number), "{row}");
         assert_eq!(row[format!("y{n}")], json!(-number), "{row}");
+    }
+}
+
+#[test]
+fn values_stay_under_their_names_while_columns_come_and_go_and_the_reader_is_killed() {
+    const ROUNDS: usize = 6;
+    const ROWS_PER_ROUND: usize = 20;
+    let Some(mut place) = Unnamed::set_up_with("MINIMAL", "mysql_come_and_go") else { return };
+    place.server.run_here(&[
+        "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, kept INT UNSIGNED, c0 VARCHAR(9))",
+    ]);
+    // InnoDB keeps what instant statements dropped, up to its limit.
+    place.server.run("SET SESSION alter_algorithm = 'COPY'");
+    let mut up = place.up(&[]);
+    up.says("every table is read");
+    for round in 0..ROUNDS {
+        for row in 0..ROWS_PER_ROUND {
+            let n = round * ROWS_PER_ROUND + row;
+            let next = n + 1;
+            // What comes in has the type of what goes out, and another place.
+            let place_of = ["FIRST", "AFTER id", "AFTER kept", ""][n % 4];
+            place.server.run_here(&[
+                &format!("INSERT INTO t (kept, c{n}) VALUES ({n}, 'v{n}')"),
+                &format!("ALTER TABLE t ADD c{next} VARCHAR(9) {place_of}, DROP c{n}"),
+                "ALTER TABLE t CHANGE kept keep INT UNSIGNED",
+                &format!("UPDATE t SET keep = keep + 1000, c{next} = 'w{n}' WHERE keep = {n}"),
+                "ALTER TABLE t CHANGE keep kept INT UNSIGNED",
+            ]);
+        }
+        // An insert, an update and three statements of each; in the middle of what it has to read.
+        place.wait_for(5 * round * ROWS_PER_ROUND + 2 * ROWS_PER_ROUND);
+        up.kill();
+        up = place.up(&[]);
+    }
+    let all = ROUNDS * ROWS_PER_ROUND;
+    place.wait_for(5 * all);
+    up.stop();
+    let rows = after(&place.rows());
+    assert_eq!(rows.len(), 2 * all);
+    for (n, pair) in rows.chunks(2).enumerate() {
+        let next = n + 1;
+        let (id, inserted, updated) = (next, format!("c{n}"), format!("c{next}"));
+        let expected = [
+            json!({"id": id, "kept": n, inserted: format!("v{n}")}),
+            json!({"id": id, "keep": n + 1000, updated: format!("w{n}")}),
+        ];
+        assert_eq!(pair, expected);
     }
 }
 

@@ -176,6 +176,9 @@ async fn begin(
     if let Some(refusal) = crate::inspect::refusal(server, &variables) {
         return Err(Failure::Stop(refusal));
     }
+    if let Some(text) = crate::inspect::keeps_nothing(&variables) {
+        tracing::warn!(server = server.name(), "{text}");
+    }
     let Some(point) = at else {
         let begins = (settings.snapshot, None, history);
         return fresh(settings, conn, variables, begins, steps).await;
@@ -289,6 +292,7 @@ async fn resume(
                 point.server
             )));
         }
+        server.must_have(conn, variables, gtids.as_ref()).await?;
         tracing::warn!(from = point.server, to = identity, "another server goes on by its GTIDs");
         offset = Offset::default();
     }

@@ -76,6 +76,13 @@ impl Gtids {
         }
     }
 
+    /// Of some domain it lacks what the other has; said of MariaDB's alone.
+    pub fn is_behind(&self, other: &Self) -> bool {
+        let (Self::Last(ours), Self::Last(others)) = (self, other) else { return false };
+        let sequence = |domain: &u32| ours.get(domain).map_or(0, |(_, sequence)| *sequence);
+        others.iter().any(|(domain, (_, other))| sequence(domain) < *other)
+    }
+
     /// A tag is in it, which the request for the binlog cannot say.
     pub fn has_tags(&self) -> bool {
         matches!(self, Self::All(all) if all.keys().any(|name| name.contains(':')))
@@ -160,6 +167,12 @@ mod tests {
         last.advance(0, 4, 6);
         assert_eq!(last.to_string(), "0-4-6,3-2-9");
         assert_eq!(Gtids::mariadb("nonsense"), None);
+        let behind = |ours, other| {
+            let read = |text| Gtids::mariadb(text).expect("valid");
+            read(ours).is_behind(&read(other))
+        };
+        assert!(behind("0-1-5", "0-4-6") && behind("", "0-1-1") && behind("0-1-9", "3-1-1"));
+        assert!(!behind("0-4-6,3-1-1", "0-1-5") && !behind("0-4-6", "0-1-6"));
     }
 
     #[test]

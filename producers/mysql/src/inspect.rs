@@ -33,6 +33,17 @@ pub(crate) fn refusal(server: &Server, variables: &Variables) -> Option<String> 
     None
 }
 
+/// Why a replica's binlog has nothing of what its primary tells it.
+pub(crate) fn keeps_nothing(variables: &Variables) -> Option<&'static str> {
+    let has_followed = !variables.get("gtid_slave_pos").is_empty();
+    let follows = has_followed || variables.get("read_only") == "ON";
+    (follows && variables.get("log_slave_updates") == "OFF").then_some(
+        "log_slave_updates = OFF: what a primary tells this server is not in its binlog, and \
+         cannot be read here: set it in the [mysqld] section and restart the server, or read from \
+         the primary",
+    )
+}
+
 /// Lines of what was found; a line that begins with `warning:` names something to change.
 pub(crate) async fn inspect(server: &Server) -> Result<String, Failure> {
     let mut conn = server.connect().await?;
@@ -84,6 +95,7 @@ fn warnings(variables: &Variables) -> Vec<String> {
              follow from the binlog's statements: SET GLOBAL binlog_row_metadata = FULL"
         )),
     }
+    lines.extend(keeps_nothing(variables).map(|text| format!("warning: {text}")));
     if variables.get("server_id") == "0" {
         lines.push("warning: server_id = 0 serves no replica: SET GLOBAL server_id = 1".to_owned());
     }

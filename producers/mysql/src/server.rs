@@ -1,6 +1,6 @@
 //! The server: how it is reached, which of the two families it is, and where its binlog stands.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version'
      'version_comment', 'server_uuid', 'server_uid', 'server_id', 'log_bin', 'binlog_format', \
      'binlog_row_image', 'binlog_row_metadata', 'gtid_mode', 'log_bin_compress', \
      'binlog_row_value_options', 'expire_logs_days', 'binlog_expire_logs_seconds', \
-     'lower_case_table_names')";
+     'lower_case_table_names', 'log_slave_updates', 'gtid_slave_pos', 'read_only')";
 
 impl Server {
     /// `127.0.0.1:3306`
@@ -167,6 +167,32 @@ impl Server {
             None
         };
         Ok((offset, gtids))
+    }
+
+    /// A MariaDB that follows another may not have yet what was read there, and refuses what it does
+    /// not know as if that were lost.
+    pub async fn must_have(
+        &self,
+        conn: &mut Conn,
+        variables: &Variables,
+        read: Option<&Gtids>,
+    ) -> Result<(), Failure> {
+        let Some(read) = read.filter(|_| variables.is_mariadb()) else { return Ok(()) };
+        let what = "ask whether it is a replica";
+        let running: Option<(String, u64)> = conn
+            .query_first("SHOW GLOBAL STATUS LIKE 'Slaves_running'")
+            .await
+            .map_err(self.failure(what))?;
+        let (_, has) = self.end(conn, variables).await?;
+        let has = has.unwrap_or(Gtids::Last(BTreeMap::new()));
+        match running.is_some_and(|(_, count)| count > 0) && has.is_behind(read) {
+            true => Err(Failure::Retry(format!(
+                "MySQL at {} is a replica that has {has} yet, and {read} was read from another: \
+                 waiting for it",
+                self.name()
+            ))),
+            false => Ok(()),
+        }
     }
 
     async fn mariadb_gtids(
@@ -352,7 +378,7 @@ impl Server {
     }
 }
 
-fn sids(all: &std::collections::BTreeMap<String, Vec<(u64, u64)>>) -> Vec<Sid<'static>> {
+fn sids(all: &BTreeMap<String, Vec<(u64, u64)>>) -> Vec<Sid<'static>> {
     let one = |(uuid, intervals): (&String, &Vec<(u64, u64)>)| {
         let sid = Sid::new(uuid_bytes(uuid)?);
         // The end of an interval is not in it.
