@@ -5,6 +5,7 @@ pub mod clock;
 pub mod header;
 pub mod journal;
 pub mod listen;
+mod lock;
 pub mod log;
 pub mod partition;
 pub mod poll;

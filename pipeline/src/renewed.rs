@@ -8,10 +8,12 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use tahoe_schemas::rules::Screen;
+
+use crate::lock::lock;
 
 /// The privacy policy of a producer, which may change.
 pub type Screens = Renewed<Screen>;
@@ -73,7 +75,7 @@ impl<T: Send + Sync + 'static> Renewed<T> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// What holds now.

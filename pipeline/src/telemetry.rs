@@ -1,10 +1,12 @@
 //! Counters in units of the law, shared by `/metrics`, the live view and the summary.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tahoe_seams::{Lag, Origin};
+
+use crate::lock::lock;
 
 /// A counter that only grows.
 #[derive(Debug, Default)]
@@ -102,8 +104,4 @@ impl ProducerCounts {
     pub fn set_running(&self, running: bool) {
         self.running.store(running, Ordering::Relaxed);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

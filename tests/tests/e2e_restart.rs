@@ -1,9 +1,11 @@
 //! A server restarts while records flow. Each of these tests takes a server away from all others,
 //! so `tests/all` runs them alone.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tahoe_seams::{Log as _, LogRecord};
 use tahoe_tests::documents::{Documents as _, each_once, number};
 use tahoe_tests::feed::{self, Feed, append_to, write_lines};
 use tahoe_tests::pipeline::Pipeline;
@@ -158,13 +160,19 @@ fn stop_while_kafka_is_away(test: &str, go_away: fn() -> Away) {
         }
         transformer.wait_at_most(SOON);
         drop(away);
+        until("each partition has its leader again", || {
+            let log = pipeline.log();
+            let partitions = log.partitions(&pipeline.name).map_err(|error| error.to_string())?;
+            (0..partitions).try_for_each(|partition| {
+                let go_on = &mut |_: LogRecord<'_>| ControlFlow::Continue(());
+                let scanned = log.scan(&pipeline.name, partition, 0, u64::MAX, go_on);
+                scanned.map_err(|error| error.to_string())
+            })
+        });
     }
-    for (binary, flags) in readers {
-        let again = pipeline.start(binary, flags);
-        let of_one = usize::try_from(lines).expect("few");
-        in_kafka(if binary == "tahoe-file" { 2 * of_one } else { of_one });
-        again.stop();
-    }
+    let again = readers.map(|(binary, flags)| pipeline.start(binary, flags));
+    in_kafka(2 * usize::try_from(lines).expect("few"));
+    again.into_iter().for_each(|reader| drop(reader.stop()));
     let numbers = pipeline.in_kafka().into_iter().map(|record| number(&record.text));
     let expected = (0..lines).chain(1_000_000..1_000_000 + lines);
     each_once(numbers.map(|number| number.expect("a number")), expected);

@@ -410,3 +410,16 @@ fn docker_compose_takes_the_file_where_it_is_installed() {
     let checked = compose(&["config", "--quiet"]).expect("it runs");
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
+
+/// Spans are measured by `Instant`, and times are arguments: the wall clock is asked in one place.
+#[test]
+fn the_pipeline_asks_for_the_time_in_one_place() {
+    let ours =
+        |path: &&String| path.starts_with("pipeline/src/") && !path.ends_with("src/clock.rs");
+    for path in rust().iter().filter(ours) {
+        let text = read(path);
+        for call in ["SystemTime::now()", "Timestamp::now()", "Zoned::now()"] {
+            assert!(!without_tests(&text).contains(call), "{path}: {call}, and not clock's");
+        }
+    }
+}

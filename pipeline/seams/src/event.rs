@@ -155,8 +155,8 @@ impl Events {
         self.ordinal = 0;
     }
 
-    /// Hands the events over, after [`Events::take_row_changes`] and starts anew; the new buffer begins with the same capacity, or is
-    /// one that was given back.
+    /// Hands the events over and starts anew, so that [`Events::take_row_changes`] comes first. The
+    /// new buffer is one that was given back, or begins with the same capacity.
     pub fn take(&mut self) -> EventBatch {
         let capacity = self.body.capacity();
         let next = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(capacity));

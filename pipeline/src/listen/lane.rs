@@ -25,10 +25,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::line::{self, Line};
+use crate::lock::lock;
 use tahoe_seams::{Known, SourceId, Stream};
 use tokio::sync::{Notify, watch};
 use xxhash_rust::xxh3::xxh3_64;
@@ -202,7 +203,7 @@ impl Lane {
     }
 
     fn tail(&self) -> MutexGuard<'_, Tail> {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.tail)
     }
 }
 
@@ -396,7 +397,7 @@ impl Lanes {
     }
 
     fn lock(&self) -> MutexGuard<'_, ByPeer> {
-        self.by_peer.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.by_peer)
     }
 }
 
@@ -471,9 +472,9 @@ mod tests {
         let lanes = lanes_holding(&[1]);
         let busy = lanes.take("relp://a", PEER, 0, stream);
         let first = busy.next();
-        (2..5).for_each(|hash| {
+        for hash in 2..5 {
             busy.append(hash, 8);
-        });
+        }
         busy.release(first + durable);
         let mut alignment = lanes.align("relp://a", PEER, sent[0]);
         let _ = sent.iter().all(|hash| alignment.take(*hash));

@@ -10,6 +10,7 @@ use tahoe_seams::{Part, SourceId, Stream};
 use tokio::sync::Semaphore;
 
 use super::lane::Lane;
+use crate::lock::lock;
 
 /// Bytes that a record costs besides its own: its entry here and its share of the chunk.
 const RECORD_COST: usize = 64;
@@ -107,6 +108,6 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Chunk>> {
-        self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.chunks)
     }
 }

@@ -19,9 +19,6 @@ const LAST_WAIT: Duration = Duration::from_millis(500);
 /// before I started".
 pub const FENCE_KEY: &[u8] = b"tahoe.fence";
 
-/// Name of the one header that travels on the hot path.
-pub const HEADER: &str = "tahoe";
-
 /// Largest record by default: Kafka's `max.message.bytes` of our topics, 20 MiB.
 pub const RECORD_BYTES_MAX: usize = 20 << 20;
 

@@ -74,7 +74,8 @@ pub(super) fn recover(
                 failure = Some(error);
                 ControlFlow::Break(())
             }
-        })?;
+        })
+        .map_err(of_recovery)?;
         if let Some(error) = failure {
             return Err(error);
         }
@@ -86,6 +87,19 @@ pub(super) fn recover(
         }
     }
     Ok(recovery)
+}
+
+/// Says what was read, and what it means to go on.
+fn of_recovery(error: LogError) -> LogError {
+    match error {
+        LogError::Stop(text, cause) => {
+            let text = format!(
+                "reading the log after an unclean stop: {text}; what is not found is sent again"
+            );
+            LogError::Stop(text, cause)
+        }
+        other => other,
+    }
 }
 
 impl Recovery {

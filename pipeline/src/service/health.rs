@@ -1,11 +1,12 @@
 //! What a process says of itself: its sources' counters, and whether what it depends on answers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
 use super::{Metered, metric};
+use crate::lock::lock;
 
 /// A probe every few seconds shall not cost the servers a check each.
 const FRESH: Duration = Duration::from_secs(5);
@@ -35,7 +36,7 @@ impl Readiness {
 
     /// Why the service is not ready. Blocks while it asks; one caller at a time does.
     pub fn failure(&self) -> Option<String> {
-        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answer = lock(&self.answer);
         match &*answer {
             Some((at, result)) if at.elapsed() < FRESH => result.clone().err(),
             _ => {
@@ -50,7 +51,7 @@ impl Readiness {
 /// Why one of `sources` does not read now, if one does not.
 pub fn not_running(sources: &[Metered]) -> Option<String> {
     let stopped = sources.iter().find(|source| !source.counts.is_running())?;
-    let failure = stopped.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let failure = lock(&stopped.failure).clone();
     Some(format!("{}: {}", stopped.name, failure.as_deref().unwrap_or("starting")))
 }
 

@@ -186,8 +186,9 @@ fn without_secret(mut error: clap::Error, command: &Command) -> clap::Error {
 
 /// The argument that the message names is one that may hold a secret.
 fn has_secret(command: &Command, named: &str) -> bool {
+    let flag = named.split([' ', '=']).next().and_then(|word| word.strip_prefix("--"));
     let mut arguments = command.get_arguments();
-    arguments.any(|argument| argument.is_hide_env_values_set() && argument.to_string() == named)
+    arguments.any(|argument| argument.is_hide_env_values_set() && argument.get_long() == flag)
         || command.get_subcommands().any(|below| has_secret(below, named))
 }
 

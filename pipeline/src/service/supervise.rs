@@ -1,11 +1,12 @@
 //! Threads of sources, started again after a pause when that may help.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tahoe_seams::Log;
 
 use super::{Metered, Planned};
+use crate::lock::lock;
 use crate::produce::{ProduceError, ProduceSettings, produce};
 use crate::retry::Backoff;
 use crate::stop::Stop;
@@ -90,7 +91,7 @@ fn keep_producing(
             }
             Err(ProduceError::Again(text)) => {
                 tracing::warn!(source = plan.name, text, "source starts again");
-                let mut failure = metered.failure.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut failure = lock(&metered.failure);
                 *failure = Some(text);
             }
         }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use notify::{EventKind, RecursiveMode, Watcher as _};
 
+use crate::lock::lock;
+
 /// The watcher's thread waits so long at most for a hint to be taken, then drops it for the scan.
 const HINT_TAKEN_WITHIN: Duration = Duration::from_secs(1);
 
@@ -28,7 +30,7 @@ struct State {
 
 impl Hint {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Waits for a hint; true if there is one.

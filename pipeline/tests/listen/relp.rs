@@ -169,13 +169,15 @@ fn a_second_connection_of_a_host_that_happens_to_send_the_same_is_no_repetition(
     let mut batch = Batch::new(1 << 20);
     texts_until(&mut listen, &mut batch, 2);
     let end = batch.end();
-    let (_second, texts, _) = comes_back_beside(&mut listen, &frame(2, "<13>same"));
+    let (mut second, texts, later) = comes_back_beside(&mut listen, &frame(2, "<13>same"));
     assert_eq!(texts, ["<13>same"], "the first still waits for an answer to `one`");
     listen.release(end).expect("release");
     answered(&mut first, 2);
     answered(&mut first, 3);
+    listen.release(later.end()).expect("release");
+    answered(&mut second, 2);
     let (_third, texts, _) = comes_back_beside(&mut listen, &frame(2, "<13>same"));
-    assert_eq!(texts, ["<13>same"], "the first has all its answers");
+    assert_eq!(texts, ["<13>same"], "both have all their answers");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! record `u32` length of the value, `u32` of the key, `u32` of the headers, `i64` timestamp, key,
 //! headers, value. A header is `u16` length of the name, `u32` of the value, name, value.
 
-use crate::log::HEADER;
+use crate::header;
 use crate::seams::{FindHeader, LogRecord, MoreHeaders, Outgoing};
 
 /// The engine rounds large values up to pages of a power of two: 60 KiB and the entry's own
@@ -18,7 +18,7 @@ const HEAD: usize = 4 + 8;
 fn headers<'a>(record: &Outgoing<'a>) -> impl Iterator<Item = (&'a str, &'a [u8])> {
     record
         .header
-        .map(|header| (HEADER, header))
+        .map(|header| (header::NAME, header))
         .into_iter()
         .chain(record.more_headers.iter().copied())
 }
@@ -110,7 +110,7 @@ impl<'a> Block<'a> {
         let (value, rest) = rest.split_at_checked(length(0)?)?;
         self.body = rest;
         self.headers = Headers(headers);
-        let header = find(headers, HEADER.as_bytes());
+        let header = find(headers, header::NAME.as_bytes());
         let more_headers = MoreHeaders::default();
         Some(LogRecord { topic, partition, offset, timestamp_ms, key, value, header, more_headers })
     }

@@ -19,8 +19,9 @@ use std::thread::JoinHandle;
 
 use self::block::BLOCK_BYTES;
 use self::retention::Retention;
-use self::store::{Store, lock};
+use self::store::Store;
 use self::writer::{Change, Chunk, Commits, Queue};
+use crate::lock::lock;
 use crate::log::{RECORD_BYTES_MAX, durable, fence_of};
 use crate::seams::{
     KeyValue, Log, LogError, LogReader, Outgoing, Ownership, Pending, Topic, Visit,

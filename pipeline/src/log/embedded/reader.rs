@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::store::{Known, lock};
+use super::store::Known;
 use super::writer::Change;
+use crate::lock::lock;
 use crate::seams::{LogError, LogReader, Polled, Visit};
 
 /// What one call visits at most, in bytes of blocks, so that it comes back often.

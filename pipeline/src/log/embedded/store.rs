@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
 use super::block::Block;
+use crate::lock::lock;
 use crate::seams::{KeyValue, LogError, LogRecord, MoreHeaders, Topic, Visit};
 
 /// Format of the tables below. A newer one stops this binary.
@@ -64,11 +65,6 @@ pub(super) struct Store {
     topics: Mutex<BTreeMap<String, Known>>,
     ends: Mutex<BTreeMap<Place, End>>,
     groups: Mutex<BTreeMap<(String, Place), u64>>,
-}
-
-/// The lock's content; a thread that panicked held plain values, each of them whole.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Store {

@@ -10,8 +10,9 @@ use redb::Table;
 
 use super::block::{self, BLOCK_BYTES};
 use super::retention::Retention;
-use super::store::{BLOCKS, ENDS, End, GROUPS, POSITIONS, Store, failure, lock};
+use super::store::{BLOCKS, ENDS, End, GROUPS, POSITIONS, Store, failure};
 use crate::clock::now_ms;
+use crate::lock::lock;
 use crate::seams::{Appended, LogError, Pending};
 
 /// With the fsync itself this keeps an append under 5 ms on a disk that syncs in 3.

@@ -18,7 +18,7 @@
 //! no UTF-8.
 
 use std::str::from_utf8;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,6 +27,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rdkafka::message::{Header, OwnedHeaders};
 
 use crate::header::{Content, Decoder};
+use crate::lock::lock;
 use crate::seams::{LogError, Origin, Outgoing};
 
 /// The extension that holds our own header.
@@ -60,7 +61,7 @@ impl CloudEvents {
     /// # Errors
     /// [`LogError::Stop`] for a pack, which would be several events in one.
     pub fn headers(&self, record: &Outgoing<'_>, ours: &[u8]) -> Result<OwnedHeaders, LogError> {
-        let mut decoder = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut decoder = lock(&self.0);
         let header = decoder.decode(ours).map_err(|error| stop(error.to_string()))?;
         let Content::Single { id, .. } = header.content else {
             let text = "--pack (TAHOE_PACK) puts several records into one, and --headers \

@@ -1,11 +1,12 @@
 //! The one place where Kafka's errors become decisions.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use crate::lock::lock;
 use crate::seams::LogError;
 
 /// What librdkafka said last, since its calls only say that they timed out. One per log, shared by
@@ -34,7 +35,7 @@ impl Faults {
     pub fn note(&self, error: &KafkaError, reason: &str) {
         if let Some(code) = error.rdkafka_error_code() {
             let fault = Fault { code, reason: reason.to_owned(), at: Instant::now() };
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = lock(&self.0);
             // Every client of the log says the same, and that all brokers are down says less than why
             // the last of them is.
             let fresh = state.warned.filter(|(_, at)| at.elapsed() < FRESH);
@@ -52,7 +53,7 @@ impl Faults {
 
     /// What was said last, if no waiting helps.
     pub fn take_final(&self, brokers: &str) -> Option<LogError> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.0);
         let fault = state.latest.as_ref().filter(|fault| fault.at.elapsed() < FRESH)?;
         let decided = decide(brokers, fault.code, &fault.reason, None);
         let is_final = matches!(decided, LogError::Stop(..));
@@ -65,7 +66,7 @@ impl Faults {
     /// What to do about a failed call on `topic`, if it was about one.
     pub fn decide(&self, brokers: &str, error: &KafkaError, topic: Option<&str>) -> LogError {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner).latest.take();
+        let latest = lock(&self.0).latest.take();
         let vague = matches!(
             code,
             RDKafkaErrorCode::BrokerTransportFailure

@@ -13,7 +13,7 @@ mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub use self::settings::{
@@ -25,6 +25,7 @@ use self::failure::Faults;
 use self::producer::Producer;
 use self::scan::Scanner;
 use crate::clock::now_ms;
+use crate::lock::lock;
 use crate::log::{durable, fence_of};
 use crate::retry::Backoff;
 use crate::seams::{
@@ -60,10 +61,6 @@ pub struct KafkaLog {
     scanner: Mutex<Option<Scanner>>,
     /// Topics that were found, so that a missing one is told at once and not after 30 s.
     found: Mutex<BTreeSet<String>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl KafkaLog {
@@ -203,8 +200,7 @@ impl Log for KafkaLog {
         to: u64,
         visit: &mut Visit<'_>,
     ) -> Result<(), LogError> {
-        let lost = "before it was looked at after an unclean stop, so that what they held is unknown \
-                    and may be sent again";
+        let lost = "before they were read: what they held is unknown";
         let refuse = |gone| {
             let place = (topic, producer::partition_i32(partition));
             self.args.kafka_lost_offsets.decide(place, gone, lost)

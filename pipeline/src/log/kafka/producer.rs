@@ -3,7 +3,7 @@
 //! for as long as there is patience.
 
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -14,7 +14,8 @@ use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProd
 use super::cloudevents::CloudEvents;
 use super::failure::{Faults, decide, journal};
 use super::settings::Headers;
-use crate::log::HEADER;
+use crate::header;
+use crate::lock::lock;
 use crate::seams::{Appended, LogError, Outgoing, Pending};
 use crate::stop::Patience;
 
@@ -41,7 +42,7 @@ impl Batch {
 
     /// `records` of the batch will not be sent.
     fn abandon(&self, records: usize, error: LogError) {
-        let mut batch = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batch = lock(&self.0);
         batch.failed.get_or_insert(error);
         batch.answered(records);
     }
@@ -50,7 +51,7 @@ impl Batch {
         let offset = u64::try_from(message.offset()).unwrap_or_default();
         let partition = u32::try_from(message.partition()).unwrap_or_default();
         let topic = message.topic_ptr().addr();
-        let mut batch = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batch = lock(&self.0);
         let known =
             batch.reached.iter_mut().find(|(at, _, of, _)| *at == topic && *of == partition);
         match known {
@@ -161,7 +162,7 @@ impl Producer {
     ) -> Result<Pending, LogError> {
         let (batch, pending) = Batch::new(records.len().max(1));
         if records.is_empty() {
-            batch.0.lock().unwrap_or_else(PoisonError::into_inner).answered(1);
+            lock(&batch.0).answered(1);
         }
         for (at, record) in records.iter().enumerate() {
             let send = BaseRecord::with_opaque_to(record.topic, Arc::clone(&batch))
@@ -208,7 +209,7 @@ impl Producer {
     ) -> Result<Pending, LogError> {
         let (batch, pending) = Batch::new(changes.len().max(1));
         if changes.is_empty() {
-            batch.0.lock().unwrap_or_else(PoisonError::into_inner).answered(1);
+            lock(&batch.0).answered(1);
         }
         for (at, (key, value)) in changes.iter().enumerate() {
             let mut send = BaseRecord::with_opaque_to(topic, Arc::clone(&batch)).key(key);
@@ -258,7 +259,7 @@ fn native_headers(record: &Outgoing<'_>) -> Option<OwnedHeaders> {
     if count == 0 {
         return None;
     }
-    let ours = record.header.map(|header| (HEADER, header));
+    let ours = record.header.map(|header| (header::NAME, header));
     let all = ours.into_iter().chain(record.more_headers.iter().copied());
     let native = OwnedHeaders::new_with_capacity(count);
     Some(all.fold(native, |native, (key, value)| native.insert(Header { key, value: Some(value) })))

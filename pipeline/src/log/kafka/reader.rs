@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rdkafka::config::RDKafkaLogLevel;
@@ -20,6 +20,7 @@ use super::failure::{Faults, journal};
 use super::producer::{partition_i32, unusable};
 use super::scan::{Native, offset_u64, record};
 use super::settings::LostOffsets;
+use crate::lock::lock;
 use crate::log::durable;
 use crate::seams::{LogError, LogReader, LogRecord, MoreHeaders, Pending, Polled, Visit};
 use crate::stop::Patience;
@@ -85,7 +86,7 @@ impl ConsumerContext for Member {
 
 impl Member {
     fn changes(&self) -> MutexGuard<'_, Changes> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.changes)
     }
 
     /// A partition keeps its pause while it is away, so that it is set anew either way.

@@ -12,7 +12,8 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use super::cloudevents;
 use super::failure::{Faults, Plain};
 use super::producer::{partition_i32, unusable};
-use crate::log::{HEADER, LAST_WAIT};
+use crate::header;
+use crate::log::LAST_WAIT;
 use crate::seams::{FindHeader, LogError, LogRecord, MoreHeaders, Visit};
 use crate::stop::Patience;
 
@@ -144,7 +145,10 @@ impl Scanner {
                     let headers = Native(message.headers());
                     let more_headers = MoreHeaders::of(&headers);
                     let record = LogRecord { more_headers, ..record(&message, &mut space) };
-                    let flow = if offset < to { visit(record) } else { flow_end() };
+                    let flow = match offset < to {
+                        true => visit(record),
+                        false => ControlFlow::Break(()),
+                    };
                     if flow.is_break() || offset + 1 >= to {
                         return Ok(());
                     }
@@ -170,10 +174,6 @@ impl Scanner {
             }
         }
     }
-}
-
-fn flow_end() -> ControlFlow<()> {
-    ControlFlow::Break(())
 }
 
 /// Kafka's offsets are never negative for a record that is there.
@@ -209,9 +209,10 @@ impl FindHeader for Native<'_> {
 }
 
 fn ours<'m>(headers: &'m BorrowedHeaders, space: &'m mut Vec<u8>) -> Option<&'m [u8]> {
-    let found = headers.iter().find(|header| matches!(header.key, HEADER | cloudevents::OURS))?;
+    let found =
+        headers.iter().find(|header| matches!(header.key, header::NAME | cloudevents::OURS))?;
     match found.key {
-        HEADER => found.value,
+        header::NAME => found.value,
         _ => Some(cloudevents::decode(found.value?, space)),
     }
 }
