@@ -123,7 +123,9 @@ fn a_source_is_named_in_its_own_folders_and_in_the_lists_alone() {
         let code = read(path);
         let producers = path.starts_with("producers/");
         for name in &names {
-            if path.starts_with(&format!("schemas/{name}/")) || producers {
+            // AWS has a Kafka as well, which is logged in at in its way.
+            let is_msk = name == &"aws" && path.starts_with("pipeline/src/log/kafka/");
+            if path.starts_with(&format!("schemas/{name}/")) || producers || is_msk {
                 continue;
             }
             let is_comment = |line: &&str| line.trim_start().starts_with("//");

@@ -11,7 +11,8 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::failure::{Faults, Plain, decide};
+use super::failure::{Faults, Plain};
+use super::iam;
 use super::producer::{partition_i32, unusable};
 use crate::seams::{LogError, Topic};
 
@@ -24,7 +25,7 @@ const CREATED_MAX: Duration = Duration::from_secs(30);
 
 /// What the cluster says about itself.
 pub(super) struct Admin {
-    client: AdminClient<Plain>,
+    client: Arc<AdminClient<Plain>>,
     brokers: String,
     faults: Faults,
 }
@@ -38,8 +39,9 @@ struct Found {
 
 impl Admin {
     pub fn new(config: &ClientConfig, brokers: &str, faults: &Faults) -> Result<Self, LogError> {
-        let client =
-            config.create_with_context(Plain(faults.clone())).map_err(|error| unusable(&error))?;
+        let client = config.create_with_context(Plain(faults.clone()));
+        let client = Arc::new(client.map_err(|error| unusable(&error))?);
+        faults.supply(&client);
         Ok(Self { client, brokers: brokers.to_owned(), faults: faults.clone() })
     }
 
@@ -48,6 +50,7 @@ impl Admin {
     }
 
     fn find(&self, topic: &str) -> Result<Found, LogError> {
+        self.faults.can_log_in()?;
         let metadata = self
             .client
             .inner()
@@ -73,6 +76,7 @@ impl Admin {
     }
 
     fn brokers(&self) -> Result<usize, LogError> {
+        self.faults.can_log_in()?;
         let metadata = self.client.inner().fetch_metadata(None, REQUEST);
         Ok(metadata.map_err(|error| self.decide(&error, None))?.brokers().len())
     }
@@ -96,10 +100,12 @@ impl Admin {
             return Ok(());
         }
         let most = i32::try_from(self.brokers()?).unwrap_or(3).min(3);
-        let replication = replication.unwrap_or(most).max(1);
         let bytes = record_bytes_max.to_string();
-        let fresh: Vec<_> =
-            missing.iter().map(|topic| new_topic(topic, replication, &bytes)).collect();
+        let fresh = missing.iter().map(|topic| match iam::is_serverless(&self.brokers) {
+            true => new_topic(topic, replication.unwrap_or(3), &bytes),
+            false => durable_topic(topic, replication.unwrap_or(most).max(1), &bytes),
+        });
+        let fresh: Vec<_> = fresh.collect();
         let options = AdminOptions::new()
             .request_timeout(Some(CREATED_MAX))
             .operation_timeout(Some(CREATED_MAX));
@@ -108,7 +114,8 @@ impl Admin {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((name, code)) => {
-                    return Err(decide(&self.brokers, code, &code.to_string(), Some(&name)));
+                    let text = code.to_string();
+                    return Err(self.faults.judge(&self.brokers, code, &text, Some(&name)));
                 }
             }
         }
@@ -174,7 +181,8 @@ impl Admin {
             // May the user not see the settings, they are taken to be right.
             Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) | None => None,
             Some(Err(code)) => {
-                return Err(decide(&self.brokers, code, &code.to_string(), Some(topic)));
+                let text = code.to_string();
+                return Err(self.faults.judge(&self.brokers, code, &text, Some(topic)));
             }
         };
         let number = |name: &str| {
@@ -197,11 +205,16 @@ fn new_topic<'a>(topic: &'a Topic, replication: i32, bytes_max: &'a str) -> NewT
     let replicas = TopicReplication::Fixed(replication);
     let fresh = NewTopic::new(&topic.name, partition_i32(topic.partitions), replicas)
         .set("max.message.bytes", bytes_max);
-    let fresh = if topic.compacted {
+    if topic.compacted {
         fresh.set("cleanup.policy", "compact")
     } else {
         fresh.set("cleanup.policy", "delete").set("retention.ms", RETENTION_MS)
-    };
+    }
+}
+
+/// MSK Serverless has two of three replicas in sync always, and refuses to be told.
+fn durable_topic<'a>(topic: &'a Topic, replication: i32, bytes_max: &'a str) -> NewTopic<'a> {
+    let fresh = new_topic(topic, replication, bytes_max);
     if replication >= 3 { fresh.set("min.insync.replicas", "2") } else { fresh }
 }
 

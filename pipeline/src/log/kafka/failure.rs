@@ -1,18 +1,34 @@
 //! The one place where Kafka's errors become decisions.
 
+use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::iam::{Tokens, Unpolled};
 use crate::lock::lock;
 use crate::seams::LogError;
 
-/// What librdkafka said last, since its calls only say that they timed out. One per log, shared by
-/// all its clients.
+/// How a client proves who it is.
 #[derive(Clone, Default)]
-pub(super) struct Faults(Arc<Mutex<State>>);
+pub(super) enum Login {
+    /// As librdkafka's own settings say.
+    #[default]
+    Configured,
+    /// By tokens for MSK.
+    Iam(Arc<Tokens>),
+}
+
+/// What librdkafka said last, since its calls only say that they timed out. One per log, shared by
+/// all its clients, with how they log in.
+#[derive(Clone, Default)]
+pub(super) struct Faults {
+    state: Arc<Mutex<State>>,
+    login: Login,
+}
 
 #[derive(Default)]
 struct State {
@@ -30,12 +46,49 @@ struct Fault {
 /// An older fault is no reason for a call that fails now.
 const FRESH: Duration = Duration::from_secs(15);
 
+/// What librdkafka says before the error with which [`Faults::token`] answered it.
+const NO_TOKEN: &str = "Failed to acquire SASL OAUTHBEARER token: ";
+
 impl Faults {
+    /// Nothing was said yet.
+    pub fn of(login: Login) -> Self {
+        Self { state: Arc::default(), login }
+    }
+
+    /// What a client needs before it asks the brokers for anything.
+    ///
+    /// # Errors
+    /// Why there is no token, where one is needed.
+    pub fn can_log_in(&self) -> Result<(), LogError> {
+        match &self.login {
+            Login::Configured => Ok(()),
+            Login::Iam(tokens) => tokens.current().map(drop),
+        }
+    }
+
+    /// The token that librdkafka asks for.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn token(&self) -> Result<OAuthToken, Box<dyn Error>> {
+        match &self.login {
+            Login::Configured => Err("KAFKA_SASL_MECHANISM is not aws-msk-iam".into()),
+            Login::Iam(tokens) => tokens.oauth(),
+        }
+    }
+
+    /// Sees to the tokens of a client that is not always polled.
+    pub fn supply<C: Unpolled + 'static>(&self, client: &Arc<C>) {
+        if let Login::Iam(tokens) = &self.login {
+            tokens.supply(client);
+        }
+    }
+
     /// Remembers an error that was raised in the background.
     pub fn note(&self, error: &KafkaError, reason: &str) {
         if let Some(code) = error.rdkafka_error_code() {
             let fault = Fault { code, reason: reason.to_owned(), at: Instant::now() };
-            let mut state = lock(&self.0);
+            let mut state = lock(&self.state);
             // Every client of the log says the same, and that all brokers are down says less than why
             // the last of them is.
             let fresh = state.warned.filter(|(_, at)| at.elapsed() < FRESH);
@@ -53,9 +106,9 @@ impl Faults {
 
     /// What was said last, if no waiting helps.
     pub fn take_final(&self, brokers: &str) -> Option<LogError> {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let fault = state.latest.as_ref().filter(|fault| fault.at.elapsed() < FRESH)?;
-        let decided = decide(brokers, fault.code, &fault.reason, None);
+        let decided = self.judge(brokers, fault.code, &fault.reason, None);
         let is_final = matches!(decided, LogError::Stop(..));
         is_final.then(|| {
             state.latest = None;
@@ -66,7 +119,7 @@ impl Faults {
     /// What to do about a failed call on `topic`, if it was about one.
     pub fn decide(&self, brokers: &str, error: &KafkaError, topic: Option<&str>) -> LogError {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-        let latest = lock(&self.0).latest.take();
+        let latest = lock(&self.state).latest.take();
         let vague = matches!(
             code,
             RDKafkaErrorCode::BrokerTransportFailure
@@ -76,55 +129,88 @@ impl Faults {
                 | RDKafkaErrorCode::CoordinatorNotAvailable
         );
         match latest.filter(|fault| vague && fault.at.elapsed() < FRESH) {
-            Some(fault) => decide(brokers, fault.code, &fault.reason, topic),
-            None => decide(brokers, code, &error.to_string(), topic),
+            Some(fault) => self.judge(brokers, fault.code, &fault.reason, topic),
+            None => self.judge(brokers, code, &error.to_string(), topic),
+        }
+    }
+
+    /// What to do about `code`; `reason` is for people.
+    pub fn judge(
+        &self,
+        brokers: &str,
+        code: RDKafkaErrorCode,
+        reason: &str,
+        topic: Option<&str>,
+    ) -> LogError {
+        use RDKafkaErrorCode as Code;
+        let stop = |text: String| LogError::Stop(text, None);
+        match code {
+            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+                LogError::NoTopic(topic.unwrap_or("of the subscription").to_owned())
+            }
+            Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::UnsupportedSASLMechanism
+            | Code::IllegalSASLState => self.login.refused(brokers, reason),
+            Code::SSL => stop(format!(
+                "no TLS with {brokers} ({reason}): check KAFKA_CA_FILE, KAFKA_CERT_FILE, \
+                 KAFKA_KEY_FILE and KAFKA_SECURITY_PROTOCOL"
+            )),
+            Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed => stop(format!(
+                "the user may not do this{} ({reason}): grant it (`tahoe setup --acl` prints how), or check {}",
+                topic.map(|topic| format!(" on {topic}")).unwrap_or_default(),
+                self.login.who()
+            )),
+            Code::InvalidReplicationFactor => stop(format!("{reason}: set KAFKA_REPLICATION")),
+            Code::InvalidConfig | Code::PolicyViolation | Code::InvalidTopic => {
+                stop(format!("{brokers} refuses {}: {reason}", topic.unwrap_or("a setting")))
+            }
+            Code::PurgeQueue | Code::PurgeInflight => LogError::Stopped,
+            _ => LogError::Retry(
+                format!(
+                    "{brokers} cannot do it now ({reason}): if that lasts, check \
+                     KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL"
+                ),
+                None,
+            ),
         }
     }
 }
 
-/// What to do about `code`; `reason` is for people.
-pub(super) fn decide(
-    brokers: &str,
-    code: RDKafkaErrorCode,
-    reason: &str,
-    topic: Option<&str>,
-) -> LogError {
-    use RDKafkaErrorCode as Code;
-    let stop = |text: String| LogError::Stop(text, None);
-    match code {
-        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
-            LogError::NoTopic(topic.unwrap_or("of the subscription").to_owned())
+impl Login {
+    /// What to do about a login that the brokers refuse, or that could not even be tried.
+    fn refused(&self, brokers: &str, reason: &str) -> LogError {
+        let Self::Iam(tokens) = self else {
+            let text = format!(
+                "{brokers} refuses the login ({reason}): check KAFKA_USERNAME, KAFKA_PASSWORD, \
+                 KAFKA_SASL_MECHANISM and KAFKA_SECURITY_PROTOCOL"
+            );
+            return LogError::Stop(text, None);
+        };
+        if let Some((_, failure)) = reason.split_once(NO_TOKEN) {
+            return LogError::Retry(failure.to_owned(), None);
         }
-        Code::Authentication
-        | Code::SaslAuthenticationFailed
-        | Code::UnsupportedSASLMechanism
-        | Code::IllegalSASLState => stop(format!(
-            "{brokers} refuses the login ({reason}): check KAFKA_USERNAME, KAFKA_PASSWORD, \
-             KAFKA_SASL_MECHANISM and KAFKA_SECURITY_PROTOCOL"
-        )),
-        Code::SSL => stop(format!(
-            "no TLS with {brokers} ({reason}): check KAFKA_CA_FILE, KAFKA_CERT_FILE, \
-             KAFKA_KEY_FILE and KAFKA_SECURITY_PROTOCOL"
-        )),
-        Code::TopicAuthorizationFailed
-        | Code::GroupAuthorizationFailed
-        | Code::ClusterAuthorizationFailed => stop(format!(
-            "the user may not do this{} ({reason}): grant it (`tahoe setup --acl` prints how), or \
-             check KAFKA_USERNAME",
-            topic.map(|topic| format!(" on {topic}")).unwrap_or_default()
-        )),
-        Code::InvalidReplicationFactor => stop(format!("{reason}: set KAFKA_REPLICATION")),
-        Code::InvalidConfig | Code::PolicyViolation | Code::InvalidTopic => {
-            stop(format!("{brokers} refuses {}: {reason}", topic.unwrap_or("a setting")))
+        let Some(principal) = tokens.principal() else {
+            // It ended before the next one came, as on a machine that slept.
+            return LogError::Retry(format!("the token for {brokers} has expired"), None);
+        };
+        let text = format!(
+            "{brokers} refuses the token of AWS access key {principal} ({reason}): check the AWS \
+             credentials, their policy (kafka-cluster:Connect), KAFKA_AWS_REGION ({}), this \
+             machine's clock, and that KAFKA_BOOTSTRAP_SERVERS has MSK's port for IAM (9098)",
+            tokens.region()
+        );
+        LogError::Stop(text, None)
+    }
+
+    /// What says who the user is.
+    fn who(&self) -> &'static str {
+        match self {
+            Self::Configured => "KAFKA_USERNAME",
+            Self::Iam(_) => "the AWS credentials and their policy",
         }
-        Code::PurgeQueue | Code::PurgeInflight => LogError::Stopped,
-        _ => LogError::Retry(
-            format!(
-                "{brokers} cannot do it now ({reason}): if that lasts, check \
-                 KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL"
-            ),
-            None,
-        ),
     }
 }
 
@@ -168,6 +254,24 @@ mod tests {
         let error = faults.decide("a:1", &timed_out, None);
         assert!(matches!(&error, LogError::Stop(text, _) if text.contains("KAFKA_PASSWORD")));
         assert!(matches!(faults.decide("a:1", &timed_out, None), LogError::Retry(..)));
+    }
+
+    #[test]
+    fn no_token_is_no_reason_to_stop_and_a_refused_one_is() {
+        let tokens = Tokens::of("AKIATEST", "eu-central-1");
+        let faults = Faults::of(Login::Iam(Arc::new(tokens)));
+        let authentication = RDKafkaErrorCode::Authentication;
+        let decided = faults.judge("a:1", authentication, &format!("{NO_TOKEN}away"), None);
+        assert!(matches!(&decided, LogError::Retry(text, _) if text == "away"), "{decided}");
+        let decided = faults.judge("a:1", authentication, "Access denied", None);
+        let LogError::Stop(text, _) = &decided else { panic!("{decided}") };
+        for part in ["AKIATEST", "Access denied", "eu-central-1", "kafka-cluster:Connect"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("KAFKA_PASSWORD"), "{text}");
+        let sleeper = Faults::of(Login::Iam(Arc::new(Tokens::without_one("eu-central-1"))));
+        let decided = sleeper.judge("a:1", authentication, "Access denied", None);
+        assert!(matches!(decided, LogError::Retry(..)), "{decided}");
     }
 
     #[test]

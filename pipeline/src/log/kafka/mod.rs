@@ -5,6 +5,7 @@
 mod admin;
 mod cloudevents;
 mod failure;
+mod iam;
 mod ownership;
 mod producer;
 mod reader;
@@ -70,9 +71,9 @@ impl KafkaLog {
     /// # Errors
     /// [`LogError::Stop`] if a setting is missing, unreadable or refused by librdkafka.
     pub fn connect(args: &KafkaArgs, client_id: &str) -> Result<Self, LogError> {
-        let faults = Faults::default();
         let brokers = args.kafka.clone().unwrap_or_default();
         let config = args.producer(client_id)?;
+        let faults = Faults::of(args.login()?);
         let producer = Producer::new(&config, args.kafka_headers, &brokers, &faults)?;
         let admin = Admin::new(&config, &brokers, &faults)?;
         Ok(Self {

@@ -2,17 +2,19 @@
 //! acknowledge them; what is on its way is bounded by bytes, and `append` waits while that is full,
 //! for as long as there is patience.
 
+use std::error::Error;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
 use super::cloudevents::CloudEvents;
-use super::failure::{Faults, decide, journal};
+use super::failure::{Faults, journal};
 use super::settings::Headers;
 use crate::header;
 use crate::lock::lock;
@@ -85,6 +87,12 @@ pub(super) struct Deliveries {
 }
 
 impl rdkafka::ClientContext for Deliveries {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.faults.token()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         journal(level, facility, message);
     }
@@ -120,7 +128,7 @@ impl Deliveries {
                     None,
                 )
             }
-            Some(code) => decide(&self.brokers, code, &error.to_string(), Some(topic)),
+            Some(code) => self.faults.judge(&self.brokers, code, &error.to_string(), Some(topic)),
             None => LogError::Retry(error.to_string(), None),
         }
     }

@@ -1,6 +1,7 @@
 //! Reading a range of a partition outside of any group: what recovery and positions need.
 
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -26,7 +27,7 @@ const ASK_TIMES: u32 = 5;
 
 /// A consumer that is assigned by hand and never joins its group.
 pub(super) struct Scanner {
-    consumer: BaseConsumer<Plain>,
+    consumer: Arc<BaseConsumer<Plain>>,
     brokers: String,
     faults: Faults,
 }
@@ -38,8 +39,9 @@ impl Scanner {
         faults: &Faults,
     ) -> Result<Self, LogError> {
         config.set("enable.partition.eof", "true");
-        let consumer =
-            config.create_with_context(Plain(faults.clone())).map_err(|error| unusable(&error))?;
+        let consumer = config.create_with_context(Plain(faults.clone()));
+        let consumer = Arc::new(consumer.map_err(|error| unusable(&error))?);
+        faults.supply(&consumer);
         Ok(Self { consumer, brokers: brokers.to_owned(), faults: faults.clone() })
     }
 

@@ -2,10 +2,13 @@
 //! own names here and nowhere else.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use super::failure::Login;
+use super::iam::{self, Tokens};
 use crate::log::RECORD_BYTES_MAX;
 use crate::seams::LogError;
 use crate::secret::{self, Secret};
@@ -21,6 +24,9 @@ const FETCHED_RECORDS: usize = 20_000;
 /// One answer to a fetch; a larger record still comes, alone.
 const FETCH_BYTES: usize = 4 << 20;
 
+/// MSK Serverless refuses topics that take more, and cannot be told otherwise.
+const SERVERLESS_RECORD_BYTES: usize = 8 << 20;
+
 /// How to encrypt and authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum SecurityProtocol {
@@ -30,11 +36,11 @@ pub enum SecurityProtocol {
     Ssl,
     /// A user and a password in the clear.
     SaslPlaintext,
-    /// A user and a password over TLS.
+    /// A user and a password, or a token, over TLS.
     SaslSsl,
 }
 
-/// How the password is proven.
+/// How the user is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum SaslMechanism {
     /// Sent as it is.
@@ -45,6 +51,21 @@ pub enum SaslMechanism {
     /// SCRAM-SHA-512.
     #[value(name = "scram-sha-512")]
     ScramSha512,
+    /// Amazon MSK's: AWS credentials in place of user and password.
+    #[value(name = "aws-msk-iam", alias = "aws_msk_iam")]
+    AwsMskIam,
+}
+
+impl SaslMechanism {
+    /// As librdkafka has it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::AwsMskIam => "OAUTHBEARER",
+        }
+    }
 }
 
 /// How batches are compressed on their way and in the log.
@@ -118,7 +139,7 @@ pub struct KafkaArgs {
         default_value = "plaintext"
     )]
     pub kafka_security_protocol: SecurityProtocol,
-    /// How the password is proven, with a `sasl-` protocol.
+    /// How the user is proven, with a `sasl-` protocol; `aws-msk-iam` takes AWS's credentials.
     #[arg(
         long,
         env = "KAFKA_SASL_MECHANISM",
@@ -136,6 +157,9 @@ pub struct KafkaArgs {
     /// File that holds the password.
     #[arg(long, env = "KAFKA_PASSWORD_FILE", value_name = "PATH")]
     pub kafka_password_file: Option<PathBuf>,
+    /// Region of Amazon MSK, with `aws-msk-iam` [default: of the brokers' names, or AWS_REGION]
+    #[arg(long, env = "KAFKA_AWS_REGION", value_name = "REGION")]
+    pub kafka_aws_region: Option<String>,
     /// Certificates (PEM) that the brokers' are checked against; the system's without it.
     #[arg(long, env = "KAFKA_CA_FILE", value_name = "PATH")]
     pub kafka_ca_file: Option<PathBuf>,
@@ -205,6 +229,7 @@ impl KafkaArgs {
             kafka_username: None,
             kafka_password: None,
             kafka_password_file: None,
+            kafka_aws_region: None,
             kafka_ca_file: None,
             kafka_cert_file: None,
             kafka_key_file: None,
@@ -246,7 +271,25 @@ impl KafkaArgs {
             // A broker that comes back should be found within a second, not within ten.
             .set("reconnect.backoff.max.ms", "1000");
         self.secure(&mut config)?;
+        if iam::is_serverless(brokers) && self.record_bytes_max > SERVERLESS_RECORD_BYTES {
+            return Err(stop(&format!(
+                "MSK Serverless takes records of {SERVERLESS_RECORD_BYTES} bytes at most: set \
+                 KAFKA_RECORD_BYTES_MAX={SERVERLESS_RECORD_BYTES}"
+            )));
+        }
         Ok(config)
+    }
+
+    /// How clients with these settings log in; tokens are made from now on, where they are needed.
+    pub(super) fn login(&self) -> Result<Login, LogError> {
+        if self.kafka_sasl_mechanism != SaslMechanism::AwsMskIam {
+            return Ok(Login::Configured);
+        }
+        let brokers = self.kafka.as_deref().unwrap_or_default();
+        let environment = |name: &str| std::env::var(name).ok();
+        let region = iam::find_region(self.kafka_aws_region.as_deref(), brokers, environment);
+        let region = region.map_err(|text| LogError::Stop(text, None))?;
+        Ok(Login::Iam(Arc::new(Tokens::begin(&region)?)))
     }
 
     fn secure(&self, config: &mut ClientConfig) -> Result<(), LogError> {
@@ -258,27 +301,18 @@ impl KafkaArgs {
             SaslSsl => "sasl_ssl",
         };
         config.set("security.protocol", protocol);
-        if matches!(self.kafka_security_protocol, SaslPlaintext | SaslSsl) {
-            let password = secret::from_value_or_file(
-                "KAFKA_PASSWORD",
-                self.kafka_password.as_ref(),
-                self.kafka_password_file.as_deref(),
-            )
-            .map_err(|text| LogError::Stop(text, None))?;
-            let (Some(user), Some(password)) = (&self.kafka_username, password) else {
+        match (self.kafka_sasl_mechanism, self.kafka_security_protocol) {
+            (SaslMechanism::AwsMskIam, SaslSsl) => {
+                config.set("sasl.mechanism", self.kafka_sasl_mechanism.name());
+            }
+            (SaslMechanism::AwsMskIam, _) => {
                 return Err(stop(
-                    "--kafka-security-protocol asks for a user: set KAFKA_USERNAME and KAFKA_PASSWORD",
+                    "KAFKA_SASL_MECHANISM is aws-msk-iam, whose tokens need TLS: set \
+                     KAFKA_SECURITY_PROTOCOL=sasl-ssl",
                 ));
-            };
-            let mechanism = match self.kafka_sasl_mechanism {
-                SaslMechanism::Plain => "PLAIN",
-                SaslMechanism::ScramSha256 => "SCRAM-SHA-256",
-                SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
-            };
-            config
-                .set("sasl.mechanism", mechanism)
-                .set("sasl.username", user)
-                .set("sasl.password", password.reveal());
+            }
+            (_, SaslPlaintext | SaslSsl) => self.with_password(config)?,
+            (_, Plaintext | Ssl) => {}
         }
         for (name, setting, path) in [
             ("ssl.ca.location", "KAFKA_CA_FILE", &self.kafka_ca_file),
@@ -289,6 +323,25 @@ impl KafkaArgs {
                 config.set(name, readable(setting, path)?);
             }
         }
+        Ok(())
+    }
+
+    fn with_password(&self, config: &mut ClientConfig) -> Result<(), LogError> {
+        let password = secret::from_value_or_file(
+            "KAFKA_PASSWORD",
+            self.kafka_password.as_ref(),
+            self.kafka_password_file.as_deref(),
+        )
+        .map_err(|text| LogError::Stop(text, None))?;
+        let (Some(user), Some(password)) = (&self.kafka_username, password) else {
+            return Err(stop(
+                "--kafka-security-protocol asks for a user: set KAFKA_USERNAME and KAFKA_PASSWORD",
+            ));
+        };
+        config
+            .set("sasl.mechanism", self.kafka_sasl_mechanism.name())
+            .set("sasl.username", user)
+            .set("sasl.password", password.reveal());
         Ok(())
     }
 
@@ -406,6 +459,29 @@ mod tests {
         assert!(text(&sasl).contains("KAFKA_USERNAME"));
         assert!(text(&["--kafka", "a:1", "--kafka-ca-file", "/none"]).contains("KAFKA_CA_FILE"));
         assert!(text(&["--kafka", "a:1", "--kafka-option", "x"]).contains("--kafka-option"));
+    }
+
+    #[test]
+    fn a_token_for_msk_asks_for_tls_and_a_region_and_for_no_password() {
+        let iam = ["--kafka", "127.0.0.1:1", "--kafka-sasl-mechanism", "AWS_MSK_IAM"];
+        let error = parse(&iam).producer("c").expect_err("in the clear").to_string();
+        assert!(error.contains("KAFKA_SECURITY_PROTOCOL"), "{error}");
+        let secure = [&iam[..], &["--kafka-security-protocol", "sasl-ssl"]].concat();
+        let config = parse(&secure).producer("c").expect("complete");
+        assert_eq!(config.get("sasl.mechanism"), Some("OAUTHBEARER"));
+        assert_eq!(config.get("sasl.password"), None);
+        let wrong = [&secure[..], &["--kafka-aws-region", "eu west"]].concat();
+        let error = parse(&wrong).login().err().expect("no region").to_string();
+        assert!(error.contains("KAFKA_AWS_REGION"), "{error}");
+    }
+
+    #[test]
+    fn records_too_large_for_msk_serverless_are_told_before_a_topic_is() {
+        let brokers = "boot-x.c1.kafka-serverless.eu-central-1.amazonaws.com:9098";
+        let error = parse(&["--kafka", brokers]).producer("c").expect_err("20 MiB").to_string();
+        assert!(error.contains("KAFKA_RECORD_BYTES_MAX=8388608"), "{error}");
+        let smaller = ["--kafka", brokers, "--kafka-record-bytes-max", "8388608"];
+        assert!(parse(&smaller).producer("c").is_ok());
     }
 
     #[test]
