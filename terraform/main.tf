@@ -24,10 +24,11 @@ locals {
   # The service modules' metrics, apart from those of other deployments in the account.
   metric_namespace = "Tahoe/${var.name}"
 
-  # 20 MiB is what the binaries take for the largest record.
-  record_bytes_max = 20971520
+  # 20 MiB is what the binaries take for the largest record, and 8 MiB what MSK Serverless does.
+  record_bytes_max = local.on_serverless ? 8388608 : 20971520
 
   on_msk          = var.kafka.type == "msk"
+  on_serverless   = var.kafka.type == "msk-serverless"
   on_kafka_task   = var.kafka.type == "fargate"
   on_elastic_task = var.elasticsearch.type == "fargate"
   on_opensearch   = var.elasticsearch.type == "opensearch"
@@ -109,11 +110,21 @@ module "kafka" {
   instance_type               = var.kafka.instance_type
   storage_gb                  = var.kafka.storage_gb
   record_bytes_max            = local.record_bytes_max
-  users                       = setunion(["tahoe"], var.kafka.users)
+  iam                         = var.kafka.iam
+  users                       = setunion(var.kafka.iam ? [] : ["tahoe"], var.kafka.users)
   secret_recovery_window_days = var.retention.secret_days
   log_retention_days          = var.retention.log_days
   kms_key_arn                 = module.encryption.key_arn
   tags                        = local.tags
+}
+
+module "kafka_serverless" {
+  source = "./modules/kafka-serverless"
+  count  = local.on_serverless ? 1 : 0
+
+  name    = var.name
+  network = local.network
+  tags    = local.tags
 }
 
 module "kafka_task" {
@@ -287,6 +298,7 @@ module "syslog_balancer" {
 locals {
   kafka_servers = concat(
     module.kafka[*].bootstrap_servers,
+    module.kafka_serverless[*].bootstrap_servers,
     module.kafka_task[*].bootstrap_servers,
     var.kafka.type == "external" ? [var.kafka.bootstrap_servers] : [],
   )[0]
@@ -300,10 +312,17 @@ locals {
       KAFKA_SASL_MECHANISM = local.on_msk ? "scram-sha-512" : local.on_kafka_task ? "plain" : lower(var.kafka.sasl_mechanism)
       KAFKA_USERNAME       = var.kafka.type == "external" ? var.kafka.username : "tahoe"
     } : {},
+    local.kafka_has_roles ? {
+      KAFKA_SASL_MECHANISM = "aws-msk-iam"
+      KAFKA_AWS_REGION     = concat(module.kafka[*].region, module.kafka_serverless[*].region)[0]
+    } : {},
+    local.on_serverless ? { KAFKA_RECORD_BYTES_MAX = tostring(local.record_bytes_max) } : {},
     local.on_kafka_task ? { KAFKA_CA_FILE = "/kafka/ca.crt" } : {},
   )
 
-  kafka_has_users = var.kafka.type != "external" || startswith(lower(var.kafka.security_protocol), "sasl")
+  # By their tasks' roles, or by a user and a password, or as anybody.
+  kafka_has_roles = local.on_serverless || var.kafka.iam
+  kafka_has_users = !local.kafka_has_roles && (var.kafka.type != "external" || startswith(lower(var.kafka.security_protocol), "sasl"))
 
   kafka_secrets = local.kafka_has_users ? {
     KAFKA_PASSWORD = concat(
@@ -347,12 +366,14 @@ locals {
   elastic_volumes = local.on_elastic_task ? { elasticsearch-authority = module.elasticsearch[0].authority } : {}
   elastic_mounts  = local.on_elastic_task ? { elasticsearch-authority = { path = "/elasticsearch", read_only = true } } : {}
 
-  kafka_groups = concat(module.kafka[*].client_security_group_id, flatten(module.kafka_task[*].client_security_group_ids))
+  kafka_groups = concat(module.kafka[*].client_security_group_id, module.kafka_serverless[*].client_security_group_id, flatten(module.kafka_task[*].client_security_group_ids))
 
   elastic_groups = concat(flatten(module.elasticsearch[*].client_security_group_ids), flatten(module.opensearch[*].client_security_group_ids))
 
-  kafka_statements   = flatten(module.kafka_task[*].client_statements)
   elastic_statements = flatten(module.elasticsearch[*].client_statements)
+
+  producer_statements    = concat(flatten(module.kafka_task[*].client_statements), flatten(module.kafka[*].producer_statements), flatten(module.kafka_serverless[*].producer_statements))
+  transformer_statements = concat(flatten(module.kafka_task[*].client_statements), flatten(module.kafka[*].transformer_statements), flatten(module.kafka_serverless[*].transformer_statements))
 
   # What is elsewhere is reached by addresses, not by groups.
   kafka_egress   = { for port in(var.kafka.type == "external" ? var.kafka.ports : []) : "Kafka on ${port}" => { port = port, cidrs = var.kafka.cidrs } }
@@ -425,7 +446,7 @@ module "producer" {
 
   egress                    = merge(local.kafka_egress, each.value.egress)
   client_security_group_ids = concat(local.kafka_groups, each.value.client_security_group_ids)
-  task_statements           = local.kafka_statements
+  task_statements           = local.producer_statements
 
   volumes = merge(local.kafka_volumes, { for name, volume in each.value.volumes : name => { file_system_id = volume.file_system_id, access_point_id = volume.access_point_id } })
   mounts  = merge(local.kafka_mounts, { for name, volume in each.value.volumes : name => { path = volume.path, read_only = true } })
@@ -480,7 +501,7 @@ module "transformer" {
 
   egress                    = merge(local.kafka_egress, local.elastic_egress)
   client_security_group_ids = concat(local.kafka_groups, local.elastic_groups)
-  task_statements           = concat(local.kafka_statements, local.elastic_statements)
+  task_statements           = concat(local.transformer_statements, local.elastic_statements)
   volumes                   = merge(local.kafka_volumes, local.elastic_volumes)
   mounts                    = merge(local.kafka_mounts, local.elastic_mounts)
 }

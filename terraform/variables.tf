@@ -178,7 +178,7 @@ variable "namespace" {
 }
 
 variable "kafka" {
-  description = "Where the log is: msk (provisioned, SCRAM), external, or fargate (one broker, for demonstrations)"
+  description = "Where the log is: msk (provisioned, SCRAM or IAM), msk-serverless (IAM), external, or fargate (one broker, for demonstrations)"
   type = object({
     type = optional(string, "msk")
 
@@ -188,6 +188,8 @@ variable "kafka" {
     # A multiple of the zones; as many as there are zones without it.
     broker_count = optional(number)
     storage_gb   = optional(number, 100)
+    # The services log in by their roles (IAM), and need no password.
+    iam = optional(bool, false)
     # Users beside tahoe, as of a producer outside; each gets a password.
     users = optional(set(string), [])
 
@@ -209,13 +211,18 @@ variable "kafka" {
   default = {}
 
   validation {
-    condition     = var.kafka.type != "msk-serverless"
-    error_message = "kafka.type = msk-serverless takes clients with IAM alone, which is SASL's mechanism OAUTHBEARER with a token that the client signs anew every few minutes. Tahoe's binaries speak PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 (KAFKA_SASL_MECHANISM): use msk, or external."
+    condition     = contains(["msk", "msk-serverless", "external", "fargate"], var.kafka.type)
+    error_message = "kafka.type is msk, msk-serverless, external or fargate."
   }
 
   validation {
-    condition     = contains(["msk", "msk-serverless", "external", "fargate"], var.kafka.type)
-    error_message = "kafka.type is msk, external or fargate."
+    condition     = !var.kafka.iam || var.kafka.type == "msk"
+    error_message = "kafka.iam is for msk: msk-serverless has nothing else, and the others do not know it."
+  }
+
+  validation {
+    condition     = !(var.kafka.iam && var.kafka.outside) || length(var.kafka.users) > 0
+    error_message = "kafka.outside with kafka.iam needs kafka.users: who comes from outside has a password."
   }
 
   validation {
@@ -230,7 +237,7 @@ variable "kafka" {
 
   validation {
     condition     = contains(["plain", "scram-sha-256", "scram-sha-512"], lower(var.kafka.sasl_mechanism))
-    error_message = "kafka.sasl_mechanism is plain, scram-sha-256 or scram-sha-512: the binaries speak no other."
+    error_message = "kafka.sasl_mechanism is plain, scram-sha-256 or scram-sha-512: somebody else's brokers know no other of the binaries' mechanisms."
   }
 
   validation {

@@ -1,4 +1,4 @@
-# MSK Serverless takes clients with IAM alone. The root module does not use it yet: see README.md.
+# MSK Serverless: no brokers to choose, and clients with IAM alone.
 
 resource "aws_security_group" "this" {
   name        = "${var.name}-kafka-serverless"
@@ -35,4 +35,15 @@ resource "aws_msk_serverless_cluster" "this" {
       }
     }
   }
+}
+
+# The cluster itself says its address only to newer providers.
+data "aws_msk_bootstrap_brokers" "this" {
+  cluster_arn = aws_msk_serverless_cluster.this.arn
+}
+
+module "iam" {
+  source = "../kafka-iam"
+
+  cluster_arn = aws_msk_serverless_cluster.this.arn
 }

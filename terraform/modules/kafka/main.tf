@@ -1,10 +1,11 @@
-# MSK with brokers in every zone: TLS, SCRAM, and a key of ours for what is on disk.
+# MSK with brokers in every zone: TLS, SCRAM or IAM, and a key of ours for what is on disk.
 
 locals {
   # Two of three copies must have a record before it is acknowledged; of two, both would stop every
   # write while one broker restarts.
   replicas      = min(3, var.broker_count)
   insync_copies = local.replicas == 3 ? 2 : 1
+  login         = var.iam ? "IAM" : "SCRAM"
 }
 
 module "access" {
@@ -13,11 +14,11 @@ module "access" {
   name                = var.name
   server              = "kafka"
   vpc_id              = var.network.vpc_id
-  port                = 9096
+  port                = var.iam ? 9098 : 9096
   clients_description = "What speaks to the brokers of ${var.name}"
   server_description  = "The brokers of ${var.name}"
-  ingress_description = "SCRAM over TLS from clients"
-  egress_description  = "SCRAM over TLS to the brokers"
+  ingress_description = "${local.login} over TLS from clients"
+  egress_description  = "${local.login} over TLS to the brokers"
   tags                = var.tags
 }
 
@@ -71,8 +72,8 @@ resource "aws_msk_cluster" "this" {
     unauthenticated = false
 
     sasl {
-      scram = true
-      iam   = false
+      scram = length(var.users) > 0
+      iam   = var.iam
     }
   }
 
@@ -131,7 +132,16 @@ resource "aws_secretsmanager_secret_policy" "user" {
 }
 
 resource "aws_msk_scram_secret_association" "this" {
+  count = length(var.users) > 0 ? 1 : 0
+
   cluster_arn     = aws_msk_cluster.this.arn
   secret_arn_list = [for user in module.user : user.arn]
   depends_on      = [aws_secretsmanager_secret_policy.user]
+}
+
+module "iam" {
+  source = "../kafka-iam"
+  count  = var.iam ? 1 : 0
+
+  cluster_arn = aws_msk_cluster.this.arn
 }

@@ -1,6 +1,6 @@
 output "bootstrap_servers" {
-  description = "Brokers to begin with, for SCRAM over TLS"
-  value       = aws_msk_cluster.this.bootstrap_brokers_sasl_scram
+  description = "Brokers to begin with, for SCRAM over TLS, or for IAM"
+  value       = var.iam ? aws_msk_cluster.this.bootstrap_brokers_sasl_iam : aws_msk_cluster.this.bootstrap_brokers_sasl_scram
   # A user is one only when the cluster knows the secret.
   depends_on = [aws_msk_scram_secret_association.this]
 }
@@ -28,4 +28,19 @@ output "cluster_arn" {
 output "cluster_name" {
   description = "Name of the cluster, which its metrics go by"
   value       = aws_msk_cluster.this.cluster_name
+}
+
+output "producer_statements" {
+  description = "What a producer's role must allow with IAM"
+  value       = flatten(module.iam[*].producer_statements)
+}
+
+output "transformer_statements" {
+  description = "What the transformer's role must allow, with the step that sets up before it with IAM"
+  value       = flatten(module.iam[*].transformer_statements)
+}
+
+output "region" {
+  description = "Region that tokens are signed for with IAM"
+  value       = one(module.iam[*].region)
 }

@@ -46,8 +46,14 @@ variable "record_bytes_max" {
   default     = 20971520
 }
 
+variable "iam" {
+  description = "The services log in with IAM, by their roles, and not with a password"
+  type        = bool
+  default     = false
+}
+
 variable "users" {
-  description = "Users with a password each"
+  description = "Users with a password each; without any there is no SCRAM"
   type        = set(string)
   default     = ["tahoe"]
 }

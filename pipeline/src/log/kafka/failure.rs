@@ -159,7 +159,8 @@ impl Faults {
             Code::TopicAuthorizationFailed
             | Code::GroupAuthorizationFailed
             | Code::ClusterAuthorizationFailed => stop(format!(
-                "the user may not do this{} ({reason}): grant it (`tahoe setup --acl` prints how), or check {}",
+                "the user may not do this{} ({reason}): grant it (`tahoe setup --acl` prints how), \
+                 or check {}",
                 topic.map(|topic| format!(" on {topic}")).unwrap_or_default(),
                 self.login.who()
             )),

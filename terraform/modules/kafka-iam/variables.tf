@@ -1,0 +1,4 @@
+variable "cluster_arn" {
+  description = "ARN of the cluster of MSK"
+  type        = string
+}
