@@ -1,12 +1,12 @@
-//! A server restarts while records flow. Each of these tests takes a server away from all others,
-//! so `tests/all` runs them alone.
+//! A server restarts, or takes nothing more, while records flow. Each of these tests takes a server
+//! away from all others, so `tests/all` runs them alone.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tahoe_seams::{Log as _, LogRecord};
-use tahoe_tests::documents::{Documents as _, each_once, number};
+use tahoe_tests::documents::{Documents as _, InElasticsearch, each_once, number};
 use tahoe_tests::feed::{self, Feed, append_to, write_lines};
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::program::Program;
@@ -186,4 +186,46 @@ fn services_stop_before_kafka_restarts_in_mid_stream_and_go_on_where_they_were()
 #[test]
 fn services_stop_before_kafka_hangs_and_restarts_in_mid_stream_and_go_on_where_they_were() {
     stop_while_kafka_is_away("stop_hangs", kafka_hangs);
+}
+
+/// A cluster that has room for no data stream more; it has again when this is dropped.
+struct Full<'a>(&'a InElasticsearch);
+
+impl<'a> Full<'a> {
+    fn new(server: &'a InElasticsearch) -> Self {
+        let full = Self(server);
+        full.set("1");
+        full
+    }
+
+    fn set(&self, shards: &str) {
+        let settings = format!("{{\"persistent\":{{\"cluster.max_shards_per_node\":{shards}}}}}");
+        until("the cluster is told", || self.0.ask("PUT", "/_cluster/settings", &settings));
+    }
+}
+
+impl Drop for Full<'_> {
+    fn drop(&mut self) {
+        self.set("null");
+    }
+}
+
+#[test]
+fn a_cluster_that_is_full_of_shards_makes_events_wait_and_names_its_setting() {
+    if setting("TAHOE_SERVICES").is_none() {
+        return;
+    }
+    let Some(pipeline) = Pipeline::set_up("full") else { return };
+    let full = Full::new(&pipeline.documents);
+    let feed = Feed::into_file(&pipeline.path("laravel.log"), CALM, feed::laravel);
+    let files = pipeline.flag("laravel.log");
+    let producer = pipeline.start("tahoe-laravel", &["--laravel", &files]);
+    let mut transformer = pipeline.transformer();
+    transformer.says("cluster.max_shards_per_node");
+    let lines = feed.finish();
+    drop(full);
+    pipeline.documents.wait_for("*", usize::try_from(lines).expect("few"));
+    producer.stop();
+    pipeline.assert_each_once(0..lines);
+    transformer.stop();
 }

@@ -186,6 +186,12 @@ impl Connection {
                 ),
                 None,
             ),
+            403 if reason.contains("blocked by: [") => SinkError::Refused(
+                format!(
+                    "{names}: {doing}: {reason}: lift the block (cluster.blocks, index.blocks)"
+                ),
+                None,
+            ),
             403 => SinkError::Refused(
                 format!(
                     "{names} did not allow {doing}: give the user of ELASTIC_PASSWORD or \

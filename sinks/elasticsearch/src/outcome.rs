@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use tahoe_seams::{Outcome, Rejection, SinkError};
+use tracing::warn;
 
 use crate::connection::clipped;
 
@@ -11,6 +12,15 @@ use crate::connection::clipped;
 /// a document that went to the failure store is no error there.
 pub(crate) const FILTER: &str = "items.*.status,items.*.failure_store,items.*.error.type,\
     items.*.error.reason,items.*.error.caused_by.reason";
+
+/// An index or the cluster takes no writes.
+const BLOCKED: &str = "cluster_block_exception";
+
+/// The document is there.
+const CONFLICT: &str = "version_conflict_engine_exception";
+
+/// The queue of a node's writers is full.
+const FULL: &str = "es_rejected_execution_exception";
 
 #[derive(Deserialize)]
 struct BulkAnswer<'a> {
@@ -59,7 +69,25 @@ pub(crate) fn read(answer: &[u8], outcomes: &mut [Outcome]) -> Result<(), SinkEr
     for (item, outcome) in parsed.items.iter().zip(outcomes) {
         *outcome = of_item(&item.create)?;
     }
+    tell_what_waits(&parsed);
     Ok(())
+}
+
+/// Says for what reason events wait, but for a full queue, which is a server's daily work.
+fn tell_what_waits(answer: &BulkAnswer<'_>) {
+    let waits = |item: &&Item<'_>| {
+        matches!(of_item(&item.create), Ok(Outcome::Busy))
+            && item.create.error.as_ref().is_none_or(|error| error.kind != FULL)
+    };
+    let mut waiting = answer.items.iter().filter(waits);
+    let Some(first) = waiting.next().map(|item| &item.create) else { return };
+    let text = match first.error.as_deref() {
+        Some(error) if error.kind == BLOCKED => error.text(),
+        // The reasons of others quote documents.
+        error => format!("{} {}", first.status, error.map_or("", |error| &error.kind)),
+    };
+    let advice = "full disk (its flood-stage watermark), or a block that somebody set";
+    warn!(events = waiting.count() + 1, text, advice, "the server takes no events now");
 }
 
 /// Writes over `outcomes` what became of documents that were written over or deleted as they were
@@ -113,18 +141,27 @@ fn of_item(item: &Created<'_>) -> Result<Outcome, SinkError> {
     }
     match (item.status, item.error.as_deref()) {
         (200 | 201, _) => Ok(Outcome::Stored),
+        // Other conflicts are between states of an index, and pass.
+        (409, Some(error)) if error.kind != CONFLICT => Ok(Outcome::Busy),
         (409, _) => Ok(Outcome::AlreadyThere),
         (408 | 429 | 500.., _) => Ok(Outcome::Busy),
         (status, error) => of_failure(status, error.unwrap_or(&Failure::default())),
     }
 }
 
-/// An item that was refused: for the document's sake, or for a setting's.
+/// An item that was refused. For the document's sake it is rejected; for a setting's sake, or for a
+/// reason that is not known here, it is kept, and a person is told: every event of its data stream
+/// may share this fate.
 fn of_failure(status: u16, error: &Failure) -> Result<Outcome, SinkError> {
     let text = error.text();
+    if let Some(advice) = advice(&error.kind, &text) {
+        return Err(refused(format!("{text}: {advice}")));
+    }
     match (status, error.kind.as_str()) {
         // Flood-stage watermark, or a block that an operator set: it passes.
-        (_, "cluster_block_exception") => Ok(Outcome::Busy),
+        (_, BLOCKED) => Ok(Outcome::Busy),
+        // Somebody else made the backing index at the same time.
+        (_, "resource_already_exists_exception") => Ok(Outcome::Busy),
         (401, _) => Err(refused(format!("{text}: check ELASTIC_PASSWORD or ELASTIC_API_KEY"))),
         (403, _) => Err(refused(format!(
             "{text}: give the user of ELASTIC_PASSWORD or ELASTIC_API_KEY the privileges \
@@ -133,9 +170,6 @@ fn of_failure(status: u16, error: &Failure) -> Result<Outcome, SinkError> {
         ))),
         // No template covers the name: every event of its dataset would share this fate.
         (404, _) => Err(refused(format!("{text}: run `tahoe setup`, which creates the templates"))),
-        (_, "illegal_argument_exception") if text.contains("pipeline with id") => {
-            Err(refused(format!("{text}: create the pipeline, or mend index.default_pipeline")))
-        }
         (_, "invalid_index_name_exception") => Ok(rejected("data_stream_name", text)),
         _ if text.contains("immense term") => Ok(rejected("too_long", text)),
         (413, _) => Ok(rejected("too_large", text)),
@@ -146,7 +180,50 @@ fn of_failure(status: u16, error: &Failure) -> Result<Outcome, SinkError> {
             | "strict_dynamic_mapping_exception"
             | "illegal_argument_exception",
         ) => Ok(rejected("mapping", text)),
-        _ => Ok(rejected("store", format!("{status} {text}"))),
+        // What pipelines of the operator's own say of a document.
+        (
+            400,
+            "parse_exception"
+            | "parsing_exception"
+            | "x_content_parse_exception"
+            | "script_exception"
+            | "ingest_processor_exception"
+            | "timestamp_error",
+        ) => Ok(rejected("store", format!("{status} {text}"))),
+        (_, kind) => Err(refused(format!(
+            "{status} {kind}: {text}: mend what the server says; if it is about one document alone, \
+             that holds up the rest, and this version must learn it"
+        ))),
+    }
+}
+
+/// What to change, if a refusal is about the cluster, a data stream or a template, and so about more
+/// than the document.
+fn advice(kind: &str, text: &str) -> Option<&'static str> {
+    let says = |part| text.contains(part);
+    match kind {
+        _ if says("shards open") => Some(
+            "raise cluster.max_shards_per_node, or make fewer or delete data streams (tahoe retention)",
+        ),
+        "index_closed_exception" => Some("open the backing index (POST INDEX/_open)"),
+        "validation_exception" | "invalid_index_template_exception" => {
+            Some("the server makes no index for it: mend that, or run `tahoe setup`")
+        }
+        "mapper_parsing_exception" if says("Failed to parse mapping") => {
+            Some("mend the index template, or run `tahoe setup`")
+        }
+        "illegal_argument_exception" if says("pipeline with id") => {
+            Some("create the pipeline, or mend index.default_pipeline")
+        }
+        "illegal_argument_exception" if says("umber of documents in the") => {
+            Some("the backing index is full: roll the data stream over (POST STREAM/_rollover)")
+        }
+        "illegal_argument_exception"
+            if says("index template") || says("unknown setting") || says("data tier") =>
+        {
+            Some("mend the index template, or run `tahoe setup`")
+        }
+        _ => None,
     }
 }
 
@@ -249,6 +326,10 @@ mod tests {
         ]);
         let error = missing.expect_err("a missing template").to_string();
         assert!(error.contains("tahoe setup"), "{error}");
+        let unknown =
+            outcomes(&[r#"{"status":400,"error":{"type":"news_exception","reason":"x"}}"#]);
+        let error = unknown.expect_err("it may be about every document").to_string();
+        assert!(error.contains("400 news_exception: x"), "{error}");
         let pipeline = outcomes(&[r#"{"status":400,"error":{
             "type":"illegal_argument_exception","reason":"pipeline with id [x] does not exist"}}"#]);
         assert!(matches!(pipeline, Err(SinkError::Refused(..))));

@@ -292,3 +292,79 @@ async fn a_batch_written_again_across_a_rollover_leaves_one_copy() {
     assert!(last.contains(r#""delete":{"_id":"#) && last.contains(r#""_index":"i2""#), "{last}");
     assert!(!last.contains(r#""_index":"i1""#), "{last}");
 }
+
+/// An item as Elasticsearch 8.19 answered it.
+fn refused(status: u16, kind: &str, reason: &str) -> String {
+    let error = serde_json::json!({"type": kind, "reason": reason});
+    serde_json::json!({"create": {"status": status, "error": error}}).to_string()
+}
+
+#[tokio::test]
+async fn what_is_refused_for_the_clusters_sake_is_kept_and_names_what_to_change() {
+    let cases = [
+        (
+            400,
+            "validation_exception",
+            "Validation Failed: 1: this action would add [2] shards, but this cluster currently has \
+             [1000]/[1000] maximum normal shards open; for more information, see https://x;",
+            "cluster.max_shards_per_node",
+        ),
+        (
+            400,
+            "illegal_argument_exception",
+            "Validation Failed: 1: this action would add [2] total shards, but this cluster \
+             currently has [1000]/[1000] maximum shards open;",
+            "cluster.max_shards_per_node",
+        ),
+        (400, "index_closed_exception", "closed", "_open"),
+        (400, "mapper_parsing_exception", "Failed to parse mapping: no type [x]", "tahoe setup"),
+        (
+            404,
+            "index_not_found_exception",
+            "no such index [logs-a.log-x] and the index creation request requires a data stream, \
+             but no matching index template with data stream template was found for it",
+            "tahoe setup",
+        ),
+        (403, "security_exception", "action [x] is unauthorized", "create_doc"),
+    ];
+    for (status, kind, reason, advice) in cases {
+        let bad = refused(status, kind, reason);
+        let (address, _) = server(move |_| {
+            let items = [r#"{"create":{"status":201}}"#, &bad].join(",");
+            Act::Answer(200, format!("{{\"items\":[{items}]}}"))
+        })
+        .await;
+        let result = sink(&["--elasticsearch", &address]).write(&batch(2, &[])).await;
+        let Err(SinkError::Refused(text, _)) = result else { panic!("{kind}: {result:?}") };
+        assert!(text.contains(advice) && text.contains(reason), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_passes_makes_events_wait_and_a_conflict_of_another_kind_stores_nothing() {
+    let flood = "index [.ds-logs-a.log-x-000001] blocked by: [TOO_MANY_REQUESTS/12/disk usage \
+                 exceeded flood-stage watermark, index has read-only-allow-delete block];";
+    let cases = [
+        (429, "cluster_block_exception", flood),
+        (403, "cluster_block_exception", "index [x] blocked by: [FORBIDDEN/8/index write (api)];"),
+        (400, "resource_already_exists_exception", "index [x] already exists"),
+        (409, "index_primary_shard_not_allocated_exception", "not allocated"),
+        (503, "unavailable_shards_exception", "primary shard is not active"),
+    ];
+    for (status, kind, reason) in cases {
+        let item = refused(status, kind, reason);
+        let (address, _) =
+            server(move |_| Act::Answer(200, format!("{{\"items\":[{item}]}}"))).await;
+        let outcomes = sink(&["--elasticsearch", &address]).write(&batch(1, &[])).await;
+        assert_eq!(outcomes.expect("outcomes"), [Outcome::Busy], "{kind}");
+    }
+    let error = serde_json::json!({
+        "type": "cluster_block_exception",
+        "reason": "blocked by: [FORBIDDEN/6/cluster read-only (api)];",
+    });
+    let blocked = serde_json::json!({"error": error, "status": 403}).to_string();
+    let (address, _) = server(move |_| Act::Answer(403, blocked.clone())).await;
+    let error = sink(&["--elasticsearch", &address]).write(&batch(1, &[])).await;
+    let text = error.expect_err("the cluster is blocked").to_string();
+    assert!(text.contains("lift the block"), "{text}");
+}
