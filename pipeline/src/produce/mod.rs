@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use tahoe_seams::{
     Advance, Appended, Batch, BatchEnd, Known, Log, LogError, Ownership, Pending, Raw, Source,
-    SourceError,
 };
 
 use envelope::envelopes;
@@ -25,6 +24,7 @@ use streams::{Address, Span, Streams};
 
 use crate::clock::{Moment, now_ms};
 use crate::renewed::Screens;
+use crate::retry::EndedEarly;
 use crate::stop::Stop;
 use crate::telemetry::ProducerCounts;
 
@@ -60,43 +60,11 @@ pub struct ProduceSettings {
     pub screen: Option<Arc<Screens>>,
 }
 
-/// Why the loop ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum ProduceError {
-    /// Start again from the stored positions, after a pause.
-    #[error("{0}")]
-    Again(String),
-    /// A person must change something first.
-    #[error("{0}")]
-    Stop(String),
-}
-
-impl From<LogError> for ProduceError {
-    fn from(error: LogError) -> Self {
-        match error {
-            LogError::Retry(..) | LogError::Stopped => Self::Again(error.to_string()),
-            LogError::NoTopic(_)
-            | LogError::Fenced(_)
-            | LogError::TooLarge { .. }
-            | LogError::Stop(..) => Self::Stop(error.to_string()),
-        }
-    }
-}
-
-impl From<SourceError> for ProduceError {
-    fn from(error: SourceError) -> Self {
-        match error {
-            SourceError::Retry(..) => Self::Again(error.to_string()),
-            SourceError::Stop(..) => Self::Stop(error.to_string()),
-        }
-    }
-}
-
 /// Runs until `stop` is asked for, or the source has ended; then finishes what is in flight and
 /// stores clean positions.
 ///
 /// # Errors
-/// [`ProduceError`] says whether starting again may help. Nothing that the source can give again
+/// [`EndedEarly`] says whether starting again may help. Nothing that the source can give again
 /// is lost either way.
 pub fn produce(
     log: &dyn Log,
@@ -104,7 +72,7 @@ pub fn produce(
     settings: &ProduceSettings,
     stop: &Stop,
     counts: &Arc<ProducerCounts>,
-) -> Result<(), ProduceError> {
+) -> Result<(), EndedEarly> {
     let ownership = log.own(&settings.owner)?;
     let screen = settings.screen.as_ref().map(|screens| screens.now());
     let recovered = recover::recover(log, &settings.owner, source, screen.as_deref())?;
@@ -197,7 +165,7 @@ enum SourceIs {
 }
 
 impl Producer<'_> {
-    fn run(&mut self, ownership: &dyn Ownership) -> Result<(), ProduceError> {
+    fn run(&mut self, ownership: &dyn Ownership) -> Result<(), EndedEarly> {
         let mut batch = Batch::new(BATCH_BYTES);
         while !self.stop.is_asked() && !self.source.has_ended() {
             self.turn(&mut batch, ownership)?;
@@ -215,7 +183,7 @@ impl Producer<'_> {
     }
 
     /// Reads once and sends what came; true if anything did.
-    fn turn(&mut self, batch: &mut Batch, ownership: &dyn Ownership) -> Result<bool, ProduceError> {
+    fn turn(&mut self, batch: &mut Batch, ownership: &dyn Ownership) -> Result<bool, EndedEarly> {
         if let Some(lost) = ownership.lost() {
             return Err(lost.into());
         }
@@ -239,7 +207,7 @@ impl Producer<'_> {
 
     /// Closes the source and reads what it still holds. Half of the grace period is left for the
     /// acknowledgements.
-    fn drain(&mut self, batch: &mut Batch, ownership: &dyn Ownership) -> Result<(), ProduceError> {
+    fn drain(&mut self, batch: &mut Batch, ownership: &dyn Ownership) -> Result<(), EndedEarly> {
         self.source.close()?;
         self.source_is = SourceIs::Closed;
         while !self.stop.is_over(self.settings.grace / 2) {
@@ -259,7 +227,7 @@ impl Producer<'_> {
 
     /// Waits for what is in flight, a stop no longer than the grace period, and stores where to
     /// resume.
-    fn finish(&mut self) -> Result<(), ProduceError> {
+    fn finish(&mut self) -> Result<(), EndedEarly> {
         while !self.flights.is_empty() && !self.is_over() {
             self.collect(Duration::from_millis(50))?;
         }
@@ -277,7 +245,7 @@ impl Producer<'_> {
     }
 
     /// Stores where to resume, and lets the source's server forget what is before that.
-    fn store(&mut self, clean: bool) -> Result<(), ProduceError> {
+    fn store(&mut self, clean: bool) -> Result<(), EndedEarly> {
         self.streams.store(self.log, &[], clean, now_ms())?;
         if self.source.holds() && self.released > self.stored.0 {
             self.source.stored(self.released)?;
@@ -334,7 +302,7 @@ impl Producer<'_> {
         }
     }
 
-    fn send(&mut self, batch: &Batch, records: Records) -> Result<(), ProduceError> {
+    fn send(&mut self, batch: &Batch, records: Records) -> Result<(), EndedEarly> {
         if self.streams.changes_generation(batch) {
             while !self.flights.is_empty() {
                 if self.is_over() {
@@ -373,7 +341,7 @@ impl Producer<'_> {
     }
 
     /// Takes acknowledgements in the order of sending, waiting at most `wait` for the first.
-    fn collect(&mut self, mut wait: Duration) -> Result<(), ProduceError> {
+    fn collect(&mut self, mut wait: Duration) -> Result<(), EndedEarly> {
         while let Some(flight) = self.flights.front() {
             let offsets: Appended = match &flight.pending {
                 None => Appended::new(),
@@ -401,7 +369,7 @@ impl Producer<'_> {
         }
     }
 
-    fn store_if_idle(&mut self) -> Result<(), ProduceError> {
+    fn store_if_idle(&mut self) -> Result<(), EndedEarly> {
         if self.flights.is_empty() && self.idle_since.is_some_and(|since| since.elapsed() >= IDLE) {
             self.store(true)?;
             self.idle_since = None;

@@ -7,8 +7,8 @@ use tahoe_seams::Log;
 
 use super::{Metered, Planned};
 use crate::lock::lock;
-use crate::produce::{ProduceError, ProduceSettings, produce};
-use crate::retry::Backoff;
+use crate::produce::{ProduceSettings, produce};
+use crate::retry::{EndedEarly, keep_running};
 use crate::stop::Stop;
 use crate::telemetry::ProducerCounts;
 
@@ -71,32 +71,29 @@ fn keep_producing(
     stop: &Stop,
     metered: &Metered,
 ) -> Result<(), String> {
-    let counts = &metered.counts;
-    let mut backoff = Backoff::usual();
-    loop {
-        let opened = (plan.open)().map_err(ProduceError::from);
-        let result =
-            opened.and_then(|mut source| produce(log, source.as_mut(), settings, stop, counts));
-        match result {
-            Ok(()) => return Ok(()),
-            Err(ProduceError::Stop(text)) => {
-                stop.ask_to_finish();
-                return Err(text);
-            }
-            // Kafka is away, or was asked too late: an unclean stop, as after a kill -9.
-            Err(ProduceError::Again(text)) if stop.is_asked() => {
-                let found_by = "the next start asks the log what it has";
-                tracing::warn!(source = plan.name, text, found_by, "stopped uncleanly");
-                return Ok(());
-            }
-            Err(ProduceError::Again(text)) => {
-                tracing::warn!(source = plan.name, text, "source starts again");
-                let mut failure = lock(&metered.failure);
-                *failure = Some(text);
-            }
-        }
-        if stop.is_asked_within(backoff.pause()) {
+    let run = || {
+        // A source that cannot be opened should hold up no stop.
+        if stop.is_asked() {
             return Ok(());
+        }
+        let mut source = (plan.open)()?;
+        produce(log, source.as_mut(), settings, stop, &metered.counts)
+    };
+    let ended = keep_running(stop, run, |text| {
+        tracing::warn!(source = plan.name, text, "source starts again");
+        *lock(&metered.failure) = Some(text.to_owned());
+    });
+    match ended {
+        Ok(()) => Ok(()),
+        // Kafka is away, or was asked too late: an unclean stop, as after a kill -9.
+        Err(EndedEarly::Again(text)) => {
+            let found_by = "the next start asks the log what it has";
+            tracing::warn!(source = plan.name, text, found_by, "stopped uncleanly");
+            Ok(())
+        }
+        Err(EndedEarly::Stop(text)) => {
+            stop.ask_to_finish();
+            Err(text)
         }
     }
 }

@@ -16,7 +16,7 @@ use listen_support::{address, bind, started};
 use support::{Loop, TOPIC, Watched};
 use tahoe_pipeline::listen::Listen;
 use tahoe_pipeline::positions::{self, Position, Segment};
-use tahoe_pipeline::produce::ProduceError;
+use tahoe_pipeline::retry::EndedEarly;
 use tahoe_pipeline::seams::{
     Batch, BatchEnd, Known, Log as _, Origin, Source, SourceError, SourceId, Stream,
 };
@@ -93,7 +93,7 @@ fn what_a_listener_held_when_the_log_failed_is_counted_as_dropped() {
     log.let_go();
     let counts = Arc::clone(&running.counts);
     let error = running.join().expect_err("the log failed");
-    assert!(matches!(error, ProduceError::Again(_)), "{error}");
+    assert!(matches!(error, EndedEarly::Again(_)), "{error}");
     assert_eq!((counts.read.get(), counts.dropped.get(), counts.undone.get()), (500, 500, 0));
 }
 

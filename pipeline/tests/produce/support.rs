@@ -6,8 +6,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tahoe_pipeline::log::embedded::{EmbeddedLog, EmbeddedSettings};
-use tahoe_pipeline::produce::{ProduceError, ProduceSettings, produce};
+use tahoe_pipeline::produce::{ProduceSettings, produce};
 use tahoe_pipeline::renewed::Screens;
+use tahoe_pipeline::retry::EndedEarly;
 use tahoe_pipeline::seams::{
     KeyValue, Log, LogError, LogReader, Outgoing, Ownership, Pending, Source, Topic, Visit,
 };
@@ -177,7 +178,7 @@ impl Log for Watched {
 pub struct Loop {
     pub stop: Stop,
     pub counts: Arc<ProducerCounts>,
-    thread: JoinHandle<Result<(), ProduceError>>,
+    thread: JoinHandle<Result<(), EndedEarly>>,
 }
 
 impl Loop {
@@ -219,7 +220,7 @@ impl Loop {
         Self { stop, counts, thread }
     }
 
-    pub fn join(self) -> Result<(), ProduceError> {
+    pub fn join(self) -> Result<(), EndedEarly> {
         self.thread.join().expect("no panic")
     }
 }

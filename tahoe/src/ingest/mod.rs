@@ -13,9 +13,9 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tahoe_pipeline::positions;
-use tahoe_pipeline::produce::{self, ProduceError, ProduceSettings, produce};
+use tahoe_pipeline::produce::{self, ProduceSettings, produce};
 use tahoe_pipeline::renewed::Screens;
-use tahoe_pipeline::retry::Backoff;
+use tahoe_pipeline::retry::{Backoff, EndedEarly};
 use tahoe_pipeline::service::{Memory, Process, ProcessArgs, Progress, RecordArgs};
 use tahoe_pipeline::tail::TailSettings;
 use tahoe_pipeline::telemetry::ProducerCounts;
@@ -186,11 +186,11 @@ impl IngestArgs {
                     return Ok(Loaded { name, records, already_there });
                 }
                 Ok(()) => bail!("stopped before the end of {name}: the same command goes on there"),
-                Err(ProduceError::Stop(text)) => bail!(text),
-                Err(ProduceError::Again(text)) if input.bytes.is_none() => {
+                Err(EndedEarly::Stop(text)) => bail!(text),
+                Err(EndedEarly::Again(text)) if input.bytes.is_none() => {
                     bail!("{text}: standard input cannot be read again; give it once more")
                 }
-                Err(ProduceError::Again(text)) => {
+                Err(EndedEarly::Again(text)) => {
                     tracing::warn!(input = name, text, "loading goes on from the stored position");
                 }
             }
