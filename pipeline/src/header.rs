@@ -70,6 +70,14 @@ pub enum HeaderError {
     /// Not a header that any version wrote.
     #[error("header ends or breaks at byte {0}")]
     Broken(usize),
+    /// The boundaries of a pack are not those of its value.
+    #[error("the pack's boundaries reach to byte {reach}, its value has {bytes}")]
+    Boundaries {
+        /// Where the record ends that is not whole, or the last one.
+        reach: usize,
+        /// Bytes of the value.
+        bytes: usize,
+    },
 }
 
 /// The part of a header that is the same for a whole stream, encoded once.

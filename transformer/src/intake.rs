@@ -275,13 +275,19 @@ impl Intake {
                         self.given.done.push_str(done);
                     }
                     for (ordinal, each) in each_record(&header, value).enumerate() {
-                        let (id, part, (start, _), bytes) = each;
                         let place = Place { ordinal: ordinal as u32, ..place };
                         if self.select.ordinal.is_some_and(|only| only != place.ordinal) {
                             continue;
                         }
-                        let read_at_ms = found.timestamp_ms;
-                        let origin = &origin;
+                        let (origin, read_at_ms) = (&origin, found.timestamp_ms);
+                        let (id, part, (start, _), bytes) = match each {
+                            Ok(each) => each,
+                            Err(error) => {
+                                let rejection = Rejection::whole("header", error.to_string());
+                                self.reject(place, read_at_ms, from(origin), rejection);
+                                continue;
+                            }
+                        };
                         let record = Record { bytes, id, origin, start, read_at_ms, context, part };
                         self.normalize(place, &record);
                     }
@@ -418,6 +424,7 @@ impl Intake {
 
 #[cfg(test)]
 mod tests {
+    use tahoe_pipeline::header::{encode_origin, encode_pack};
     use tahoe_schemas::rules::{Allowed, Companies};
     use tahoe_seams::MoreHeaders;
 
@@ -448,6 +455,32 @@ mod tests {
             assert!(documents.len() == 1 && documents[0].contains(&named), "{documents:?}");
         }
     }
+
+    #[test]
+    fn what_a_packs_boundaries_promise_and_its_value_has_not_is_rejected() {
+        let line = "[2026-11-21 09:00:00] local.INFO: paid";
+        let value = [line; 3].join("\n");
+        let lengths = [(line.len() as u32, line.len() as u32 + 1); 3];
+        let origin = Origin { dataset: "laravel.log".to_owned(), ..Origin::default() };
+        let (mut header, origin) = (Vec::new(), encode_origin(&origin));
+        encode_pack(&mut header, 1_795_262_400_000, 0, &lengths, &origin);
+        let mut intake =
+            Intake::new(Conditions::default(), &EventRules::default(), Renewal::default());
+        intake.take(&LogRecord {
+            topic: "laravel_logs",
+            partition: 0,
+            offset: 5,
+            timestamp_ms: 1_795_262_400_000,
+            key: b"",
+            value: &value.as_bytes()[..value.len() - 1],
+            header: Some(&header),
+            more_headers: MoreHeaders::default(),
+        });
+        let codes = intake.taken.iter().map(|one| one.rejection.as_ref().map(|r| r.code));
+        assert_eq!(codes.collect::<Vec<_>>(), [None, None, Some("header")]);
+        assert_eq!(intake.taken[2].place, Place { partition: 0, offset: 5, ordinal: 2 });
+    }
+
     fn taken(rules: &EventRules, topic: &str) -> (Vec<RecordId>, Vec<String>) {
         let mut intake = Intake::new(Conditions::default(), rules, Renewal::default());
         for (offset, company) in ["Acme Corp", "globex", "", "initech"].iter().enumerate() {

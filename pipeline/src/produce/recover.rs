@@ -11,7 +11,7 @@ use tahoe_seams::{Log, LogError, LogRecord, Part, Record, RecordId, Source, Sour
 
 use tahoe_schemas::rules::Screen;
 
-use crate::header::{Boundaries, Content, Decoder, Header, Privacy};
+use crate::header::{Boundaries, Content, Decoder, Header, HeaderError, Privacy};
 use crate::positions::{self, Position};
 
 /// Positions as they really are, and what the log held beyond the stored ones.
@@ -136,7 +136,8 @@ impl Recovery {
             }
         };
         let value = opened.as_deref().unwrap_or(found.value);
-        for (id, part, span, bytes) in each(&header, value) {
+        for each in each(&header, value) {
+            let (id, part, span, bytes) = each.map_err(|error| stop(error.to_string()))?;
             let record = Record {
                 bytes,
                 id,
@@ -161,27 +162,85 @@ impl Recovery {
 
 type Each<'a> = (RecordId, Option<Part>, (u64, u64), &'a [u8]);
 
-/// The records in one Kafka record, a pack's one by one.
+/// The records in one Kafka record, a pack's one by one. The last item is an error if the value is
+/// not what the header's boundaries say: what is left of it has no records that could be told apart.
 pub fn each<'h, 'v: 'h>(
     header: &'h Header<'h>,
     value: &'v [u8],
-) -> Box<dyn Iterator<Item = Each<'v>> + 'h> {
+) -> Box<dyn Iterator<Item = Result<Each<'v>, HeaderError>> + 'h> {
     match header.content {
         Content::Single { id, part, .. } => {
-            Box::new(std::iter::once((id, part, (header.start, header.end), value)))
+            Box::new(std::iter::once(Ok((id, part, (header.start, header.end), value))))
         }
         Content::Pack { segment_ms, boundaries, .. } => {
-            let mut at = 0;
-            let mut start = header.start;
-            Box::new(Boundaries::new(boundaries).map_while(move |(text, span)| {
-                let bytes = value.get(at..at + text)?;
-                let place = (start, start + span);
-                at += text + 1;
-                start += span;
-                let origin = &header.origin;
-                let id = RecordId::new(segment_ms, origin.source, origin.generation, place, bytes);
-                Some((id, None, place, bytes))
-            }))
+            let (boundaries, start) = (Boundaries::new(boundaries), header.start);
+            Box::new(Packed { header, segment_ms, boundaries, value, at: Some(0), start })
         }
+    }
+}
+
+/// The records of a pack.
+struct Packed<'h, 'v> {
+    header: &'h Header<'h>,
+    segment_ms: i64,
+    boundaries: Boundaries<'h>,
+    value: &'v [u8],
+    /// First byte of the next record; none once the end or an error was told.
+    at: Option<usize>,
+    start: u64,
+}
+
+impl<'v> Iterator for Packed<'_, 'v> {
+    type Item = Result<Each<'v>, HeaderError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let at = self.at.take()?;
+        let bytes = self.value.len();
+        let Some((text, span)) = self.boundaries.next() else {
+            // A newline stands between two records, and none after the last.
+            let reach = at.saturating_sub(1);
+            return (reach != bytes).then_some(Err(HeaderError::Boundaries { reach, bytes }));
+        };
+        let reach = at.saturating_add(text);
+        let Some(record) = self.value.get(at..reach) else {
+            return Some(Err(HeaderError::Boundaries { reach, bytes }));
+        };
+        let place = (self.start, self.start.saturating_add(span));
+        (self.at, self.start) = (Some(reach + 1), place.1);
+        let origin = &self.header.origin;
+        let id = RecordId::new(self.segment_ms, origin.source, origin.generation, place, record);
+        Some(Ok((id, None, place, record)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tahoe_seams::Origin;
+
+    use super::*;
+    use crate::header::{encode_origin, encode_pack};
+
+    fn records(value: &[u8]) -> Vec<Result<Vec<u8>, HeaderError>> {
+        let (mut bytes, lengths) = (Vec::new(), [(3, 4), (0, 1), (2, 3)]);
+        encode_pack(
+            &mut bytes,
+            1_700_000_000_000,
+            10,
+            &lengths,
+            &encode_origin(&Origin::default()),
+        );
+        let header = Decoder::default().decode(&bytes).expect("a header");
+        each(&header, value).map(|each| each.map(|(.., record)| record.to_vec())).collect()
+    }
+
+    #[test]
+    fn a_pack_whose_value_is_shorter_or_longer_than_its_boundaries_ends_with_an_error() {
+        let whole = |texts: &[&str]| texts.iter().map(|t| Ok(t.as_bytes().to_vec())).collect();
+        let all: Vec<_> = whole(&["abc", "", "de"]);
+        assert_eq!(records(b"abc\n\nde"), all);
+        let error = |reach, bytes| Err(HeaderError::Boundaries { reach, bytes });
+        assert_eq!(records(b"abc\n\nd"), [&whole(&["abc", ""])[..], &[error(7, 6)]].concat());
+        assert_eq!(records(b"ab"), [error(3, 2)]);
+        assert_eq!(records(b"abc\n\ndef"), [&all[..], &[error(7, 8)]].concat());
     }
 }

@@ -361,7 +361,8 @@ impl Comparison<'_> {
         if !self.sources.contains(&header.origin.source) {
             return Ok(Ok(()));
         }
-        for (_, _, _, bytes) in each_record(&header, found.value) {
+        for each in each_record(&header, found.value) {
+            let (.., bytes) = each.map_err(|error| format!("{place:?}: {error}"))?;
             let told = Told::parse(bytes).map_err(|error| format!("{place:?}: {error}"))?;
             if told.server() == server
                 && let Err(overflow) = take(&told)?

@@ -129,10 +129,10 @@ impl<'a> Letter<'a> {
         let at = usize::try_from(self.ordinal).unwrap_or(usize::MAX);
         let found = each_record(&header, self.value).nth(at);
         match found {
-            Some((id, part, span, bytes)) => {
+            Some(Ok((id, part, span, bytes))) => {
                 Opened { bytes, id: Some(id), origin, span: Some(span), part, context, is_sealed }
             }
-            None => Opened { origin, ..closed },
+            Some(Err(_)) | None => Opened { origin, ..closed },
         }
     }
 }
