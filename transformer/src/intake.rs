@@ -150,6 +150,8 @@ pub struct Intake {
     pub taken: Vec<Taken>,
     /// How far the batch that is being filled reaches in each partition.
     pub reached: Vec<Reach>,
+    /// Bytes of the log's records in it.
+    bytes_read: usize,
     /// `event.ingested` and what to keep.
     pub given: Conditions,
     /// Which records are taken in, and as whose.
@@ -176,6 +178,7 @@ impl Intake {
             events: Events::default(),
             taken: Vec::new(),
             reached: Vec::new(),
+            bytes_read: 0,
             given: Conditions { rules: rules.clone().given(), ..given },
             select: Select::default(),
             foreign: HashMap::new(),
@@ -218,6 +221,17 @@ impl Intake {
         self.given.rules = self.rules_by_topic[topic].clone();
     }
 
+    /// Bytes of the records of the batch that is being filled, with what is remembered of each.
+    pub fn record_bytes(&self) -> usize {
+        self.bytes_read + self.taken.len() * size_of::<Taken>()
+    }
+
+    /// Hands over how far the batch reaches that was being filled: another begins.
+    pub fn take_reached(&mut self) -> Vec<Reach> {
+        self.bytes_read = 0;
+        std::mem::take(&mut self.reached)
+    }
+
     /// Nothing is waiting to be sent or committed.
     pub fn is_empty(&self) -> bool {
         self.reached.is_empty()
@@ -237,6 +251,7 @@ impl Intake {
         let before = self.events.bytes();
         self.take_at(partition, found);
         let (offset, bytes) = (found.offset, self.events.bytes() - before);
+        self.bytes_read += found.key.len() + found.value.len();
         match self.reached.iter_mut().find(|reach| reach.partition == partition) {
             Some(reach) => {
                 reach.next = offset + 1;

@@ -9,6 +9,7 @@ mod counts;
 mod dead_letter;
 mod delivery;
 mod dependencies;
+mod flight;
 mod geoip;
 mod intake;
 pub mod replay;
@@ -24,9 +25,7 @@ pub use dead_letter::topic as dead_letter_topic;
 pub use geoip::GeoFiles;
 pub use rules::{AtSourceArgs, Enrich, Renewal, RuleArgs};
 pub use service::{Transformer, readiness, sink_check};
-pub use transform::{
-    MEMORY_BYTES_MAX, TransformError, TransformSettings, keep_transforming, transform,
-};
+pub use transform::{MEMORY_BYTES_MAX, TransformSettings, keep_transforming, transform};
 
 /// The topics that the datasets declare.
 pub fn record_topics() -> Vec<String> {

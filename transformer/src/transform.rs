@@ -5,29 +5,30 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tahoe_pipeline::clock::now_ms;
-use tahoe_pipeline::retry::Backoff;
+use tahoe_pipeline::retry::{EndedEarly, keep_running};
 use tahoe_pipeline::stop::Stop;
 use tahoe_schemas::rules::EventRules;
-use tahoe_seams::{
-    Conditions, EventMeta, Log, LogError, LogReader, Outcome, Polled, Rejection, Sink,
-};
+use tahoe_seams::{Conditions, Log, LogError, LogReader, Polled, Sink};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use crate::certainty::Certainty;
 use crate::counts::TransformerCounts;
-use crate::dead_letter;
+use crate::dead_letter::{self, Appending, Letters};
 use crate::delivery::{keep_until_durable, write_until_durable};
-use crate::intake::{Intake, Place, Reach, Taken};
+use crate::flight::{Flight, Way};
+use crate::intake::{Intake, Reach, Taken};
 use crate::rules::Renewal;
 use crate::tally::Tallies;
 use crate::verdict::Verdict;
 
 /// A request of 4 MiB is where Elasticsearch's cost per document stops falling.
 const BATCH_BYTES: usize = 4 << 20;
+
+/// Records of a batch whose events are few or none, because they are rejected or left out, with what
+/// is remembered of each: four times their usual part of a batch, and read again in a second.
+const BATCH_RECORD_BYTES: usize = 4 * BATCH_BYTES;
 
 /// Four requests are in flight at most, so 16 MiB of events.
 const FLIGHTS_MAX: usize = 4;
@@ -62,7 +63,7 @@ pub struct TransformSettings {
     pub rules: EventRules,
     /// Files behind those rules that may change.
     pub renewal: Renewal,
-    /// How long a stop waits for what is in flight.
+    /// How long a stop, or a partition that the group wants back, waits for what is in flight.
     pub grace: Duration,
     /// How long a stop reads on what is in the log already; zero leaves it for the next start.
     pub drain: Duration,
@@ -83,30 +84,11 @@ impl Default for TransformSettings {
     }
 }
 
-/// Why the loop ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum TransformError {
-    /// Start again from the committed offsets, after a pause.
-    #[error("{0}")]
-    Again(String),
-    /// A person must change something first.
-    #[error("{0}")]
-    Stop(String),
-}
-
-impl From<LogError> for TransformError {
-    fn from(error: LogError) -> Self {
-        match error {
-            LogError::Retry(..) | LogError::Stopped => Self::Again(error.to_string()),
-            _ => Self::Stop(error.to_string()),
-        }
-    }
-}
-
-/// Runs until `stop` is asked for. Blocks its thread; the sink's work runs on `runtime`.
+/// Runs until `stop` is asked for. Blocks its thread; the sink's work runs on `runtime`, and dead
+/// letters are written by a thread of their own.
 ///
 /// # Errors
-/// [`TransformError`] says whether starting again may help; no record is lost either way.
+/// [`EndedEarly`] says whether starting again may help; no record is lost either way.
 pub fn transform(
     log: &dyn Log,
     sink: &Arc<dyn Sink>,
@@ -114,10 +96,11 @@ pub fn transform(
     stop: &Stop,
     counts: &Arc<TransformerCounts>,
     runtime: &Handle,
-) -> Result<(), TransformError> {
+) -> Result<(), EndedEarly> {
     let reader = log.reader(&settings.group, &settings.topics)?;
-    let mut transformer = Transformer {
-        log,
+    let (letters, writer) = dead_letter::letters();
+    let transformer = Transformer {
+        letters,
         sink,
         settings,
         stop,
@@ -132,7 +115,11 @@ pub fn transform(
         rows_kept: None,
         tallies: Tallies::new(counts),
     };
-    transformer.run()
+    std::thread::scope(|scope| {
+        scope.spawn(|| writer.run(log));
+        // Its end gives up what is in flight, and ends the writer of letters.
+        transformer.run()
+    })
 }
 
 /// Runs [`transform`] until `stop` is asked for, again after a pause whenever that may help.
@@ -147,54 +134,21 @@ pub fn keep_transforming(
     counts: &Arc<TransformerCounts>,
     runtime: &Handle,
 ) -> Result<(), String> {
-    let mut backoff = Backoff::usual();
     settings.renewal.watch();
-    loop {
-        match transform(log, sink, settings, stop, counts, runtime) {
-            Ok(()) => return Ok(()),
-            Err(TransformError::Stop(text)) => return Err(text),
-            Err(TransformError::Again(text)) if stop.is_asked() => return Err(text),
-            Err(TransformError::Again(text)) => {
-                tracing::warn!(text, "transformer starts again from the committed offsets");
-            }
-        }
-        stop.is_asked_within(backoff.pause());
-    }
-}
-
-/// What became of a batch: the outcomes of its events, the records whose rows are rejected, and the
-/// memory. None of the first when it was abandoned.
-type Landed = (Option<(Vec<Outcome>, Vec<(u32, Rejection)>)>, Bytes);
-
-struct Flight {
-    outcomes: oneshot::Receiver<Landed>,
-    delivery: JoinHandle<()>,
-    events: Vec<EventMeta>,
-    taken: Vec<Taken>,
-    reached: Vec<Reach>,
-    /// Partitions of it that another member of the group has now.
-    lost: Vec<u32>,
-}
-
-impl Flight {
-    fn holds(&self, partition: u32) -> bool {
-        self.reached.iter().any(|reach| reach.partition == partition)
-    }
-
-    /// Nothing in it is ours any more.
-    fn is_lost(&self) -> bool {
-        self.reached.iter().all(|reach| self.lost.contains(&reach.partition))
-    }
+    let run = || transform(log, sink, settings, stop, counts, runtime);
+    let again = |text: &str| {
+        tracing::warn!(text, "transformer starts again from the committed offsets");
+    };
+    keep_running(stop, run, again).map_err(|error| error.to_string())
 }
 
 struct Transformer<'a> {
-    log: &'a dyn Log,
+    letters: Letters,
     sink: &'a Arc<dyn Sink>,
     settings: &'a TransformSettings,
     stop: &'a Stop,
     counts: &'a TransformerCounts,
     runtime: &'a Handle,
-    reader: Box<dyn LogReader>,
     intake: Intake,
     batch_since: Option<Instant>,
     flights: VecDeque<Flight>,
@@ -203,10 +157,12 @@ struct Transformer<'a> {
     /// Ends when the rows of the last batch that had some are kept: those of the next come after.
     rows_kept: Option<oneshot::Receiver<()>>,
     tallies: Tallies<'a>,
+    /// Dropped last: what is in flight is given up before the group is left.
+    reader: Box<dyn LogReader>,
 }
 
 impl Transformer<'_> {
-    fn run(&mut self) -> Result<(), TransformError> {
+    fn run(mut self) -> Result<(), EndedEarly> {
         while !self.stop.is_asked() {
             self.step()?;
         }
@@ -215,14 +171,17 @@ impl Transformer<'_> {
             self.step()?;
         }
         self.dispatch();
-        self.land_all()
+        match self.land_all(self.settings.grace.max(self.settings.drain), |_| true)? {
+            true => Ok(()),
+            false => Err(EndedEarly::Again("stopped with batches in flight".into())),
+        }
     }
 
     fn lag(&self) -> Result<u64, LogError> {
         Ok(self.reader.lag()?.iter().map(|(.., records)| records).sum())
     }
 
-    fn step(&mut self) -> Result<(), TransformError> {
+    fn step(&mut self) -> Result<(), EndedEarly> {
         self.land(Duration::ZERO)?;
         let taken = self.flights.front().map_or(&self.intake.taken, |flight| &flight.taken);
         self.counts.lag.set_oldest(taken.first().map(|taken| taken.read_at_ms));
@@ -246,7 +205,7 @@ impl Transformer<'_> {
                 intake.renew();
             }
             intake.take(&found);
-            match intake.events.bytes() >= BATCH_BYTES {
+            match is_full(intake) {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }
@@ -254,26 +213,42 @@ impl Transformer<'_> {
         self.counts.read.add((self.intake.taken.len() - before) as u64);
         if !self.intake.is_empty() {
             let since = *self.batch_since.get_or_insert_with(Instant::now);
-            let full = self.intake.events.bytes() >= BATCH_BYTES;
-            if full || since.elapsed() >= self.linger() {
+            if is_full(&self.intake) || since.elapsed() >= self.linger() {
                 self.dispatch();
             }
         }
         match polled {
             Polled::Records => Ok(()),
-            Polled::Revoking(gone) => {
-                self.dispatch();
-                self.land_all()?;
-                self.reader.confirm_revoked()?;
-                let gone = self.intake.indices(&gone);
-                gone.into_iter().for_each(|partition| self.certainty.forget(partition));
-                Ok(())
-            }
+            Polled::Revoking(gone) => self.give_back(&gone),
             Polled::Lost(gone) => {
+                tracing::warn!(
+                    partitions = gone.len(),
+                    "partitions were taken away without notice"
+                );
                 self.lose(&gone);
                 Ok(())
             }
         }
+    }
+
+    /// The group waits with these partitions, and all its members with it: what is in flight of them
+    /// is finished within the grace period, or left to the member that gets them.
+    fn give_back(&mut self, gone: &[(String, u32)]) -> Result<(), EndedEarly> {
+        self.dispatch();
+        let indices = self.intake.indices(gone);
+        let waits = |flight: &Flight| indices.iter().any(|partition| flight.holds(*partition));
+        if !self.land_all(self.settings.grace, waits)? {
+            let grace_seconds = self.settings.grace.as_secs();
+            tracing::warn!(
+                partitions = gone.len(),
+                grace_seconds,
+                "partitions are given back with batches in flight: another member reads them again"
+            );
+            self.lose(gone);
+        }
+        self.reader.confirm_revoked()?;
+        indices.into_iter().for_each(|partition| self.certainty.forget(partition));
+        Ok(())
     }
 
     fn linger(&self) -> Duration {
@@ -283,21 +258,26 @@ impl Transformer<'_> {
         }
     }
 
-    /// Another member has these partitions already and reads what is not committed again, so that
-    /// nothing more is sent, committed or dead-lettered for them. What a request in flight still
-    /// writes is absorbed by id.
+    /// Another member has these partitions, or is about to, and reads what is not committed again,
+    /// so that nothing more is sent, committed or dead-lettered for them. What a request in flight
+    /// still writes is absorbed by id.
     fn lose(&mut self, gone: &[(String, u32)]) {
-        tracing::warn!(partitions = gone.len(), "partitions were taken away without notice");
         let gone = self.intake.indices(gone);
         self.dispatch_without(&gone);
         for flight in &mut self.flights {
-            let held: Vec<u32> =
-                gone.iter().copied().filter(|partition| flight.holds(*partition)).collect();
-            flight.lost.extend(held);
-            if flight.is_lost() {
-                flight.delivery.abort();
+            for partition in &gone {
+                flight.lose(*partition);
             }
         }
+        // Dropped, they are given up.
+        let counts = self.counts;
+        self.flights.retain(|flight| {
+            let is_lost = flight.is_lost();
+            if is_lost {
+                counts.abandoned.add(flight.taken.len() as u64);
+            }
+            !is_lost
+        });
         gone.into_iter().for_each(|partition| self.certainty.forget(partition));
     }
 
@@ -322,7 +302,7 @@ impl Transformer<'_> {
         let mut rows = self.intake.events.take_row_changes();
         let mut batch = self.intake.events.take();
         let taken = std::mem::take(&mut self.intake.taken);
-        let reached = std::mem::take(&mut self.intake.reached);
+        let reached = self.intake.take_reached();
         if !gone.is_empty() {
             let place = |at: usize| taken[batch.events[at].record as usize].place;
             batch = batch.subset(|at| !gone.contains(&place(at).partition));
@@ -350,8 +330,8 @@ impl Transformer<'_> {
             // The loop is gone only when stopping was urgent.
             let _ = sender.send((landed, batch.body));
         });
-        let lost = Vec::new();
-        self.flights.push_back(Flight { outcomes, delivery, events, taken, reached, lost });
+        let (way, lost) = (Way::Delivering { outcomes, delivery }, Vec::new());
+        self.flights.push_back(Flight { way, events, taken, reached, lost });
     }
 
     fn is_uncertain(&mut self, reached: &[Reach]) -> bool {
@@ -368,69 +348,61 @@ impl Transformer<'_> {
     }
 
     /// Finishes batches in the order of sending; waits at most `wait` for the first.
-    fn land(&mut self, wait: Duration) -> Result<(), TransformError> {
+    fn land(&mut self, wait: Duration) -> Result<(), EndedEarly> {
         let deadline = Instant::now() + wait;
         while let Some(flight) = self.flights.front_mut() {
-            let outcomes = match flight.outcomes.try_recv() {
-                Ok((outcomes, body)) => {
-                    self.intake.events.give_back(body);
-                    outcomes
-                }
-                Err(oneshot::error::TryRecvError::Empty) => {
-                    if Instant::now() >= deadline {
-                        return Ok(());
+            match &mut flight.way {
+                Way::Delivering { outcomes, .. } => match outcomes.try_recv() {
+                    Ok((delivered, body)) => {
+                        self.intake.events.give_back(body);
+                        let Some(delivered) = delivered else { return Err(abandoned()) };
+                        flight.begin_to_settle(delivered, &self.intake.partitions, &self.letters);
+                        continue;
                     }
-                    std::thread::park_timeout(Duration::from_millis(1));
-                    continue;
+                    Err(oneshot::error::TryRecvError::Closed) => return Err(abandoned()),
+                    Err(oneshot::error::TryRecvError::Empty) => {}
+                },
+                Way::Settling { verdicts, letters } => {
+                    if letters
+                        .as_mut()
+                        .map_or(Some(Ok(())), Appending::result)
+                        .transpose()?
+                        .is_some()
+                    {
+                        let verdicts = std::mem::take(verdicts);
+                        let flight = self.flights.pop_front().expect("it was the front one");
+                        self.settle(&flight, &verdicts)?;
+                        continue;
+                    }
                 }
-                Err(oneshot::error::TryRecvError::Closed) => None,
-            };
-            let flight = self.flights.pop_front().expect("it was the front one");
-            if flight.is_lost() {
-                self.counts.abandoned.add(flight.taken.len() as u64);
-                continue;
             }
-            let Some((outcomes, rejected)) = outcomes else {
-                return Err(TransformError::Again("a batch was abandoned".into()));
-            };
-            self.settle(flight, outcomes, rejected)?;
+            if Instant::now() >= deadline {
+                return Ok(());
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
         }
         Ok(())
     }
 
-    fn land_all(&mut self) -> Result<(), TransformError> {
-        let (began, within) = (Instant::now(), self.settings.grace.max(self.settings.drain));
-        while !self.flights.is_empty() {
-            if self.stop.is_urgent() || (self.stop.is_asked() && began.elapsed() >= within) {
-                return Err(TransformError::Again("stopped with batches in flight".into()));
+    /// Finishes batches until none is left of those that are `meant`; false if `within` is over
+    /// before, or stopping is urgent.
+    fn land_all(
+        &mut self,
+        within: Duration,
+        meant: impl Fn(&Flight) -> bool,
+    ) -> Result<bool, EndedEarly> {
+        let began = Instant::now();
+        while self.flights.iter().any(&meant) {
+            if self.stop.is_urgent() || began.elapsed() >= within {
+                return Ok(false);
             }
             self.land(Duration::from_millis(50))?;
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Dead-letters what was rejected, then commits, then counts.
-    fn settle(
-        &mut self,
-        flight: Flight,
-        outcomes: Vec<Outcome>,
-        rows_rejected: Vec<(u32, Rejection)>,
-    ) -> Result<(), TransformError> {
-        let mut verdicts = flight.taken.iter().map(Verdict::begin).collect::<Vec<_>>();
-        for (event, outcome) in flight.events.iter().zip(outcomes) {
-            verdicts[event.record as usize].add(outcome);
-        }
-        for (record, rejection) in rows_rejected {
-            verdicts[record as usize].add(Outcome::Rejected(rejection));
-        }
-        let rejected: Vec<(Place, Rejection)> = flight
-            .taken
-            .iter()
-            .zip(&verdicts)
-            .filter(|(taken, _)| !flight.lost.contains(&taken.place.partition))
-            .filter_map(|(taken, verdict)| Some((taken.place, verdict.rejection.clone()?)))
-            .collect();
-        self.append_dead_letters(&rejected)?;
+    /// Commits a batch whose every record is stored or has its dead letter, then counts.
+    fn settle(&mut self, flight: &Flight, verdicts: &[Verdict]) -> Result<(), EndedEarly> {
         let partitions = &self.intake.partitions;
         let ours = flight.reached.iter().filter(|reach| !flight.lost.contains(&reach.partition));
         let next = ours.map(|reach| {
@@ -441,24 +413,16 @@ impl Transformer<'_> {
         self.reader.commit(&next)?;
         self.counts.set_reached(&next);
         let is_lost = |taken: &Taken| flight.lost.contains(&taken.place.partition);
-        self.tallies.count(&self.intake.sources, &flight.taken, &verdicts, is_lost);
+        self.tallies.count(&self.intake.sources, &flight.taken, verdicts, is_lost);
         Ok(())
     }
+}
 
-    fn append_dead_letters(&self, rejected: &[(Place, Rejection)]) -> Result<(), TransformError> {
-        let mut backoff = Backoff::usual();
-        while !rejected.is_empty() {
-            match dead_letter::append(self.log, &self.intake.partitions, rejected) {
-                Ok(()) => break,
-                Err(LogError::Retry(text, _)) => tracing::warn!(text, "dead letters wait"),
-                Err(error) => return Err(error.into()),
-            }
-            if self.stop.is_asked_within(backoff.pause()) && self.stop.is_urgent() {
-                return Err(TransformError::Again(
-                    "stopped before dead letters were durable".into(),
-                ));
-            }
-        }
-        Ok(())
-    }
+/// The batch has as many events, or records, as one takes.
+fn is_full(intake: &Intake) -> bool {
+    intake.events.bytes() >= BATCH_BYTES || intake.record_bytes() >= BATCH_RECORD_BYTES
+}
+
+fn abandoned() -> EndedEarly {
+    EndedEarly::Again("a batch was abandoned".to_owned())
 }

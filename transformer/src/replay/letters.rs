@@ -315,7 +315,7 @@ impl LetterReplay<'_> {
     fn store(&self, batch: &mut Batch) -> Result<Vec<Verdict>, ReplayError> {
         let rows = batch.intake.events.take_row_changes();
         let events = batch.intake.events.take();
-        batch.intake.reached.clear();
+        batch.intake.take_reached();
         let taken = std::mem::take(&mut batch.intake.taken);
         let mut settled: Vec<_> = taken.iter().map(Verdict::begin).collect();
         let Some(sink) = &self.sink else { return Ok(settled) };

@@ -164,7 +164,7 @@ impl RecordReplay<'_> {
         drop(intake.events.take_row_changes());
         let events = intake.events.take();
         let taken = std::mem::take(&mut intake.taken);
-        intake.reached.clear();
+        intake.take_reached();
         counts.records += taken.len() as u64;
         counts.left_out += taken.iter().filter(|taken| taken.left_out.is_some()).count() as u64;
         for rejection in taken.iter().filter_map(|taken| taken.rejection.as_ref()) {
