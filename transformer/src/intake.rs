@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use tahoe_pipeline::header::{Content, Decoder, Privacy as Private};
+use tahoe_pipeline::header::{Content, Decoder, HeaderError, Privacy as Private};
 use tahoe_pipeline::produce::each_record;
 use tahoe_pipeline::telemetry::SourceName;
 use tahoe_schemas::rules::{EventRules, Privacy};
@@ -245,11 +245,17 @@ impl Intake {
     }
 
     /// Takes one record of the log, which may be a fence, a record, or a pack of them.
-    pub fn take(&mut self, found: &LogRecord<'_>) {
+    ///
+    /// # Errors
+    /// Why nothing of it was taken: a newer producer wrote it, and a newer transformer can read it.
+    pub fn take(&mut self, found: &LogRecord<'_>) -> Result<(), String> {
         let partition = self.partition(found);
         self.turn_to(found.topic);
         let before = self.events.bytes();
-        self.take_at(partition, found);
+        self.take_at(partition, found).map_err(|newer| {
+            let LogRecord { topic, partition, offset, .. } = found;
+            format!("{topic}, partition {partition}, offset {offset}: {newer}")
+        })?;
         let (offset, bytes) = (found.offset, self.events.bytes() - before);
         self.bytes_read += found.key.len() + found.value.len();
         match self.reached.iter_mut().find(|reach| reach.partition == partition) {
@@ -259,14 +265,16 @@ impl Intake {
             }
             None => self.reached.push(Reach { partition, first: offset, next: offset + 1, bytes }),
         }
+        Ok(())
     }
 
-    fn take_at(&mut self, partition: u32, found: &LogRecord<'_>) {
+    fn take_at(&mut self, partition: u32, found: &LogRecord<'_>) -> Result<(), HeaderError> {
         let place = Place { partition, offset: found.offset, ordinal: 0 };
         match found.header {
             // A fence: no record.
             _ if found.value.is_empty() => {}
             Some(bytes) => match self.decoder.decode(bytes) {
+                Err(newer @ HeaderError::Newer(_)) => return Err(newer),
                 Ok(header) if !self.select.takes(&header.origin.dataset) => {}
                 Ok(header) => {
                     let (context, privacy) = match header.content {
@@ -279,7 +287,8 @@ impl Intake {
                         Err(reason) => {
                             let rejection = Rejection::whole("sealed", reason);
                             let from = from(&origin);
-                            return self.reject(place, found.timestamp_ms, from, rejection);
+                            self.reject(place, found.timestamp_ms, from, rejection);
+                            return Ok(());
                         }
                     };
                     let (value, context) = match &opened {
@@ -315,6 +324,7 @@ impl Intake {
             },
             None => self.take_foreign(place, found),
         }
+        Ok(())
     }
 
     /// A record that none of our producers wrote: its topic says the dataset, its place who it is.
@@ -361,7 +371,10 @@ impl Intake {
 
     fn normalize(&mut self, place: Place, record: &Record<'_>) {
         let Some(dataset) = datasets::find(&record.origin.dataset) else {
-            let reason = format!("this version knows no dataset {}", record.origin.dataset);
+            let reason = format!(
+                "this version knows no dataset {}: update it, then `tahoe dlq replay`",
+                record.origin.dataset
+            );
             let rejection = Rejection::whole("no_dataset", reason);
             return self.reject(place, record.read_at_ms, from(record.origin), rejection);
         };
@@ -454,7 +467,7 @@ mod tests {
         for (topic, value, dataset) in cases {
             let mut intake =
                 Intake::new(Conditions::default(), &EventRules::default(), Renewal::default());
-            intake.take(&LogRecord {
+            let taken = intake.take(&LogRecord {
                 topic,
                 partition: 0,
                 offset: 5,
@@ -464,6 +477,7 @@ mod tests {
                 header: None,
                 more_headers: MoreHeaders::default(),
             });
+            taken.expect("it has no header of a newer version");
             let documents: Vec<_> =
                 intake.events.documents().map(String::from_utf8_lossy).collect();
             let named = format!("\"dataset\":\"{dataset}\"");
@@ -481,7 +495,7 @@ mod tests {
         encode_pack(&mut header, 1_795_262_400_000, 0, &lengths, &origin);
         let mut intake =
             Intake::new(Conditions::default(), &EventRules::default(), Renewal::default());
-        intake.take(&LogRecord {
+        let taken = intake.take(&LogRecord {
             topic: "laravel_logs",
             partition: 0,
             offset: 5,
@@ -491,6 +505,7 @@ mod tests {
             header: Some(&header),
             more_headers: MoreHeaders::default(),
         });
+        taken.expect("it is of this version");
         let codes = intake.taken.iter().map(|one| one.rejection.as_ref().map(|r| r.code));
         assert_eq!(codes.collect::<Vec<_>>(), [None, None, Some("header")]);
         assert_eq!(intake.taken[2].place, Place { partition: 0, offset: 5, ordinal: 2 });
@@ -502,7 +517,7 @@ mod tests {
             let value = format!(
                 "[2026-11-21 09:00:00] local.INFO: paid {{\"shop\":{{\"company\":\"{company}\"}}}}"
             );
-            intake.take(&LogRecord {
+            let taken = intake.take(&LogRecord {
                 topic,
                 partition: 0,
                 offset: offset as u64,
@@ -512,6 +527,7 @@ mod tests {
                 header: None,
                 more_headers: MoreHeaders::default(),
             });
+            taken.expect("it has no header of a newer version");
         }
         let batch = intake.events.take();
         let streams = batch.events.iter().map(|event| batch.data_stream(event).to_owned());

@@ -197,15 +197,15 @@ impl Transformer<'_> {
         let wait = if self.paused { Duration::ZERO } else { wait };
         let before = self.intake.taken.len();
         let intake = &mut self.intake;
-        let mut came = false;
+        let (mut came, mut newer) = (false, None);
         let polled = self.reader.read(wait, &mut |found| {
             if !came {
                 came = true;
                 intake.given.ingested_ms = now_ms();
                 intake.renew();
             }
-            intake.take(&found);
-            match is_full(intake) {
+            newer = intake.take(&found).err();
+            match newer.is_some() || is_full(intake) {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }
@@ -216,6 +216,12 @@ impl Transformer<'_> {
             if is_full(&self.intake) || since.elapsed() >= self.linger() {
                 self.dispatch();
             }
+        }
+        if let Some(text) = newer {
+            // What came before it is finished, so that the binary that can read it begins there.
+            self.dispatch();
+            self.land_all(self.settings.grace, |_| true)?;
+            return Err(EndedEarly::Stop(text));
         }
         match polled {
             Polled::Records => Ok(()),

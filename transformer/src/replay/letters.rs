@@ -339,8 +339,8 @@ impl Batch {
     fn take(&mut self, letter: &Letter<'_>, mark: Mark) {
         let before = self.intake.taken.len();
         self.intake.select = Select { ordinal: Some(letter.ordinal), ..Select::default() };
-        self.intake.take(&letter.original());
-        let taken = (self.intake.taken.len() > before).then_some(before);
+        let taken = self.intake.take(&letter.original()).is_ok();
+        let taken = (taken && self.intake.taken.len() > before).then_some(before);
         self.letters.push((letter.topic.to_owned(), letter.partition, letter.offset, mark, taken));
     }
 }

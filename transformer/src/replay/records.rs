@@ -142,10 +142,13 @@ impl RecordReplay<'_> {
         (from, to): (u64, u64),
     ) -> Result<u64, LogError> {
         intake.given.ingested_ms = now_ms();
-        let mut next = to;
+        let (mut next, mut newer) = (to, None);
         self.log.scan(topic, partition, from, to, &mut |found| {
-            if (self.from_ms..self.to_ms).contains(&found.timestamp_ms) {
-                intake.take(&found);
+            if (self.from_ms..self.to_ms).contains(&found.timestamp_ms)
+                && let Err(text) = intake.take(&found)
+            {
+                newer = Some(text);
+                return ControlFlow::Break(());
             }
             let full = intake.events.bytes() >= BATCH_BYTES
                 || intake.taken.len() >= BATCH_RECORDS
@@ -156,7 +159,7 @@ impl RecordReplay<'_> {
             }
             ControlFlow::Continue(())
         })?;
-        Ok(next)
+        newer.map_or(Ok(next), |text| Err(LogError::Stop(text, None)))
     }
 
     fn settle(&self, intake: &mut Intake, counts: &mut ReplayCounts) -> Result<(), ReplayError> {

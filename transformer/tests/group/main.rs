@@ -114,6 +114,16 @@ async fn what_a_loop_had_in_flight_ends_with_it_and_is_looked_up_by_the_next() {
     assert_eq!(seen.asked, [("find", 1), ("find", 1), ("write", 1)]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_producers_record_stops_the_loop_which_commits_what_came_before_it_alone() {
+    let script = Script::new(&[Step::Record(0, 5), Step::Newer(0, 6), Step::Record(0, 7)]);
+    let ended = script.ends().await;
+    let Err(EndedEarly::Stop(text)) = ended else { panic!("{ended:?}") };
+    assert!(text.contains("update this binary") && text.contains("offset 6"), "{text}");
+    let seen = script.seen.lock().expect("no panic while held");
+    assert_eq!((&seen.commits[..], seen.letters.len()), (&[(0, 6)][..], 0));
+}
+
 fn letters(script: &Script) -> Vec<(u32, u64)> {
     let seen = script.seen.lock().expect("no panic while held");
     let number = |text: &String| text.parse::<u64>().expect("a number");

@@ -20,8 +20,9 @@ use crate::database;
 
 pub const TOPIC: &str = "laravel_logs";
 
-/// A header that no version wrote.
+/// A header that no version wrote, and one of a version to come.
 const BROKEN: &[u8] = &[1];
+const NEWER: &[u8] = &[9, 0, 0];
 
 /// One answer of the reader.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub enum Step {
     Record(u32, u64),
     /// One that is rejected.
     Bad(u32, u64),
+    /// One that a newer producer wrote.
+    Newer(u32, u64),
     /// Everything before was committed or given up.
     Settled,
     /// The sink has begun to write.
@@ -268,6 +271,7 @@ impl LogReader for Script {
                 drop(held);
                 give(partition, offset, Some(BROKEN));
             }
+            Some(Step::Newer(partition, offset)) => give(partition, offset, Some(NEWER)),
             Some(Step::Settled) if self.counts.in_flight() > 0 || self.counts.read.get() == 0 => {
                 again(Step::Settled);
             }
