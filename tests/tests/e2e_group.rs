@@ -1,8 +1,9 @@
 //! What the transformer does as a member of its group, against real servers: a batch that is rejected
-//! as a whole.
+//! as a whole, and a group that is set back to records which are stored long ago.
 
-use tahoe_seams::{Log, Outgoing};
-use tahoe_tests::documents::each_once;
+use tahoe_pipeline::header;
+use tahoe_seams::{Log, Origin, Outgoing, RecordId, SourceId};
+use tahoe_tests::documents::{Documents as _, each_once};
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::wait::{PATIENCE, until, until_it_rests};
 use tahoe_transformer::dead_letter_topic;
@@ -62,4 +63,69 @@ fn many_records_that_are_all_rejected_have_one_letter_each() {
     });
     transformer.stop();
     assert_eq!(pipeline.dead_letters(), REJECTED + 1);
+}
+
+/// Together more than is looked up of what an earlier owner may have had in flight.
+const TEXTS: u64 = 60;
+const TEXT_BYTES: usize = 500_000;
+
+/// Records of Laravel's, the last of them short: it says that all before it were read.
+fn told(pipeline: &Pipeline, log: &dyn Log, numbers: std::ops::Range<u64>, bytes: usize) {
+    let origin = Origin {
+        source: SourceId([7; 16]),
+        dataset: "laravel.log".to_owned(),
+        namespace: pipeline.name.clone(),
+        path: "/var/log/laravel.log".to_owned(),
+        ..Origin::default()
+    };
+    let encoded = header::encode_origin(&origin);
+    for n in numbers {
+        let text = format!("[2026-11-21 09:00:00] local.INFO: n={n} {}", "x".repeat(bytes));
+        let span = (n * 1_000_000, n * 1_000_000 + text.len() as u64);
+        let id = RecordId::new(READ_AT_MS, origin.source, 0, span, text.as_bytes());
+        let mut header = Vec::new();
+        header::encode(&mut header, id, span, None, b"", &encoded);
+        let record = Outgoing {
+            topic: &pipeline.name,
+            partition: 0,
+            key: b"",
+            value: text.as_bytes(),
+            timestamp_ms: READ_AT_MS,
+            header: Some(&header),
+            more_headers: &[],
+        };
+        append(log, &[record]);
+    }
+}
+
+#[test]
+fn a_group_that_begins_anew_stores_nothing_twice_though_the_data_stream_was_rolled_over() {
+    let Some(pipeline) = Pipeline::set_up("set_back") else { return };
+    let log = pipeline.log();
+    let is_there = |n: u64| {
+        let query = format!("message:\"n={n}\"");
+        until(&query, || match pipeline.documents.count(&query) {
+            0 => Err("it is not there".to_owned()),
+            found => Ok(found),
+        })
+    };
+    told(&pipeline, &log, 0..TEXTS, TEXT_BYTES);
+    told(&pipeline, &log, TEXTS..TEXTS + 1, 1);
+    let transformer = pipeline.transformer();
+    is_there(TEXTS);
+    transformer.stop();
+    let stream = format!("/logs-laravel.log-{}", pipeline.name);
+    // Neither the write index nor the one before it has them then.
+    for _ in 0..3 {
+        let rolled = pipeline.documents.ask("POST", &format!("{stream}/_rollover"), "");
+        rolled.expect("rolled over");
+    }
+    let group = format!("{}_anew", pipeline.name);
+    let transformer = pipeline.start("tahoe-transformer", &["--group", &group]);
+    // It is read after all that is read again.
+    told(&pipeline, &log, TEXTS + 1..TEXTS + 2, 1);
+    is_there(TEXTS + 1);
+    transformer.stop();
+    let documents = pipeline.documents.find("*");
+    each_once(documents.iter().map(|document| document.number()), 0..TEXTS + 2);
 }

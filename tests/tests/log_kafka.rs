@@ -12,7 +12,7 @@ use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tahoe_pipeline::header::{encode, encode_origin, encode_pack};
 use tahoe_pipeline::log::kafka::{Headers, KafkaArgs, KafkaLog, LostOffsets, SecurityProtocol};
-use tahoe_seams::{Log, LogError, Origin, Outgoing, Polled, RecordId, Topic};
+use tahoe_seams::{Log, LogError, LogReader, Origin, Outgoing, Polled, RecordId, Topic};
 use tahoe_tests::log_contract::{Subject, append, durable, outgoing, poll, read, scan};
 
 const RECORD_BYTES_MAX: usize = 2 << 20;
@@ -186,6 +186,46 @@ fn check_says_what_is_there_and_names_what_is_missing() {
     assert!(said.contains(&format!("topic {topic}: 3 partition(s), 1 replica(s)")), "{said}");
     let missing = log.check(&["tahoe_test_missing".to_owned()]).expect_err("missing");
     assert!(matches!(missing, LogError::NoTopic(name) if name == "tahoe_test_missing"));
+}
+
+#[test]
+fn a_group_that_is_new_or_set_back_reads_again_what_there_is_until_it_is_past_it() {
+    let Some(brokers) = brokers() else { return };
+    let (log, topic) = start(&brokers, "set_back", 1);
+    append(&log, &topic, 0, &[b"0", b"1", b"2", b"3"]);
+    let join = || log.reader(&topic, std::slice::from_ref(&topic)).expect("joined");
+    let commit = |reader: &mut dyn LogReader, next| {
+        reader.commit(&[(topic.clone(), 0, next)]).expect("committed");
+    };
+    let replayed_to = |reader: &dyn LogReader| reader.replayed_to(&topic, 0);
+
+    let mut new = join();
+    assert_eq!(read(&mut *new, 4).len(), 4);
+    assert_eq!(replayed_to(&*new), 4);
+    commit(&mut *new, 2);
+    drop(new);
+    let mut half_way = join();
+    assert_eq!(read(&mut *half_way, 2).len(), 2);
+    assert_eq!(replayed_to(&*half_way), 4, "a restart on the way has not forgotten it");
+    commit(&mut *half_way, 4);
+    drop(half_way);
+    append(&log, &topic, 0, &[b"4", b"5"]);
+    let mut past = join();
+    assert_eq!(read(&mut *past, 2).len(), 2);
+    assert_eq!(replayed_to(&*past), 4, "what was appended since is new");
+    commit(&mut *past, 6);
+    drop(past);
+
+    // As Kafka's own tool does it.
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &brokers).set("group.id", &topic);
+    let operator: BaseConsumer = config.create().expect("a client");
+    let mut offsets = TopicPartitionList::new();
+    offsets.add_partition_offset(&topic, 0, Offset::Offset(1)).expect("an offset");
+    operator.commit(&offsets, rdkafka::consumer::CommitMode::Sync).expect("set back");
+    let mut set_back = join();
+    assert_eq!(read(&mut *set_back, 5).len(), 5);
+    assert_eq!(replayed_to(&*set_back), 6);
 }
 
 #[test]

@@ -6,12 +6,23 @@ use tahoe_pipeline::retry::Backoff;
 use tahoe_pipeline::stop::Stop;
 use tahoe_seams::{EventBatch, Outcome, Rejection, RowChange, Sink, SinkError};
 
-/// Writes until every event has an outcome that stands. `uncertain` says that an earlier run may
-/// have written some of it. `None` when it was abandoned because stopping became urgent.
+/// When an earlier run may have written some of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Written {
+    /// It cannot have.
+    Never,
+    /// It, or another owner of the partitions, may have had it in flight when it ended.
+    Lately,
+    /// The records are read again: whatever the log holds may have been stored long ago.
+    AnyTime,
+}
+
+/// Writes until every event has an outcome that stands. `None` when it was abandoned because
+/// stopping became urgent.
 pub async fn write_until_durable(
     sink: &dyn Sink,
     batch: &EventBatch,
-    mut uncertain: bool,
+    mut before: Written,
     stop: &Stop,
 ) -> Option<Vec<Outcome>> {
     let mut outcomes: Vec<Option<Outcome>> = vec![None; batch.events.len()];
@@ -24,15 +35,16 @@ pub async fn write_until_durable(
         }
         let whole = open.len() == outcomes.len();
         let rest = if whole { batch.clone() } else { batch.subset(|at| outcomes[at].is_none()) };
-        let written = match uncertain {
-            true => sink.write_again(&rest).await,
-            false => sink.write(&rest).await,
+        let written = match before {
+            Written::Never => sink.write(&rest).await,
+            Written::Lately => sink.write_again(&rest).await,
+            Written::AnyTime => sink.write_replayed(&rest).await,
         };
         match written {
             // The usual case: nothing is left to remember.
             Ok(results) if is_whole(&results, &outcomes) => return Some(results),
             Ok(results) => {
-                uncertain = false;
+                before = Written::Never;
                 for (at, outcome) in open.into_iter().zip(results) {
                     if outcome != Outcome::Busy {
                         outcomes[at] = Some(outcome);
@@ -41,7 +53,7 @@ pub async fn write_until_durable(
                 }
             }
             Err(error) => {
-                uncertain = true;
+                before = before.max(Written::Lately);
                 tell(&error);
             }
         }
@@ -165,7 +177,8 @@ mod tests {
             found: vec![true, false],
             ..Scripted::default()
         };
-        let outcomes = write_until_durable(&sink, &batch(2), false, &Stop::default()).await;
+        let outcomes =
+            write_until_durable(&sink, &batch(2), Written::Never, &Stop::default()).await;
         assert_eq!(outcomes, Some(vec![Outcome::AlreadyThere, Outcome::Stored]));
         let asked = sink.asked.into_inner().expect("no panic");
         assert_eq!(asked, [("write", 2), ("find", 2), ("write", 1)]);
@@ -181,7 +194,8 @@ mod tests {
             ]),
             ..Scripted::default()
         };
-        let outcomes = write_until_durable(&sink, &batch(3), false, &Stop::default()).await;
+        let outcomes =
+            write_until_durable(&sink, &batch(3), Written::Never, &Stop::default()).await;
         assert_eq!(outcomes, Some(vec![Outcome::Stored, Outcome::Stored, rejected]));
         assert_eq!(sink.asked.into_inner().expect("no panic"), [("write", 3), ("write", 1)]);
     }

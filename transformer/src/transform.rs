@@ -13,10 +13,10 @@ use tahoe_seams::{Conditions, Log, LogError, LogReader, Polled, Sink};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::certainty::Certainty;
+use crate::certainty::{Came, Certainty};
 use crate::counts::TransformerCounts;
 use crate::dead_letter::{self, Appending, Letters};
-use crate::delivery::{keep_until_durable, write_until_durable};
+use crate::delivery::{Written, keep_until_durable, write_until_durable};
 use crate::flight::{Flight, Way};
 use crate::intake::{Intake, Reach, Taken};
 use crate::rules::Renewal;
@@ -314,7 +314,7 @@ impl Transformer<'_> {
             batch = batch.subset(|at| !gone.contains(&place(at).partition));
             rows.retain(|row| !gone.contains(&taken[row.record as usize].place.partition));
         }
-        let uncertain = self.is_uncertain(&reached);
+        let written = self.written_before(&reached);
         let (sender, outcomes) = oneshot::channel();
         let events = batch.events.clone();
         let (sink, stop) = (Arc::clone(self.sink), self.stop.clone());
@@ -323,7 +323,7 @@ impl Transformer<'_> {
             (done, self.rows_kept.replace(next))
         });
         let delivery = self.runtime.spawn(async move {
-            let outcomes = write_until_durable(sink.as_ref(), &batch, uncertain, &stop).await;
+            let outcomes = write_until_durable(sink.as_ref(), &batch, written, &stop).await;
             let mut landed = outcomes.map(|outcomes| (outcomes, Vec::new()));
             if let (Some((outcomes, _)), Some((_done, before))) = (&mut landed, turn) {
                 if let Some(before) = before {
@@ -340,16 +340,17 @@ impl Transformer<'_> {
         self.flights.push_back(Flight { way, events, taken, reached, lost });
     }
 
-    fn is_uncertain(&mut self, reached: &[Reach]) -> bool {
+    fn written_before(&mut self, reached: &[Reach]) -> Written {
         let lag = match self.certainty.has_new(reached) {
             true => self.reader.lag().unwrap_or_default(),
             false => Vec::new(),
         };
-        let partitions = &self.intake.partitions;
-        self.certainty.is_uncertain(reached, |partition| {
+        let (partitions, reader) = (&self.intake.partitions, &self.reader);
+        self.certainty.of(reached, |partition| {
             let (topic, partition) = &partitions[partition as usize];
             let of = lag.iter().find(|(name, number, _)| number == partition && name == topic);
-            of.map(|(.., unread)| *unread)
+            let replayed_to = reader.replayed_to(topic, *partition);
+            Came { unread: of.map(|(.., unread)| *unread), replayed_to }
         })
     }
 

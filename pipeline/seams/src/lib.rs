@@ -159,6 +159,12 @@ pub trait LogReader: Send {
     fn confirm_revoked(&mut self) -> Result<(), LogError>;
     /// Records that are in the log and not yet read, by `(topic, partition)`.
     fn lag(&self) -> Result<Vec<(String, u32, u64)>, LogError>;
+    /// Records of this partition before this offset may have been stored at any time, by this group
+    /// or another: the group had committed nothing when the partition came, or was set back. Asked
+    /// of a partition of which something was read. A log whose groups cannot be set back has none.
+    fn replayed_to(&self, _topic: &str, _partition: u32) -> u64 {
+        0
+    }
 }
 
 /// Where events are stored.
@@ -170,7 +176,14 @@ pub trait Sink: Send + Sync {
     /// The same for a batch that may have been written before, by us or by an earlier owner of its
     /// records. A store whose ids are not unique everywhere mends here what that may double.
     async fn write_again(&self, batch: &EventBatch) -> Result<Vec<Outcome>, SinkError> {
-        write_missing(self, batch).await
+        let there = self.find(batch).await?;
+        write_missing(self, batch, there).await
+    }
+    /// The same for a batch that may have been written at any time: its records are read again,
+    /// because they are replayed or the group was told to. No store that looks everywhere anyway
+    /// needs more than [`Sink::write_again`].
+    async fn write_replayed(&self, batch: &EventBatch) -> Result<Vec<Outcome>, SinkError> {
+        self.write_again(batch).await
     }
     /// Which of these events the store holds already, wherever it put them.
     async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError>;
@@ -200,15 +213,15 @@ pub trait Sink: Send + Sync {
     async fn check(&self) -> Result<String, SinkError>;
 }
 
-/// Writes the events that [`Sink::find`] does not find.
+/// Writes the events that are not `there`, as [`Sink::find`] says it.
 ///
 /// # Errors
-/// Those of the two; the fate of the batch is unknown as before.
+/// Those of [`Sink::write`]; the fate of the batch is unknown as before.
 pub async fn write_missing<S: Sink + ?Sized>(
     sink: &S,
     batch: &EventBatch,
+    there: Vec<bool>,
 ) -> Result<Vec<Outcome>, SinkError> {
-    let there = sink.find(batch).await?;
     let mut written = if there.iter().all(|there| *there) {
         Vec::new()
     } else {

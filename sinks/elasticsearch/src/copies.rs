@@ -47,8 +47,8 @@ struct Doc {
 }
 
 impl Elasticsearch {
-    /// Which of the batch's events are in any backing index at all: for a deliberate replay, whose
-    /// ids may be older than the clocks say.
+    /// Which of the batch's events are in any backing index at all: for records that are read again
+    /// long after they were stored, whose ids may be younger than the clocks say.
     ///
     /// # Errors
     /// As [`tahoe_seams::Sink::find`].

@@ -75,6 +75,16 @@ impl Elasticsearch {
             row_indices: Mutex::default(),
         })
     }
+
+    async fn write_looked_up(
+        &self,
+        batch: &EventBatch,
+        there: Vec<bool>,
+    ) -> Result<Vec<Outcome>, SinkError> {
+        let outcomes = tahoe_seams::write_missing(self, batch, there).await?;
+        self.remove_later_copies(batch).await?;
+        Ok(outcomes)
+    }
 }
 
 #[async_trait::async_trait]
@@ -86,9 +96,13 @@ impl Sink for Elasticsearch {
     /// Looks for second copies afterwards: the earlier write may have been under way to one backing
     /// index while this one went to the next.
     async fn write_again(&self, batch: &EventBatch) -> Result<Vec<Outcome>, SinkError> {
-        let outcomes = tahoe_seams::write_missing(self, batch).await?;
-        self.remove_later_copies(batch).await?;
-        Ok(outcomes)
+        let there = self.find(batch).await?;
+        self.write_looked_up(batch, there).await
+    }
+
+    async fn write_replayed(&self, batch: &EventBatch) -> Result<Vec<Outcome>, SinkError> {
+        let there = self.find_everywhere(batch).await?;
+        self.write_looked_up(batch, there).await
     }
 
     async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError> {

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use super::letter::{Letter, Opened};
 use super::marks::{Mark, Marks};
 use super::{BATCH_BYTES, Progress, ReplayError, ReplaySettings};
-use crate::delivery::{keep_until_durable, write_until_durable};
+use crate::delivery::{Written, keep_until_durable, write_until_durable};
 use crate::intake::{Intake, Select, UNKNOWN, datasets_by_topic};
 use crate::rules::Renewal;
 use crate::verdict::Verdict;
@@ -320,7 +320,7 @@ impl LetterReplay<'_> {
         let mut settled: Vec<_> = taken.iter().map(Verdict::begin).collect();
         let Some(sink) = &self.sink else { return Ok(settled) };
         // An earlier replay may have written them, or the pipeline some of a record's events.
-        let written = write_until_durable(sink.as_ref(), &events, true, self.stop);
+        let written = write_until_durable(sink.as_ref(), &events, Written::AnyTime, self.stop);
         let outcomes = self.runtime.block_on(written).ok_or(ReplayError::Stopped)?;
         for (event, outcome) in events.events.iter().zip(outcomes) {
             settled[event.record as usize].add(outcome);

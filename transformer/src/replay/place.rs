@@ -11,7 +11,7 @@ use tahoe_seams::{EventBatch, Outcome, Present, RecordId, Rewrite, Sink, SinkErr
 use super::ReplayError;
 use super::difference::count_differences;
 use super::records::ReplayCounts;
-use crate::delivery::{pause, write_until_durable};
+use crate::delivery::{Written, pause, write_until_durable};
 use crate::intake::Taken;
 
 /// A document that somebody else changes each time that it is looked at is given up after so many
@@ -143,7 +143,7 @@ impl InPlace<'_> {
         if !create.is_empty() {
             let wanted: std::collections::HashSet<_> = create.iter().map(|(_, at)| *at).collect();
             let batch = events.subset(|at| wanted.contains(&at));
-            let written = write_until_durable(self.sink, &batch, false, self.stop).await;
+            let written = write_until_durable(self.sink, &batch, Written::Never, self.stop).await;
             let outcomes = written.ok_or(ReplayError::Stopped)?;
             for ((of, _), outcome) in create.iter().zip(outcomes) {
                 // Somebody has created it since it was looked for: is it the same?

@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use super::difference::FieldCounts;
 use super::place::InPlace;
 use super::{BATCH_BYTES, Progress, ReplayError, ReplaySettings};
-use crate::delivery::write_until_durable;
+use crate::delivery::{Written, write_until_durable};
 use crate::intake::{Intake, Select, Taken};
 use crate::rules::Renewal;
 
@@ -195,7 +195,8 @@ impl RecordReplay<'_> {
             counts.created += there.len() as u64 - unchanged;
             return Ok(());
         }
-        let written = write_until_durable(self.sink.as_ref(), events, true, self.stop).await;
+        let written =
+            write_until_durable(self.sink.as_ref(), events, Written::AnyTime, self.stop).await;
         let mut rejected = vec![None; taken.len()];
         for (event, outcome) in events.events.iter().zip(written.ok_or(ReplayError::Stopped)?) {
             match outcome {

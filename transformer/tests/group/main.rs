@@ -173,3 +173,15 @@ async fn a_rejected_record_that_the_log_has_lost_is_not_committed_without_a_lett
     assert!(text.contains("offset 5") && text.contains("retention.ms"), "{text}");
     assert_eq!(script.seen.lock().expect("no panic while held").commits, []);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_group_reads_again_is_looked_up_everywhere_until_it_is_past_it() {
+    let steps = [0, 1, 2].map(|offset| [Step::Record(0, offset), Step::Settled]).concat();
+    let script = Script::new(&steps);
+    script.faults.lock().expect("no panic while held").replayed_to = 2;
+    script.run().await;
+    let seen = script.seen.lock().expect("no panic while held");
+    let asked: Vec<_> = seen.asked.iter().map(|(asked, _)| *asked).collect();
+    assert_eq!(asked[..2], ["write replayed"; 2]);
+    assert!(!asked[2..].contains(&"write replayed") && asked.len() > 2, "{asked:?}");
+}

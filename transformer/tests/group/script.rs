@@ -67,6 +67,8 @@ pub struct Faults {
     pub refuse_letter: Option<usize>,
     /// Retention has deleted these records.
     pub gone: BTreeSet<(u32, u64)>,
+    /// Records before this offset are read again.
+    pub replayed_to: u64,
     /// Letters are durable when the reader was asked so often after they were sent.
     pub letters_after_reads: usize,
 }
@@ -305,6 +307,9 @@ impl LogReader for Script {
     fn lag(&self) -> Result<Vec<(String, u32, u64)>, LogError> {
         Ok(vec![(TOPIC.to_owned(), 0, 0), (TOPIC.to_owned(), 1, 0)])
     }
+    fn replayed_to(&self, _topic: &str, _partition: u32) -> u64 {
+        self.faults.lock().expect("no panic while held").replayed_to
+    }
 }
 
 #[async_trait::async_trait]
@@ -321,6 +326,11 @@ impl Sink for Script {
         let text = |event| String::from_utf8_lossy(batch.document(event)).into_owned();
         seen.documents.extend(batch.events.iter().map(text));
         Ok(vec![Outcome::Stored; events])
+    }
+    async fn write_replayed(&self, batch: &EventBatch) -> Result<Vec<Outcome>, SinkError> {
+        let events = batch.events.len();
+        self.seen.lock().expect("no panic while held").asked.push(("write replayed", events));
+        Ok(vec![Outcome::AlreadyThere; events])
     }
     async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError> {
         let events = batch.events.len();

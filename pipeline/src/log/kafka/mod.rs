@@ -11,6 +11,7 @@ mod producer;
 mod reader;
 mod scan;
 mod settings;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};

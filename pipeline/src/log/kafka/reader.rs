@@ -22,6 +22,7 @@ use super::failure::{Faults, journal};
 use super::producer::{partition_i32, unusable};
 use super::scan::{Native, offset_u64, record};
 use super::settings::LostOffsets;
+use super::standing::Standing;
 use crate::lock::lock;
 use crate::log::durable;
 use crate::seams::{LogError, LogReader, LogRecord, MoreHeaders, Pending, Polled, Visit};
@@ -127,6 +128,8 @@ struct Place {
     topic: String,
     partition: i32,
     next: i64,
+    /// See [`LogReader::replayed_to`].
+    replayed_to: i64,
 }
 
 /// See [`LogReader`].
@@ -179,13 +182,22 @@ impl Reader {
 
     fn change(&mut self) -> Option<Polled> {
         let change = self.consumer.context().changes().untold.pop_front()?;
-        if let Polled::Revoking(gone) | Polled::Lost(gone) = &change {
-            self.places.retain(|place| {
-                let partition = u32::try_from(place.partition).unwrap_or_default();
-                !gone.iter().any(|(topic, of)| *topic == place.topic && *of == partition)
-            });
+        // Those of a revocation are still committed to until it is confirmed.
+        if let Polled::Lost(gone) = &change {
+            self.forget(gone);
         }
         Some(change)
+    }
+
+    fn forget(&mut self, gone: &[(String, u32)]) {
+        self.places.retain(|place| {
+            let partition = u32::try_from(place.partition).unwrap_or_default();
+            !gone.iter().any(|(topic, of)| *topic == place.topic && *of == partition)
+        });
+    }
+
+    fn place(&self, topic: &str, partition: i32) -> Option<&Place> {
+        self.places.iter().find(|place| place.partition == partition && place.topic == topic)
     }
 
     fn assignment(&self) -> Result<TopicPartitionList, LogError> {
@@ -194,56 +206,78 @@ impl Reader {
 
     /// Next offset to read: where `read` is, or else where the group has committed, or the earliest.
     fn next(&self, topic: &str, partition: i32, low: i64) -> Result<i64, LogError> {
-        let read = |place: &&Place| place.partition == partition && place.topic == topic;
-        if let Some(place) = self.places.iter().find(read) {
+        if let Some(place) = self.place(topic, partition) {
             return Ok(place.next);
         }
-        Ok(self.committed(topic, partition)?.map_or(low, |next| next.max(low)))
+        Ok(self.committed(topic, partition)?.map_or(low, |(next, _)| next.max(low)))
     }
 
-    fn committed(&self, topic: &str, partition: i32) -> Result<Option<i64>, LogError> {
+    /// The offset that the group has committed, and what it said with it if it was one of us.
+    fn committed(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Option<(i64, Option<Standing>)>, LogError> {
         let mut asked = TopicPartitionList::with_capacity(1);
         asked.add_partition(topic, partition);
         let committed = self.consumer.committed_offsets(asked, ASK);
         let committed = committed.map_err(|error| self.decide(&error))?;
-        Ok(match committed.find_partition(topic, partition).map(|one| one.offset()) {
-            Some(Offset::Offset(next)) => Some(next),
+        let one = committed.find_partition(topic, partition);
+        Ok(one.and_then(|one| match one.offset() {
+            Offset::Offset(next) => Some((next, Standing::read(one.metadata(), next))),
             _ => None,
-        })
+        }))
     }
 
-    /// Whether records between what the group has committed and the first that came are gone:
-    /// librdkafka then goes on from the earliest without a word.
-    fn check_beginning(&self, message: &BorrowedMessage<'_>) -> Result<(), LogError> {
+    fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), LogError> {
+        let asked = self.consumer.fetch_watermarks(topic, partition, ASK);
+        asked.map_err(|error| self.decide(&error))
+    }
+
+    /// What holds of a partition whose first record has come: up to where the group reads again
+    /// what may be stored. It is told if records are gone between what the group has committed and
+    /// the first that came: librdkafka then goes on from the earliest without a word.
+    fn begin(&self, message: &BorrowedMessage<'_>) -> Result<i64, LogError> {
         let (topic, partition) = (message.topic(), message.partition());
-        let Some(committed) = self.committed(topic, partition)? else { return Ok(()) };
-        if message.offset() <= committed {
-            return Ok(());
+        let Some((next, standing)) = self.committed(topic, partition)? else {
+            return Ok(self.watermarks(topic, partition)?.1);
+        };
+        if message.offset() > next {
+            let (low, _) = self.watermarks(topic, partition)?;
+            if low > next {
+                let gone = (offset_u64(next), offset_u64(low));
+                let loss = "before this group had read them";
+                self.lost_offsets.decide((topic, partition), gone, loss)?;
+            }
         }
-        let (low, _) = self
-            .consumer
-            .fetch_watermarks(topic, partition, ASK)
-            .map_err(|error| self.decide(&error))?;
-        if low <= committed {
-            return Ok(());
+        match standing.filter(|_| message.offset() >= next) {
+            Some(standing) => Ok(standing.replayed_to),
+            None => {
+                let (_, high) = self.watermarks(topic, partition)?;
+                tracing::info!(
+                    topic,
+                    partition,
+                    from = message.offset(),
+                    to = high,
+                    "the group was set back, or is new here: what is read is looked up everywhere"
+                );
+                Ok(high)
+            }
         }
-        let gone = (offset_u64(committed), offset_u64(low));
-        self.lost_offsets.decide((topic, partition), gone, "before this group had read them")
     }
 }
 
-/// Says whether it is the first of its partition.
-fn note(places: &mut Vec<Place>, message: &BorrowedMessage<'_>) -> bool {
+/// Says whether the partition is known.
+fn note(places: &mut [Place], message: &BorrowedMessage<'_>) -> bool {
     let (address, partition) = (message.topic_ptr().addr(), message.partition());
-    let next = message.offset() + 1;
     let known = places.iter_mut().find(|one| one.address == address && one.partition == partition);
-    if let Some(place) = known {
-        place.next = next;
-        return false;
+    match known {
+        Some(place) => {
+            place.next = message.offset() + 1;
+            true
+        }
+        None => false,
     }
-    let topic = message.topic().to_owned();
-    places.push(Place { address, topic, partition, next });
-    true
 }
 
 impl LogReader for Reader {
@@ -258,8 +292,15 @@ impl LogReader for Reader {
                 Some(Ok(message)) => {
                     wait = Duration::ZERO;
                     bytes += message.payload_len() + message.key_len();
-                    if note(&mut self.places, &message) {
-                        self.check_beginning(&message)?;
+                    if !note(&mut self.places, &message) {
+                        let replayed_to = self.begin(&message)?;
+                        self.places.push(Place {
+                            address: message.topic_ptr().addr(),
+                            topic: message.topic().to_owned(),
+                            partition: message.partition(),
+                            next: message.offset() + 1,
+                            replayed_to,
+                        });
                     }
                     let headers = Native(message.headers());
                     let more_headers = MoreHeaders::of(&headers);
@@ -288,10 +329,12 @@ impl LogReader for Reader {
         }
         let mut offsets = TopicPartitionList::with_capacity(next.len());
         for (topic, partition, next) in next {
-            let offset = Offset::Offset(i64::try_from(*next).unwrap_or(i64::MAX));
-            offsets
-                .add_partition_offset(topic, partition_i32(*partition), offset)
-                .map_err(|error| self.decide(&error))?;
+            let (partition, next) = (partition_i32(*partition), i64::try_from(*next));
+            let next = next.unwrap_or(i64::MAX);
+            let replayed_to = self.place(topic, partition).map_or(0, |place| place.replayed_to);
+            let mut one = offsets.add_partition(topic, partition);
+            one.set_metadata(Standing { next, replayed_to }.text());
+            one.set_offset(Offset::Offset(next)).map_err(|error| self.decide(&error))?;
         }
         // Without a coordinator librdkafka waits for one, ten minutes long; a thread of its own
         // does, so that a stop need not.
@@ -329,6 +372,7 @@ impl LogReader for Reader {
         let revoking = self.consumer.context().changes().revoking.take();
         match revoking {
             Some(partitions) => {
+                self.forget(&names(&partitions));
                 self.consumer.incremental_unassign(&partitions).map_err(|error| self.decide(&error))
             }
             None => Ok(()),
@@ -340,15 +384,17 @@ impl LogReader for Reader {
         let mut lag = Vec::with_capacity(assignment.count());
         for one in assignment.elements() {
             let (topic, partition) = (one.topic(), one.partition());
-            let (low, high) = self
-                .consumer
-                .fetch_watermarks(topic, partition, ASK)
-                .map_err(|error| self.decide(&error))?;
+            let (low, high) = self.watermarks(topic, partition)?;
             let next = self.next(topic, partition, low)?;
             let partition = u32::try_from(partition).unwrap_or_default();
             lag.push((topic.to_owned(), partition, offset_u64(high - next)));
         }
         Ok(lag)
+    }
+
+    fn replayed_to(&self, topic: &str, partition: u32) -> u64 {
+        let place = self.place(topic, partition_i32(partition));
+        place.map_or(0, |place| offset_u64(place.replayed_to))
     }
 }
 
