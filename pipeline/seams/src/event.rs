@@ -3,6 +3,7 @@
 //! The buffer is the body of a `_bulk` request as it stands, so that on the way from a record to
 //! the store each document's bytes are written once.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ pub struct EventMeta {
 pub struct Events {
     body: Vec<u8>,
     events: Vec<EventMeta>,
-    data_streams: Vec<String>,
+    data_streams: DataStreams,
     row_changes: Vec<RowChange>,
     row_bytes: usize,
     record: u32,
@@ -38,6 +39,55 @@ pub struct Events {
     left_out: Option<Arc<str>>,
     /// Memory of bodies that nobody needs any more.
     spare: Vec<Vec<u8>>,
+}
+
+/// The data streams of one batch, by their numbers: a namespace may come from any field, so that
+/// those of all batches would be without a bound.
+#[derive(Debug, Default)]
+struct DataStreams {
+    names: Vec<String>,
+    numbers: HashMap<String, u32>,
+    /// That of the last event, of which the next one mostly is too.
+    last: usize,
+    /// Where a name is put together.
+    name: String,
+}
+
+impl DataStreams {
+    fn number(&mut self, dataset: &str, namespace: &str) -> u32 {
+        let kind = data_stream_type(dataset);
+        let is_last = self.names.get(self.last).is_some_and(|name| {
+            name.strip_prefix(kind)
+                .and_then(|rest| rest.strip_prefix('-'))
+                .and_then(|rest| rest.strip_prefix(dataset))
+                .and_then(|rest| rest.strip_prefix('-'))
+                == Some(namespace)
+        });
+        if !is_last {
+            self.name.clear();
+            for part in [kind, "-", dataset, "-", namespace] {
+                self.name.push_str(part);
+            }
+            self.last = match self.numbers.get(&self.name) {
+                Some(number) => *number as usize,
+                None => self.add(),
+            };
+        }
+        u32::try_from(self.last).expect("fewer than 2^32 data streams")
+    }
+
+    fn add(&mut self) -> usize {
+        let number = self.names.len();
+        self.names.push(self.name.clone());
+        self.numbers.insert(self.name.clone(), number as u32);
+        number
+    }
+
+    fn take(&mut self) -> Arc<[String]> {
+        self.numbers.clear();
+        self.last = 0;
+        std::mem::take(&mut self.names).into()
+    }
 }
 
 /// Bodies kept for the next batches: as many as are usually on their way at once.
@@ -61,12 +111,12 @@ impl Events {
         id: RecordId,
         document: impl FnOnce(&mut Vec<u8>),
     ) {
-        let data_stream = self.data_stream(dataset, namespace);
+        let data_stream = self.data_streams.number(dataset, namespace);
         let id = id.event(self.ordinal);
         self.ordinal += 1;
         let start = self.body.len();
         self.body.extend_from_slice(b"{\"create\":{\"_index\":\"");
-        self.body.extend_from_slice(self.data_streams[data_stream as usize].as_bytes());
+        self.body.extend_from_slice(self.data_streams.names[data_stream as usize].as_bytes());
         self.body.extend_from_slice(b"\",\"_id\":\"");
         self.body.extend_from_slice(&id.text());
         self.body.extend_from_slice(b"\"}}\n");
@@ -149,6 +199,7 @@ impl Events {
     pub fn clear(&mut self) {
         self.body.clear();
         self.events.clear();
+        self.data_streams.take();
         self.row_changes.clear();
         self.row_bytes = 0;
         self.record = 0;
@@ -164,7 +215,7 @@ impl Events {
         let batch = EventBatch {
             body: Bytes::from(body),
             events: std::mem::take(&mut self.events),
-            data_streams: self.data_streams.clone(),
+            data_streams: self.data_streams.take(),
         };
         self.clear();
         batch
@@ -181,22 +232,6 @@ impl Events {
             self.spare.push(body);
         }
     }
-
-    fn data_stream(&mut self, dataset: &str, namespace: &str) -> u32 {
-        let kind = data_stream_type(dataset);
-        let named = |name: &String| {
-            name.strip_prefix(kind)
-                .and_then(|rest| rest.strip_prefix('-'))
-                .and_then(|rest| rest.strip_prefix(dataset))
-                .and_then(|rest| rest.strip_prefix('-'))
-                == Some(namespace)
-        };
-        let found = self.data_streams.iter().position(named).unwrap_or_else(|| {
-            self.data_streams.push(format!("{kind}-{dataset}-{namespace}"));
-            self.data_streams.len() - 1
-        });
-        u32::try_from(found).expect("fewer than 2^32 data streams")
-    }
 }
 
 /// The first word of a data stream's name: what Tahoe's services measure of themselves is in
@@ -205,7 +240,7 @@ pub fn data_stream_type(dataset: &str) -> &'static str {
     if dataset.starts_with("tahoe.") { "metrics" } else { "logs" }
 }
 
-/// Events on their way to a sink. Cloning shares the body.
+/// Events on their way to a sink. Cloning shares the body and the names of data streams.
 #[derive(Clone, Debug)]
 pub struct EventBatch {
     /// The `_bulk` body.
@@ -213,7 +248,7 @@ pub struct EventBatch {
     /// The events in it.
     pub events: Vec<EventMeta>,
     /// The data streams that [`EventMeta::data_stream`] names.
-    pub data_streams: Vec<String>,
+    pub data_streams: Arc<[String]>,
 }
 
 impl EventBatch {
@@ -240,7 +275,7 @@ impl EventBatch {
             event.lines = at..body.len();
             events.push(event);
         }
-        EventBatch { body: body.into(), events, data_streams: self.data_streams.clone() }
+        EventBatch { body: body.into(), events, data_streams: Arc::clone(&self.data_streams) }
     }
 }
 
@@ -313,6 +348,23 @@ mod tests {
             .map(|event| (event.record, batch.data_stream(event), batch.document(event)))
             .collect();
         assert_eq!(seen, [(1, "logs-a.b-x", &b"1"[..]), (2, "logs-a.b-y", b"2")]);
+    }
+
+    #[test]
+    fn a_batch_names_its_own_data_streams_each_once_and_none_of_earlier_batches() {
+        let mut events = Events::default();
+        let mut streams = |namespaces: &[&str]| {
+            for namespace in namespaces {
+                events.push("a.b", namespace, id(1), |out| out.extend_from_slice(b"{}"));
+            }
+            let batch = events.take();
+            let named: Vec<_> =
+                batch.events.iter().map(|event| batch.data_stream(event).to_owned()).collect();
+            (batch.data_streams.len(), named)
+        };
+        let expected = ["logs-a.b-x", "logs-a.b-y", "logs-a.b-x"].map(str::to_owned).to_vec();
+        assert_eq!(streams(&["x", "y", "x"]), (2, expected));
+        assert_eq!(streams(&["z"]), (1, vec!["logs-a.b-z".to_owned()]));
     }
 
     #[test]
