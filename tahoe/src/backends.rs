@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use tahoe_pipeline::log::embedded::{self, EmbeddedLog, EmbeddedSettings};
 use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
+use tahoe_pipeline::service::Place;
 use tahoe_pipeline::stop::Patience;
 use tahoe_schemas::retention::{Retention, RetentionRule};
 use tahoe_seams::{Log, Sink, Topic, search::Search};
@@ -66,6 +67,15 @@ impl RetentionArgs {
 }
 
 impl BackendArgs {
+    /// The place of producers that write to this log.
+    pub fn place(&self, place: Place) -> Place {
+        let log_record_bytes_max = match self.kafka.is_set() {
+            true => self.kafka.record_bytes_max,
+            false => self.embedded.record_bytes_max,
+        };
+        Place { log_record_bytes_max, ..place }
+    }
+
     /// Opens the log.
     pub fn log(&self) -> anyhow::Result<Arc<dyn Log>> {
         self.log_until(Patience::default())

@@ -40,7 +40,7 @@ pub fn command() -> Command {
 /// Runs the command.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let args = CheckArgs::from_arg_matches(matches)?;
-    let place = args.sources.place().map_err(|error| anyhow!(error))?;
+    let place = args.backends.place(args.sources.place().map_err(|error| anyhow!(error))?);
     let planned = up::plan_producers(matches, &place)?;
     let mut topics = record_topics();
     topics.extend(topics_of(&planned));

@@ -7,6 +7,7 @@ use tahoe_tests::documents::{Document, Documents as _};
 use tahoe_tests::mariadb::Mariadb;
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::postgresql::Database;
+use tahoe_tests::program::run;
 use tahoe_tests::wait::until;
 
 const LARGE_BYTES: usize = 16 << 20;
@@ -93,4 +94,53 @@ fn large_values_and_wide_rows_of_mariadb_are_told() {
     // InnoDB has 1,017 columns at most.
     server.run("SET default_storage_engine = 'Aria'");
     tell_what_is_large(&pipeline, server, "longtext", 2000);
+}
+
+/// Under a limit as that of MSK Serverless, only smaller.
+fn tell_what_kafka_would_refuse<S: Server>(pipeline: &Pipeline, mut server: S, kind: &str) {
+    const VALUE_BYTES: usize = 3 << 20;
+    let limit = ["--kafka-record-bytes-max", "2097152"];
+    let value = format!("repeat('0123456789abcdef', {})", VALUE_BYTES / 16);
+    let insert = |id: u32| format!("INSERT INTO large VALUES ({id}, {value})");
+    let create = format!("CREATE TABLE large (id int PRIMARY KEY, value {kind})");
+    server.run(&[create, insert(1)]).expect("a row");
+    let ended = start_reader(pipeline, &server, &["--setup"]).wait();
+    assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
+    let mut reader = start_reader(pipeline, &server, &limit);
+    reader.says("every table is read");
+    server.run(&[insert(2)]).expect("a change");
+    until("the row and the change", || match pipeline.in_kafka().len() {
+        2 => Ok(()),
+        found => Err(format!("{found} are there")),
+    });
+    reader.stop();
+    for record in pipeline.in_kafka() {
+        let record: Value = serde_json::from_str(&record.text).expect("JSON");
+        assert!(record["key"]["id"].is_u64());
+        let value = &record["after"]["value"];
+        assert!(value["bytes"] == VALUE_BYTES && value["sha256"].is_string(), "{record}");
+    }
+    let too_much = [&limit[..], &["--record-bytes-max", "4000000"]].concat();
+    let log = pipeline.flag("log");
+    let files = ["--kafka", "127.0.0.1:1", "--file"];
+    let file = format!("nginx.access={log}");
+    let ended = run("tahoe-file", &[&files[..], &[&file], &too_much].concat());
+    assert!(!ended.status.success());
+    assert!(ended.stderr.contains("KAFKA_RECORD_BYTES_MAX is 2097152"), "{}", ended.stderr);
+    start_reader(pipeline, &server, &["--teardown"]).wait();
+    server.end();
+}
+
+#[test]
+fn a_row_of_postgresql_that_kafka_would_refuse_keeps_its_key_and_the_hash_of_its_value() {
+    let Some(pipeline) = Pipeline::of_kafka("refused_postgresql") else { return };
+    let Some(database) = Database::create("refused_postgresql") else { return };
+    tell_what_kafka_would_refuse(&pipeline, database, "text");
+}
+
+#[test]
+fn a_row_of_mariadb_that_kafka_would_refuse_keeps_its_key_and_the_hash_of_its_value() {
+    let Some(pipeline) = Pipeline::of_kafka("refused_mariadb") else { return };
+    let Some(server) = Mariadb::set_up("refused_mariadb") else { return };
+    tell_what_kafka_would_refuse(&pipeline, server, "longtext");
 }

@@ -7,6 +7,7 @@ use tahoe_schemas::Dataset;
 use tahoe_schemas::rules::is_namespace;
 use tahoe_seams::Origin;
 
+use crate::log::RECORD_BYTES_MAX;
 use crate::poll::Trigger;
 use crate::renewed::Screens;
 use crate::replicate::{RecordKind, feed_id};
@@ -73,7 +74,13 @@ pub struct Place {
     pub trigger: Trigger,
     /// The privacy policy that comes before the log.
     pub screen: Option<Arc<Screens>>,
+    /// Largest record that the log takes, with key and header (`KAFKA_RECORD_BYTES_MAX`).
+    pub log_record_bytes_max: usize,
 }
+
+/// Of what the log takes, for a record's key and header: a key has a table's primary key or a path,
+/// a header the origin with its labels and the framer's context.
+const KEY_AND_HEADER_BYTES: usize = 64 << 10;
 
 /// The system's name of this host.
 pub fn host_name() -> String {
@@ -129,11 +136,49 @@ impl RecordArgs {
             once: false,
             trigger: Trigger::default(),
             screen: None,
+            log_record_bytes_max: RECORD_BYTES_MAX,
         })
     }
 }
 
 impl Place {
+    /// Bytes of the largest record, as it is read, that the log takes from here.
+    fn most(&self) -> usize {
+        let room = self.log_record_bytes_max.saturating_sub(KEY_AND_HEADER_BYTES);
+        // What a policy encrypts whole is sent as base64.
+        if self.screen.is_some() { room / 4 * 3 } else { room }
+    }
+
+    /// Bytes of the largest record that a producer makes if nothing else is asked for: a fifth less,
+    /// as the event that becomes of it is longer, and a key may repeat a part of it.
+    pub fn record_bytes_max(&self) -> usize {
+        self.most() / 5 * 4
+    }
+
+    /// The limit of a producer's own, or the log's where there is none.
+    ///
+    /// # Errors
+    /// The log would refuse what the producer lets pass; names both settings.
+    pub fn fitting(&self, setting: &str, asked: Option<usize>) -> Result<usize, String> {
+        let most = self.most();
+        match asked {
+            Some(asked) if asked > most => {
+                let sealed = match self.screen {
+                    Some(_) => ", and a quarter of the rest for what --privacy encrypts",
+                    None => "",
+                };
+                Err(format!(
+                    "{setting} {asked}: a record may have {most} bytes, as KAFKA_RECORD_BYTES_MAX \
+                     is {}, less {KEY_AND_HEADER_BYTES} for key and header{sealed}: lower the one \
+                     or raise the other",
+                    self.log_record_bytes_max
+                ))
+            }
+            Some(asked) => Ok(asked),
+            None => Ok(self.record_bytes_max()),
+        }
+    }
+
     /// A database's records of that dataset. Its name tells their source from all others and is its
     /// identity for good; the path is for people.
     pub fn kind(&self, dataset: &Dataset, name: &str, path: &str, may_change: bool) -> RecordKind {
@@ -158,11 +203,36 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
+    use crate::service::{PrivacyKeyArgs, ScreenArgs};
 
     #[derive(clap::Parser)]
     struct Line {
         #[command(flatten)]
         sources: SourceArgs,
+    }
+
+    #[test]
+    fn no_producer_lets_a_record_pass_that_the_log_would_refuse() {
+        let line = Line::parse_from(["x"]);
+        let usual = line.sources.place().expect("a place");
+        assert_eq!(usual.fitting("--x", None), Ok(((20 << 20) - (64 << 10)) / 5 * 4));
+        assert_eq!(usual.fitting("--x", Some(19 << 20)), Ok(19 << 20));
+        assert_eq!(usual.fitting("--x", Some(1 << 20)), Ok(1 << 20));
+        let serverless = Place { log_record_bytes_max: 8 << 20, ..usual };
+        assert!(serverless.record_bytes_max() < 7 << 20);
+        let error = serverless.fitting("--x", Some(16 << 20)).expect_err("too large");
+        assert!(error.starts_with("--x 16777216: "), "{error}");
+        assert!(error.contains("KAFKA_RECORD_BYTES_MAX is 8388608"), "{error}");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let key = folder.path().join("key");
+        std::fs::write(&key, "0123456789abcdef").expect("written");
+        let privacy_key =
+            PrivacyKeyArgs { privacy_key_file: Some(key), ..PrivacyKeyArgs::default() };
+        let args = ScreenArgs { privacy_key, ..ScreenArgs::default() };
+        let sealed = Place { screen: args.screens().expect("readable"), ..serverless };
+        // Base64 has four bytes for three.
+        assert!(sealed.most() / 3 * 4 + (60 << 10) <= 8 << 20);
+        assert!(sealed.fitting("--x", Some(7 << 20)).expect_err("too large").contains("--privacy"));
     }
 
     #[test]

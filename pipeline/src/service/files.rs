@@ -36,6 +36,7 @@ pub fn path_set(
 /// # Errors
 /// Names the pattern or the setting that cannot be.
 pub fn plan_files(name: &str, sets: Vec<PathSet>, place: &Place) -> Result<Planned, String> {
+    place.fitting("--record-bytes-max", Some(place.tail.record_bytes_max))?;
     let open =
         |sets: &[PathSet], place: &Place| Tail::new(&place.host, sets.to_vec(), place.tail.clone());
     let notes = open(&sets, place).map_err(|error| error.to_string())?.describe();

@@ -265,7 +265,10 @@ impl ProducerService {
             return Err("--once: this producer polls no tables, and has no end".to_owned());
         }
         let screen = args.screen.screens()?;
-        Ok(Place { once, screen, ..args.sources.place()? })
+        let log_record_bytes_max = args.kafka.record_bytes_max;
+        let place = Place { once, screen, log_record_bytes_max, ..args.sources.place()? };
+        place.fitting("--pack", Some(args.sources.records.pack_bytes))?;
+        Ok(place)
     }
 
     fn plan(&self, place: &Place, matches: &ArgMatches) -> Result<Vec<Planned>, String> {

@@ -20,15 +20,18 @@
 //! time, or the cluster's time before MongoDB 6.
 
 use mongodb::bson::{RawBsonRef, RawDocument};
-use tahoe_pipeline::replicate::gap_statement;
+use tahoe_pipeline::replicate::{LARGE_MIN, gap_statement, write_within};
 use tahoe_schemas::change::ChangeWriter;
 use tahoe_schemas::time::Time;
 
 use crate::value::{self, Damaged, digest};
 
-/// Above this, a field of a record that is too long as a whole is replaced by its hash. With some
-/// hundred of them a document is still far below the limit of a record.
-const FIELD_BYTES_MAX: usize = 64 << 10;
+/// A document of so many small fields that none of them can give way does so as a whole, if it has
+/// more than this.
+const DOCUMENT_BYTES_MAX: usize = 64 << 10;
+
+/// Of a key.
+const KEY_FIELD_BYTES_MAX: usize = 64 << 10;
 
 /// Makes records, into buffers that it keeps.
 pub(crate) struct Recorder {
@@ -50,9 +53,18 @@ struct Fields {
     document_bytes_max: usize,
 }
 
-const WHOLE: Fields = Fields { bytes_max: usize::MAX, document_bytes_max: usize::MAX };
-const SHORT: Fields = Fields { bytes_max: FIELD_BYTES_MAX, document_bytes_max: usize::MAX };
-const HASHES: Fields = Fields { bytes_max: FIELD_BYTES_MAX, document_bytes_max: FIELD_BYTES_MAX };
+impl Fields {
+    fn within(bytes_max: usize) -> Self {
+        let is_last = bytes_max == LARGE_MIN;
+        let document_bytes_max = if is_last { DOCUMENT_BYTES_MAX } else { usize::MAX };
+        Self { bytes_max, document_bytes_max }
+    }
+
+    /// A key stays, unless it is itself what is large.
+    fn of_key(self) -> Self {
+        Self { bytes_max: self.bytes_max.max(KEY_FIELD_BYTES_MAX), ..Self::within(usize::MAX) }
+    }
+}
 
 /// Where a document is.
 #[derive(Clone, Copy, Default)]
@@ -77,14 +89,11 @@ impl Recorder {
         let event = Event::read(event)?;
         self.keys(event.place, event.document_key.and_then(id_of))?;
         self.is_whole = event.operation == "delete" || event.after.is_some();
-        for fields in [WHOLE, SHORT, HASHES] {
-            self.bytes.clear();
-            event.write(&self.server, fields, &mut self.bytes)?;
-            if self.bytes.len() <= self.record_bytes_max {
-                break;
-            }
-        }
-        Ok(())
+        self.bytes.clear();
+        let server = &self.server;
+        write_within(self.record_bytes_max, false, &mut self.bytes, |bytes_max, out| {
+            event.write(server, Fields::within(bytes_max), out)
+        })
     }
 
     /// Makes the record of a document that was read, as of `position`; `time` is its own, if it
@@ -101,24 +110,22 @@ impl Recorder {
     ) -> Result<(), Damaged> {
         let id = id_of(document);
         self.keys(place, id)?;
-        for fields in [WHOLE, SHORT, HASHES] {
-            self.bytes.clear();
+        self.bytes.clear();
+        let server = &self.server;
+        write_within(self.record_bytes_max, false, &mut self.bytes, |bytes_max, out| {
+            let fields = Fields::within(bytes_max);
             let mut result = Ok(());
-            let mut record = ChangeWriter::begin(&mut self.bytes, "read");
+            let mut record = ChangeWriter::begin(out, "read");
             if let Some(ms) = time {
                 record.time(Time::from_ms(ms));
             }
-            record.text("system", "mongodb").text("server", &self.server);
+            record.text("system", "mongodb").text("server", server);
             record.text("db", place.db).text("table", place.collection);
             record.json("key", |out| keep(&mut result, write_id(id, out)));
             record.json("after", |out| keep(&mut result, write(document, fields, out)));
             record.text("position", position).end();
-            result?;
-            if self.bytes.len() <= self.record_bytes_max {
-                break;
-            }
-        }
-        Ok(())
+            result
+        })
     }
 
     /// The record that says what is missing where the server has lost our position.
@@ -238,7 +245,7 @@ impl<'a> Event<'a> {
         record.time(Time::from_ms(self.time_ms)).text("system", "mongodb").text("server", server);
         record.text("db", self.place.db).text("table", self.place.collection);
         if let Some(key) = self.document_key {
-            record.json("key", |out| keep(&mut result, write(key, fields, out)));
+            record.json("key", |out| keep(&mut result, write(key, fields.of_key(), out)));
         }
         if let Some(before) = self.before {
             record.json("before", |out| keep(&mut result, write(before, fields, out)));

@@ -225,7 +225,7 @@ impl Settings {
             db,
             stream,
             snapshot,
-            recorder: Recorder::new(server, self.args.mongo_record_bytes_max),
+            recorder: Recorder::new(server, self.args.record_bytes_max()),
             point,
             due: false,
             events_since_point: 0,

@@ -51,7 +51,7 @@ impl Producer for MongoDb {
     }
 
     fn plan(&self, matches: &ArgMatches, place: &Place) -> Result<Vec<Planned>, String> {
-        let args = MongoArgs::read(matches)?.without_empty();
+        let args = MongoArgs::read(matches, place)?.without_empty();
         let mut planned = Vec::new();
         if place.once && (args.mongo_logs.is_empty() || args.reads_changes()) {
             let text = "--once reads log documents and nothing that has no end: name some with \
@@ -90,7 +90,7 @@ impl Producer for MongoDb {
         matches: &ArgMatches,
         place: &Place,
     ) -> Result<Vec<Verification>, String> {
-        let args = MongoArgs::read(matches)?.without_empty();
+        let args = MongoArgs::read(matches, place)?.without_empty();
         if !args.names_a_server() || !args.reads_changes() {
             return Ok(Vec::new());
         }

@@ -6,7 +6,7 @@ use clap::{ArgMatches, Args, FromArgMatches as _, ValueEnum};
 use mongodb::options::ServerAddress;
 use tahoe_pipeline::replicate::OnLostPosition;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
-use tahoe_pipeline::service::{List, add_lists};
+use tahoe_pipeline::service::{List, Place, add_lists};
 
 use crate::connection::{Connection, Mechanism};
 
@@ -80,8 +80,9 @@ pub(crate) struct MongoArgs {
     #[arg(long, env = "MONGO_OPLOG_WARN", value_name = "HOURS", default_value_t = 48)]
     pub mongo_oplog_warn: u32,
     /// Longest record; in a longer one large values are replaced by their length and SHA-256
-    #[arg(long, env = "MONGO_RECORD_BYTES_MAX", value_name = "BYTES", default_value_t = 16 << 20)]
-    pub mongo_record_bytes_max: usize,
+    /// [default: four fifths of KAFKA_RECORD_BYTES_MAX, less under --privacy]
+    #[arg(long, env = "MONGO_RECORD_BYTES_MAX", value_name = "BYTES")]
+    mongo_record_bytes_max: Option<usize>,
     /// Collection of log documents, polled by their time and _id: COLLECTION or COLLECTION=DATASET;
     /// may be repeated
     #[arg(long, env = "MONGO_LOGS", value_name = "COLLECTION", value_delimiter = ',')]
@@ -177,7 +178,7 @@ impl MongoArgs {
     ///
     /// # Errors
     /// Names the setting, or the file and the line.
-    pub fn read(matches: &ArgMatches) -> Result<Self, String> {
+    pub fn read(matches: &ArgMatches, place: &Place) -> Result<Self, String> {
         let mut args = Self::from_arg_matches(matches).map_err(|error| error.to_string())?;
         let lists = vec![
             List::of("mongo-host", &mut args.mongo_host),
@@ -186,6 +187,8 @@ impl MongoArgs {
             List::of("mongodb-log", &mut args.mongodb_log),
         ];
         add_lists("--mongo-lists", args.mongo_lists.as_deref(), lists)?;
+        let asked = args.mongo_record_bytes_max;
+        args.mongo_record_bytes_max = Some(place.fitting("--mongo-record-bytes-max", asked)?);
         Ok(args)
     }
 
@@ -207,6 +210,11 @@ impl MongoArgs {
     /// A server is named.
     pub fn names_a_server(&self) -> bool {
         !self.mongo_host.is_empty() || self.mongo_uri.is_some() || self.mongo_uri_file.is_some()
+    }
+
+    /// Longest record, once [`MongoArgs::read`] has seen what the log takes.
+    pub fn record_bytes_max(&self) -> usize {
+        self.mongo_record_bytes_max.unwrap_or(usize::MAX)
     }
 
     /// Who reads a collection of logs on a server without replicas wants no changes.

@@ -66,7 +66,7 @@ pub(crate) fn open(settings: Settings) -> Result<Box<dyn Truth>, String> {
     let held =
         |name: &String| Held { db: target.db.clone(), table: name.clone(), ..Held::default() };
     let held = names.iter().map(held).collect();
-    let recorder = Recorder::new(server.name().to_owned(), settings.args.mongo_record_bytes_max);
+    let recorder = Recorder::new(server.name().to_owned(), settings.args.record_bytes_max());
     let (from, to, at_once) = (now, now, true);
     Ok(Box::new(Collections { settings, runtime, db, recorder, from, to, at_once, names, held }))
 }

@@ -86,6 +86,8 @@ pub(crate) struct Binlog {
     pub definitions_changed: bool,
     /// Rows whose statements go without images are told as statements.
     pub tolerates_statements: bool,
+    /// Of a record.
+    pub record_bytes_max: usize,
 }
 
 impl Binlog {
@@ -113,6 +115,7 @@ impl Binlog {
             event_time_s: 0,
             definitions_changed: false,
             tolerates_statements: false,
+            record_bytes_max: usize::MAX,
         }
     }
 
@@ -370,6 +373,7 @@ impl Binlog {
             transaction: &transaction.id,
             position: &position,
             number: Some(transaction.number),
+            bytes_max: self.record_bytes_max,
         };
         let key = format!("{database}.{table}:");
         let written = steps.record(
@@ -432,6 +436,7 @@ impl Binlog {
                 transaction: &transaction.id,
                 position: &position,
                 number: Some(transaction.number),
+                bytes_max: self.record_bytes_max,
             };
             steps.record(
                 CHANGE,

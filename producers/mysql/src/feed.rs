@@ -313,6 +313,7 @@ fn new_binlog(
 ) -> Binlog {
     let identity = variables.identity();
     let mut binlog = Binlog::new(identity, at, settings.selection.clone(), dialect);
+    binlog.record_bytes_max = settings.server.record_bytes_max;
     binlog.tolerates_statements = settings.on_lost_position == OnLostPosition::Latest;
     binlog
 }

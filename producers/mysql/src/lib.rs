@@ -22,7 +22,7 @@
 //! | `JSON` of MariaDB | text, as which MariaDB keeps it |
 //! | geometry | text: `"SRID=4326;POINT(1 2)"`, without `SRID=0;` |
 //! | NULL | `null` |
-//! | a large value of a record over 16 MiB | `{"bytes":N,"sha256":"…"}` |
+//! | a large value of a record that is longer than Kafka takes | `{"bytes":N,"sha256":"…"}` |
 //!
 //! The key of a record is the table's primary key. Without one a row is its own Kafka key.
 
@@ -309,6 +309,7 @@ fn server(args: &MysqlArgs, host: &str, place: &Place) -> Result<Server, String>
         tls: args.mysql_tls == Switch::On,
         ca: args.mysql_ca.clone().filter(|path| !path.as_os_str().is_empty()),
         server_id: args.mysql_server_id.unwrap_or(derived),
+        record_bytes_max: place.record_bytes_max(),
     })
 }
 

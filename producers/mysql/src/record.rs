@@ -1,20 +1,15 @@
 //! One row's change, or one row, as a record and its Kafka key. The same row is written with the
 //! same bytes whether the binlog or a query gave it.
 
-use tahoe_pipeline::replicate::write_stand_in;
+use std::convert::Infallible;
+
+use tahoe_pipeline::replicate::{write_stand_in, write_within};
 use tahoe_schemas::change::ChangeWriter;
 use tahoe_schemas::json;
 use tahoe_schemas::time::Time;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::column::Table;
-
-/// Records over this have their large values replaced by length and hash: Kafka's usual limit of
-/// 20 MiB here, less what the key and the header need.
-pub(crate) const RECORD_BYTES_MAX: usize = 16 << 20;
-
-/// What counts as large, tried in turn until the record is small enough.
-const LARGE: [usize; 3] = [64 << 10, 1 << 10, 64];
 
 /// A Kafka key may repeat a row whole where there is no primary key, up to this length.
 const KEY_BYTES_MAX: usize = 1 << 10;
@@ -42,12 +37,15 @@ pub(crate) struct Origin<'a> {
     pub position: &'a str,
     /// Its number in the transaction.
     pub number: Option<u64>,
+    /// In a longer record large values are replaced by length and hash.
+    pub bytes_max: usize,
 }
 
 impl<'a> Origin<'a> {
     /// Of a row that a query found, `position` of the log or none.
-    pub fn read(server: &'a str, position: &'a str) -> Self {
-        Self { operation: "read", time: None, server, transaction: "", position, number: None }
+    pub fn read(server: &'a str, position: &'a str, bytes_max: usize) -> Self {
+        let (operation, transaction) = ("read", "");
+        Self { operation, time: None, server, transaction, position, number: None, bytes_max }
     }
 
     fn begin<'o>(&self, out: &'o mut Vec<u8>) -> ChangeWriter<'o> {
@@ -69,9 +67,18 @@ impl<'a> Origin<'a> {
 
     /// A record of a statement: `ddl` or `truncate`.
     pub fn write_statement(&self, database: &str, table: &str, sql: &str, out: &mut Vec<u8>) {
-        let mut writer = self.begin(out);
-        writer.text("db", database).text("table", table).text("statement", sql);
-        self.end(&mut writer);
+        let done: Result<(), Infallible> =
+            write_within(self.bytes_max, false, out, |value_bytes_max, out| {
+                let mut writer = self.begin(out);
+                writer.text("db", database).text("table", table);
+                match sql.len() <= value_bytes_max {
+                    true => writer.text("statement", sql),
+                    false => writer.text("statement", &stand_in(sql)),
+                };
+                self.end(&mut writer);
+                Ok(())
+            });
+        let Ok(()) = done;
     }
 
     /// A record of a row: `before` and `after`, as far as they are there.
@@ -82,16 +89,10 @@ impl<'a> Origin<'a> {
         after: Option<&dyn Image>,
         out: &mut Vec<u8>,
     ) -> Option<()> {
-        let start = out.len();
-        self.write_images(table, (before, after), usize::MAX, out)?;
-        for large in LARGE {
-            if out.len() - start <= RECORD_BYTES_MAX {
-                break;
-            }
-            out.truncate(start);
-            self.write_images(table, (before, after), large, out)?;
-        }
-        Some(())
+        let write = |large, out: &mut Vec<u8>| {
+            self.write_images(table, (before, after), large, out).ok_or(())
+        };
+        write_within(self.bytes_max, false, out, write).ok()
     }
 
     fn write_images(
@@ -118,6 +119,13 @@ impl<'a> Origin<'a> {
         self.end(&mut writer);
         done
     }
+}
+
+/// What is told of a statement that is too long for a record.
+fn stand_in(sql: &str) -> String {
+    let mut text = Vec::new();
+    write_stand_in(sql.as_bytes(), &mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Columns that `binlog_row_image=MINIMAL` left out because they stayed as they were.

@@ -55,6 +55,8 @@ pub(crate) struct Server {
     pub ca: Option<PathBuf>,
     /// Ours among the server's replicas.
     pub server_id: u32,
+    /// Of a record that is made of what it gives.
+    pub record_bytes_max: usize,
 }
 
 /// Variables of the server by name; those that it does not have are missing.

@@ -193,7 +193,7 @@ async fn read(
         let failed = server.failure("read a table");
         let mut result = conn.exec_iter(query, ()).await.map_err(&failed)?;
         let columns = result.columns().unwrap_or_else(|| Arc::from(Vec::new()));
-        let origin = Origin::read(identity, &chunk.at);
+        let origin = Origin::read(identity, &chunk.at, server.record_bytes_max);
         let mut steps = Steps::default();
         if let Some(mut stream) = result.stream::<Row>().await.map_err(&failed)? {
             while let Some(row) = stream.try_next().await.map_err(&failed)? {

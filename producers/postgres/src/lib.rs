@@ -66,11 +66,12 @@ impl Producer for Postgres {
             args.leave_polled_tables()?;
         }
         let mut planned = Vec::new();
+        let record_bytes_max = args.record_bytes_max(place)?;
         if let Some(settings) = args.settings()? {
-            planned.push(changes(settings, place));
+            planned.push(changes(Settings { record_bytes_max, ..settings }, place));
         }
         if let Some(server) = args.server()? {
-            planned.extend(polled::plan(&args.poll, &server, args.record_bytes_max(), place)?);
+            planned.extend(polled::plan(&args.poll, &server, record_bytes_max, place)?);
         }
         let logs: Vec<_> = args.postgres_log.into_iter().filter(|path| !path.is_empty()).collect();
         if !logs.is_empty() {
@@ -96,7 +97,9 @@ impl Producer for Postgres {
                         leaves out"
                 .to_owned());
         }
+        let record_bytes_max = args.record_bytes_max(place)?;
         let verification = |settings: Settings| {
+            let settings = Settings { record_bytes_max, ..settings };
             let (name, kinds) = (name(&settings), kinds(&settings, place));
             let settings = Arc::new(settings);
             let open = Box::new(move || verify::open(&settings));

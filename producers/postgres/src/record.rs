@@ -1,7 +1,9 @@
 //! Rows and changes as records: [`tahoe_schemas::change`] has their format, [`crate::value`] that
 //! of their values.
 
-use tahoe_pipeline::replicate::{gap_statement, write_stand_in};
+use std::convert::Infallible;
+
+use tahoe_pipeline::replicate::{gap_statement, write_stand_in, write_within};
 use tahoe_schemas::change::ChangeWriter;
 use tahoe_schemas::json::write_str;
 use tahoe_schemas::time::Time;
@@ -11,9 +13,8 @@ use crate::pgoutput::{Cell, Old};
 use crate::table::Table;
 use crate::value;
 
-/// Sizes of a value, in bytes, beyond which it gives way to its length and hash, tried one after
-/// the other until the record is small enough.
-const GIVE_WAY: [usize; 3] = [1 << 20, 1 << 14, 1 << 8];
+/// Beyond this a value gives way to its length and hash in a key that is the row.
+const KEY_VALUE_BYTES_MAX: usize = 1 << 8;
 
 /// Seconds from 1970 to 2000, from when PostgreSQL counts.
 const EPOCH_S: i64 = 946_684_800;
@@ -149,7 +150,7 @@ impl Writer {
         // A row without a key goes by what it was, as long as it is known.
         let row = if only_key { row } else { old.or(row) };
         if let Some(row) = row {
-            let limit = (!only_key).then_some(GIVE_WAY[2]);
+            let limit = (!only_key).then_some(KEY_VALUE_BYTES_MAX);
             Fields { table, limit, only_key, row, behind: old }.write(&mut to.key);
         }
     }
@@ -184,15 +185,14 @@ impl Writer {
         write: impl Fn(&mut Vec<u8>, Option<usize>),
     ) {
         // No value's JSON is shorter than half of its text, as that of bytes is.
-        let hopeless = text_bytes / 2 > self.bytes_max;
-        let whole = (!hopeless).then_some(None);
-        for limit in whole.into_iter().chain(GIVE_WAY.map(Some)) {
-            to.bytes.clear();
-            write(&mut to.bytes, limit);
-            if to.bytes.len() <= self.bytes_max {
-                break;
-            }
-        }
+        let is_hopeless = text_bytes / 2 > self.bytes_max;
+        to.bytes.clear();
+        let done: Result<(), Infallible> =
+            write_within(self.bytes_max, is_hopeless, &mut to.bytes, |value_bytes_max, out| {
+                write(out, (value_bytes_max < usize::MAX).then_some(value_bytes_max));
+                Ok(())
+            });
+        let Ok(()) = done;
     }
 }
 

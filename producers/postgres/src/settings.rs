@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, FromArgMatches as _, ValueEnum};
 use tahoe_pipeline::replicate::OnLostPosition;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
-use tahoe_pipeline::service::{List, add_lists};
+use tahoe_pipeline::service::{List, Place, add_lists};
 
 use crate::connection::{Host, Server, TargetSession};
 use crate::polled::PostgresPollArgs;
@@ -71,9 +71,10 @@ pub struct PostgresArgs {
     /// When the server no longer has what comes next
     #[arg(long, env = "TAHOE_PG_ON_LOST_POSITION", default_value = "stop", value_name = "POLICY")]
     pg_on_lost_position: OnLostPosition,
-    /// Bytes of a record's JSON; beyond, large values give way to their length and hash
-    #[arg(long, env = "TAHOE_PG_RECORD_BYTES_MAX", default_value_t = 16 << 20, value_name = "BYTES")]
-    pg_record_bytes_max: usize,
+    /// Bytes of a record's JSON; beyond, large values give way to their length and hash [default:
+    /// four fifths of KAFKA_RECORD_BYTES_MAX, less under --privacy]
+    #[arg(long, env = "TAHOE_PG_RECORD_BYTES_MAX", value_name = "BYTES")]
+    pg_record_bytes_max: Option<usize>,
     /// TOML file with lists, named like their flags: pg-table, pg-poll, postgres-log
     #[arg(long, env = "TAHOE_PG_LISTS", value_name = "PATH")]
     pg_lists: Option<PathBuf>,
@@ -122,7 +123,7 @@ pub struct Settings {
     pub retained_warn_bytes: u64,
     /// What is done about a gap.
     pub on_lost_position: OnLostPosition,
-    /// Bytes of a record's JSON.
+    /// Bytes of a record's JSON, where records are made.
     pub record_bytes_max: usize,
 }
 
@@ -202,8 +203,11 @@ impl PostgresArgs {
     }
 
     /// Bytes of a record's JSON.
-    pub fn record_bytes_max(&self) -> usize {
-        self.pg_record_bytes_max
+    ///
+    /// # Errors
+    /// More than the log takes; names the settings.
+    pub fn record_bytes_max(&self, place: &Place) -> Result<usize, String> {
+        place.fitting("--pg-record-bytes-max", self.pg_record_bytes_max)
     }
 
     /// None, if no changes are to be read.
@@ -230,7 +234,7 @@ impl PostgresArgs {
             chunk_rows_max: self.pg_chunk_rows,
             retained_warn_bytes: self.pg_retained_warn,
             on_lost_position: self.pg_on_lost_position,
-            record_bytes_max: self.pg_record_bytes_max,
+            record_bytes_max: usize::MAX,
         }))
     }
 }

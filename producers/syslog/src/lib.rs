@@ -98,6 +98,8 @@ impl Producer for Syslog {
             planned.push(journal(args.journal, args.journal_dataset, place));
         }
         if args.listen.is_asked_for() {
+            let bytes_max = args.listen.syslog_message_bytes_max as usize;
+            place.fitting("--syslog-message-bytes-max", Some(bytes_max))?;
             planned.push(listener(args.listen, place));
         }
         Ok(planned)

@@ -20,6 +20,7 @@ fn planned(flags: &[&str]) -> Vec<(String, String)> {
         once: false,
         trigger: Trigger::default(),
         screen: None,
+        log_record_bytes_max: 20 << 20,
     };
     let planned = Syslog.plan(&matches, &place).expect("the settings are valid");
     planned.into_iter().map(|plan| (plan.name, plan.notes.concat())).collect()

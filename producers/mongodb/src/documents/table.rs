@@ -43,7 +43,7 @@ impl Documents {
             SourceError::Retry(format!("cannot start to read: {error}"), Some(error.into()))
         })?;
         let time = settings.args.mongo_logs_time.clone();
-        let recorder = Recorder::new(String::new(), settings.args.mongo_record_bytes_max);
+        let recorder = Recorder::new(String::new(), settings.args.record_bytes_max());
         let (order, by) = (Order::by(&time), [time, "_id".to_owned()]);
         let reader = Reader { settings, by, order, recorder, db: None, asks: false };
         Ok(Self { runtime, reader })

@@ -1,6 +1,7 @@
 //! A polled table's rows, and the transactions that may still write some: those that hold locks or
 //! have changed rows, as `information_schema.INNODB_TRX` has them for who may see it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use futures_util::TryStreamExt as _;
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Column, Conn, Row as Values, Value};
 use tahoe_pipeline::poll::{Cursor, Look, Opened, Part, Range, Row, Rows, Table};
+use tahoe_pipeline::replicate::write_within;
 use tahoe_pipeline::seams::SourceError;
 use tahoe_schemas::json;
 use tokio::runtime::{Builder, Runtime};
@@ -48,6 +50,7 @@ struct State {
     identity: String,
     /// Open transactions can be asked for, and there can be any.
     asks: bool,
+    record_bytes_max: usize,
 }
 
 impl Polled {
@@ -90,7 +93,8 @@ impl Polled {
             let shape = Shape::look_up(server, &mut conn, asked).await?;
             let shown = shows_transactions(server, &mut conn).await?;
             let asks = shown && shape.is_transactional;
-            Ok::<_, Failure>((State { shape, identity, asks }, conn))
+            let record_bytes_max = server.record_bytes_max;
+            Ok::<_, Failure>((State { shape, identity, asks, record_bytes_max }, conn))
         })?;
         let is_unique = state.shape.is_unique;
         // Where there are no transactions, none is open.
@@ -183,9 +187,13 @@ impl State {
         let cursor = cursor_of(&row, shape.by.iter().copied()).ok_or_else(|| no_order(asked))?;
         let (mut key, mut bytes) = (Vec::new(), Vec::new());
         let written = if asked.is_log() {
-            log_row(&row, shape, &mut key, &mut bytes)
+            let write = |large, out: &mut Vec<u8>| {
+                key.clear();
+                log_row(&row, shape, large, &mut key, out).ok_or(())
+            };
+            write_within(self.record_bytes_max, false, &mut bytes, write).ok()
         } else {
-            let origin = Origin::read(&self.identity, "");
+            let origin = Origin::read(&self.identity, "", self.record_bytes_max);
             let after = Some(&row as &dyn Image);
             let written = write_kafka_key(&shape.table, None, after, &mut key);
             written.and_then(|()| origin.write_row(&shape.table, None, after, &mut bytes))
@@ -196,8 +204,15 @@ impl State {
     }
 }
 
-/// A row as one JSON object; what one connection did stays in order.
-fn log_row(row: &ReadRow<'_>, shape: &Shape, key: &mut Vec<u8>, bytes: &mut Vec<u8>) -> Option<()> {
+/// A row as one JSON object; what one connection did stays in order. A text that is `large` gives
+/// way to its beginning, as of statements that is what tells most.
+fn log_row(
+    row: &ReadRow<'_>,
+    shape: &Shape,
+    large: usize,
+    key: &mut Vec<u8>,
+    bytes: &mut Vec<u8>,
+) -> Option<()> {
     key.extend_from_slice(shape.table.key_prefix.as_bytes());
     for (at, column) in row.described.iter().enumerate() {
         bytes.push(if at == 0 { b'{' } else { b',' });
@@ -207,7 +222,10 @@ fn log_row(row: &ReadRow<'_>, shape: &Shape, key: &mut Vec<u8>, bytes: &mut Vec<
         match &row.values[at] {
             // MySQL 8 keeps statements as bytes, which are text nearly always.
             Value::Bytes(text) if column.data_type.ends_with("blob") => {
-                json::write_str(&String::from_utf8_lossy(text), bytes);
+                json::write_str(&beginning(text, large), bytes);
+            }
+            Value::Bytes(text) if text.len() > large => {
+                json::write_str(&beginning(text, large), bytes);
             }
             _ => row.write(at, bytes)?,
         }
@@ -217,6 +235,14 @@ fn log_row(row: &ReadRow<'_>, shape: &Shape, key: &mut Vec<u8>, bytes: &mut Vec<
     }
     bytes.push(b'}');
     Some(())
+}
+
+fn beginning(text: &[u8], large: usize) -> Cow<'_, str> {
+    if text.len() <= large {
+        return String::from_utf8_lossy(text);
+    }
+    let begins = String::from_utf8_lossy(&text[..large]);
+    format!("{}…", begins.trim_end_matches(char::REPLACEMENT_CHARACTER)).into()
 }
 
 fn cursor_of(row: &ReadRow<'_>, by: impl Iterator<Item = usize>) -> Option<Cursor> {
