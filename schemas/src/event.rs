@@ -60,6 +60,8 @@ pub struct Event<'a> {
     statement: Option<(Field, Quoting)>,
     /// What the producer's policy did already, a line each.
     done: &'a str,
+    /// The record is not all of its text.
+    pub(crate) is_part: bool,
     /// A value was set that may be longer than the store indexes.
     pub(crate) has_long: bool,
 }
@@ -91,6 +93,7 @@ impl<'a> Event<'a> {
             left_out: None,
             statement: None,
             done: &given.done,
+            is_part: record.part.is_some(),
             has_long: false,
         };
         event.begin(record, given);
@@ -111,9 +114,7 @@ impl<'a> Event<'a> {
             Value::F64(number) if !number.is_finite() => return,
             value => value,
         };
-        if let Value::Str(text) = value
-            && leaves_out(field, text)
-        {
+        if matches!(value, Value::Str(text) if leaves_out(field, text)) {
             return self.null_removed(field);
         }
         self.has_long |= is_long(&value);

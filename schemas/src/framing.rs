@@ -93,12 +93,13 @@ impl<'f> Frames<'f> {
         let (start, line) = (self.position, self.line);
         let whole = text.len() <= PART_BYTES_MAX;
         let first = if whole { text.len() } else { part_length(text) };
+        let needs_context = orphan || self.framer.continues(&self.context);
         visit(Frame {
             bytes: &text[..first],
             start,
             end: start + if whole { end } else { first } as u64,
             line,
-            context: if orphan { &self.context } else { b"" },
+            context: if needs_context { &self.context } else { b"" },
             part: (!whole).then_some(Part { index: 0, last: false }),
         });
         self.framer.carry(&text[..first], &mut self.context);

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use tahoe_seams::{Conditions, Events, Normalizer, Record, RecordId, Rejection};
 
 use crate::event::{Event, Scratch};
+use crate::rules::EventRules;
 use crate::time::Stamp;
 use crate::{Dataset, Transformation, fields, rules};
 
@@ -83,11 +84,17 @@ impl<P: Parser> Parse<P> {
         given: &'a Conditions,
         events: &mut Events,
     ) -> Result<(), Rejection> {
-        let is_continued = record.part.is_some_and(|part| part.index > 0);
+        let mut is_continued = record.part.is_some_and(|part| part.index > 0);
         if !is_continued && is_blank(record.bytes) {
             return Err(Rejection::at("empty_record", "nothing but white space", 0));
         }
+        let shown = shown(self.dataset, record, given);
+        let record = shown.as_ref().unwrap_or(record);
+        is_continued |= shown.is_some_and(|shown| is_blank(shown.bytes));
         let mut event = Event::new(scratch, self.dataset, record, given);
+        if shown.is_some() {
+            event.transformation_of(Transformation::Masked, fields::MESSAGE.path());
+        }
         if is_continued {
             event.set(fields::MESSAGE, record.bytes);
             event.time_assumed(self.parser.stamp(record.context, record.read_at_ms));
@@ -99,6 +106,14 @@ impl<P: Parser> Parse<P> {
         self.parser.store(&mut event, record, given, events);
         Ok(())
     }
+}
+
+/// A part of a longer text without what a privacy policy hides at its cuts; `None` if that is all.
+fn shown<'a>(dataset: &Dataset, record: &Record<'a>, given: &Conditions) -> Option<Record<'a>> {
+    record.part?;
+    let policy = &given.rules.get::<EventRules>()?.privacy;
+    let shown = policy.is_about_parts(dataset).then(|| rules::shown(record))?;
+    (shown.len() < record.bytes.len()).then(|| Record { bytes: &record.bytes[shown], ..*record })
 }
 
 impl<'a> Event<'a> {

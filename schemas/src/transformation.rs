@@ -56,7 +56,7 @@ vocabulary! {
     Hashed "hashed" "the field" "hashed:user.email"
         "The privacy policy put a hash in its place: the same value has the same hash.";
     IncompleteRecord "incomplete_record" "" "incomplete_record"
-        "The record broke off, or its last part never came; what there is was kept.";
+        "The record broke off, or a part of it came too late or never; what there is was kept.";
     LevelAssumed "level_assumed" "the level" "level_assumed:info"
         "The format has no level, and log.level is the one that it implies.";
     LevelRenamed "level_renamed" "the level as written" "level_renamed:warn"

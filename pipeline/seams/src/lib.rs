@@ -93,6 +93,11 @@ pub trait Framer: Send + Sync {
     /// Called after each record with its bytes; updates what a later record without a beginning of
     /// its own needs (the last time seen, a CSV header). It becomes part of the position.
     fn carry(&self, _record: &[u8], _context: &mut Vec<u8>) {}
+    /// Asked before each record: it goes on with what was carried, and needs it although it has a
+    /// beginning of its own.
+    fn continues(&self, _context: &[u8]) -> bool {
+        false
+    }
 }
 
 /// What one record means. A function of its arguments: no I/O, clock, randomness or hidden state.

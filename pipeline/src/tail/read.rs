@@ -298,7 +298,8 @@ fn push(
     let first = part.is_none_or(|part| part.index == 0);
     paths.begin(&mut file.context);
     // The context as it was before the record; `scratch` holds it behind the part's four bytes.
-    encode_context(1, if orphan || !first { &file.context } else { &[] }, scratch);
+    let needs_context = orphan || !first || paths.framer.continues(&file.context);
+    encode_context(1, if needs_context { &file.context } else { &[] }, scratch);
     let context_len = scratch.len();
     if first {
         paths.framer.carry(text, &mut file.context);

@@ -6,7 +6,7 @@ use tahoe_seams::{Cut, Framer};
 use super::line;
 use crate::{LineFramer, PART_BYTES_MAX};
 
-/// Carries the text of the last time.
+/// Carries the text of the last time, and behind a line feed the streams of which a line is cut.
 pub(super) struct OutputFramer;
 
 impl Framer for OutputFramer {
@@ -44,22 +44,57 @@ impl Framer for OutputFramer {
     }
 
     fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
-        let last = record.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        if let Some(stamp) = line::stamp_text(last) {
+        let mut open = Open::carried(context);
+        let mut last = None;
+        for raw in record.split(|byte| *byte == b'\n') {
+            if let Some((stream, partial)) = line::outline(raw) {
+                open.set(stream, partial);
+            }
+            last = Some(raw);
+        }
+        let kept = context.iter().position(|byte| *byte == b'\n');
+        context.truncate(kept.unwrap_or(context.len()));
+        if let Some(stamp) = last.and_then(line::stamp_text) {
             context.clear();
             context.extend_from_slice(stamp);
         }
+        let word: &[u8] = match (open.output, open.error) {
+            (false, false) => return,
+            (true, false) => b"\nstdout",
+            (false, true) => b"\nstderr",
+            (true, true) => b"\nstdout stderr",
+        };
+        context.extend_from_slice(word);
+    }
+
+    fn continues(&self, context: &[u8]) -> bool {
+        context.contains(&b'\n')
     }
 }
 
 /// Streams of which a line is cut.
-#[derive(Default)]
-struct Open {
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Open {
     output: bool,
     error: bool,
 }
 
 impl Open {
+    /// Those of which a line was cut before the record.
+    pub(super) fn carried(context: &[u8]) -> Self {
+        let mut open = Self::default();
+        let words = context.splitn(2, |byte| *byte == b'\n').nth(1).unwrap_or_default();
+        for stream in words.split(|byte| *byte == b' ').filter(|word| !word.is_empty()) {
+            open.set(stream, true);
+        }
+        open
+    }
+
+    /// Whether a line of this stream is cut; asked once.
+    pub(super) fn take(&mut self, stream: &[u8]) -> bool {
+        std::mem::take(if stream == b"stderr" { &mut self.error } else { &mut self.output })
+    }
+
     fn set(&mut self, stream: &[u8], partial: bool) {
         match stream {
             b"stderr" => self.error = partial,
@@ -67,7 +102,7 @@ impl Open {
         }
     }
 
-    fn is_any(&self) -> bool {
+    fn is_any(self) -> bool {
         self.output || self.error
     }
 }

@@ -3,12 +3,14 @@
 use smallvec::SmallVec;
 use tahoe_seams::{Conditions, Events, Normalizer, Record, Rejection};
 
+use super::framer::Open;
 use super::line::{Line, Text};
 use super::{DATASET, path};
 use crate::datasets::app_json;
 use crate::event::Scratch;
 use crate::object::{entries, object, scalar};
 use crate::parser::in_scratch;
+use crate::rules::{before_cut, behind_cut};
 use crate::time::{self, Stamp};
 use crate::{Event, Parse, Parser, Transformation, Value, fields};
 
@@ -29,8 +31,11 @@ impl Normalizer for Output {
             return Parse { dataset: &DATASET, parser: Unplaced }.normalize(record, given, events);
         };
         in_scratch(|scratch| {
+            let mut open = Open::carried(record.context);
             for lines in &pieces {
-                normalize_lines(lines.as_slice(), pieces.len() > 1, scratch, record, given, events);
+                let ends = Ends::of(lines, &mut open);
+                let is_one = pieces.len() == 1;
+                normalize_lines(lines, (is_one, ends), scratch, (record, given), events);
             }
         });
         Ok(())
@@ -56,16 +61,31 @@ fn pieces(bytes: &[u8]) -> Option<SmallVec<[Lines<'_>; 1]>> {
     Some(done)
 }
 
+/// What of a text is in another record, because the runtime took its time between the pieces, or
+/// there were too many of them.
+#[derive(Clone, Copy)]
+struct Ends {
+    is_continued: bool,
+    goes_on: bool,
+}
+
+impl Ends {
+    /// `open` has the streams of which a line was cut before; the first event takes it.
+    fn of(lines: &[Line<'_>], open: &mut Open) -> Self {
+        let is_continued = open.take(lines[0].stream);
+        Self { is_continued, goes_on: lines.last().is_some_and(|line| line.partial) }
+    }
+}
+
 fn normalize_lines<'a>(
     lines: &[Line<'a>],
-    is_one_of_several: bool,
+    (is_whole_record, ends): (bool, Ends),
     scratch: &'a mut Scratch,
-    record: &Record<'a>,
-    given: &'a Conditions,
+    (record, given): (&Record<'a>, &'a Conditions),
     events: &mut Events,
 ) {
     let mut event = Event::new(scratch, &DATASET, record, given);
-    if given.keep_original && is_one_of_several {
+    if given.keep_original && !is_whole_record {
         let mut original = event.list::<u8>();
         for line in lines {
             original.extend_from_slice(if original.is_empty() { b"" } else { b"\n" });
@@ -78,8 +98,9 @@ fn normalize_lines<'a>(
     if !first.stream.is_empty() {
         event.set(fields::STREAM, first.stream);
     }
-    if lines.last().is_some_and(|line| line.partial) {
+    if ends.is_continued || ends.goes_on {
         event.transformation(Transformation::IncompleteRecord);
+        event.is_part = true;
     }
     path::set(&record.origin.path, &mut event);
     if let Text::Docker(_, attributes) = first.text {
@@ -91,7 +112,7 @@ fn normalize_lines<'a>(
         }
     }
     let text = joined(lines, &mut event);
-    message(text, &mut event);
+    message(shown(text, ends, &mut event), &mut event);
     event.finish(record, events);
 }
 
@@ -104,6 +125,18 @@ fn joined<'a>(lines: &[Line<'a>], event: &mut Event<'a>) -> &'a str {
         all.push_str(text_of(line, event));
     }
     all.into_bump_str()
+}
+
+/// The text without what a privacy policy hides where it is cut.
+fn shown<'a>(text: &'a str, ends: Ends, event: &mut Event<'a>) -> &'a str {
+    let policy = event.rules().map(|rules| &rules.privacy);
+    if !event.is_part || !policy.is_some_and(|policy| policy.is_about_parts(&DATASET)) {
+        return text;
+    }
+    let from = if ends.is_continued { behind_cut(text.as_bytes()) } else { 0 };
+    let to = if ends.goes_on { before_cut(text.as_bytes()) } else { text.len() };
+    event.transformation_of(Transformation::Masked, fields::MESSAGE.path());
+    &text[from.min(to)..to]
 }
 
 fn text_of<'a>(line: &Line<'a>, event: &mut Event<'a>) -> &'a str {

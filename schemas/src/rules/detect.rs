@@ -312,7 +312,8 @@ fn passwords(text: &str, found: &mut Vec<Found>) {
     for (at, mark) in text.match_indices("://") {
         let from = at + mark.len();
         let rest = &text[from..];
-        let authority = &rest[..rest.find(['/', '?', '#', ' ', '"', '\'']).unwrap_or(rest.len())];
+        let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'');
+        let authority = &rest[..rest.find(ends).unwrap_or(rest.len())];
         if let Some((login, _)) = authority.rsplit_once('@')
             && let Some((user, password)) = login.split_once(':')
             && !password.is_empty()
@@ -414,6 +415,7 @@ mod tests {
             "http://shop.example:8080/a@b",
             "the password was wrong",
             "Bearer of news",
+            "at http://shop.example:8080\nand a@b",
         ] {
             assert_eq!(redacted(text), None, "{text}");
         }

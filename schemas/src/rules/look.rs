@@ -29,6 +29,8 @@ pub(super) struct Noted {
     pub(super) done: Vec<String>,
     /// Values that stay by an exception.
     pub(super) kept: Vec<String>,
+    /// The rest of its text is in another record.
+    pub(super) is_part: bool,
     /// A rule hides what stands in no record as text.
     pub(super) is_without_text: bool,
     /// What the event says, whatever is hidden in it.
@@ -62,7 +64,8 @@ pub(super) fn note(policy: &Privacy, event: &mut Event<'_>) {
         _ => None,
     };
     let (dataset, fields) = (event.dataset().name, event.fields_set().to_vec());
-    let mut noted = Noted { shape: Shape { dataset, fields, time }, ..Noted::default() };
+    let shape = Shape { dataset, fields, time };
+    let mut noted = Noted { is_part: event.is_part, shape, ..Noted::default() };
     for rule in policy.of_dataset(dataset) {
         noted.rule(policy, rule, event);
     }

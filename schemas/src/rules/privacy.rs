@@ -112,11 +112,20 @@ impl Privacy {
         action.is_some_and(|action| !matches!(action, Action::Detect | Action::Truncate))
     }
 
+    /// An exception says that a field stays.
+    pub(super) fn keeps(&self, dataset: &Dataset, field: Field) -> bool {
+        self.row(dataset, field).is_some_and(|rule| rule.action == Action::Keep)
+    }
+
     fn action(&self, dataset: &Dataset, field: Field) -> Option<Action> {
+        let rule = self.row(dataset, field)?;
+        (rule.action != Action::Keep).then_some(rule.action)
+    }
+
+    fn row(&self, dataset: &Dataset, field: Field) -> Option<&Rule> {
         let holds = |rule: &&Rule| rule.dataset.is_none_or(|of| of == dataset.name);
         let of_field = |rule: &&Rule| rule.place.is_whole(field);
-        let rule = self.rules.iter().filter(of_field).find(holds)?;
-        (rule.action != Action::Keep).then_some(rule.action)
+        self.rules.iter().filter(of_field).find(holds)
     }
 
     /// The rows that hold for a dataset, of each field the first.
@@ -143,6 +152,9 @@ impl Privacy {
         }
         if !hidden.is_empty() {
             hide_everywhere(&hidden, event);
+        }
+        if event.is_part && self.is_about_parts(event.dataset()) {
+            self.hide_in_part(event);
         }
     }
 

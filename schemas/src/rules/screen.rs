@@ -17,6 +17,7 @@ use tahoe_seams::{Conditions, Events, Record};
 
 use super::detect::{all, each_token, token_text};
 use super::look::{Find, Noted, noted};
+use super::part::{OF_PRODUCER, is_in};
 use super::place::Place;
 use super::privacy::{Action, Rule, WORD_BYTES_MIN, without};
 use super::{AppFields, EventRules, Keys, MASK, Privacy};
@@ -25,10 +26,6 @@ use crate::{Dataset, datasets};
 
 /// Stands for a record's text where no field of a rule says what was hidden.
 const WHOLE_TEXT: &str = "masked:event.original";
-
-/// Fields that events have from their producer's settings: they stand in every record's header.
-const OF_PRODUCER: [&str; 5] =
-    ["host.name", "log.file.path", "log.source.address", "labels", "tags"];
 
 /// Fields that this dataset's events have from their file's path.
 const OF_PATH: (&str, [&str; 3]) = ("container.log", ["container", "orchestrator", "kubernetes"]);
@@ -68,13 +65,9 @@ impl Screen {
             );
         }
         for rule in policy.hiding() {
-            let is_in = |name: &str| {
-                let rest = rule.path.strip_prefix(name);
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            };
             let of_path = rule.dataset.is_none_or(|dataset| dataset == OF_PATH.0);
-            if OF_PRODUCER.iter().any(|name| is_in(name))
-                || (of_path && OF_PATH.1.iter().any(|name| is_in(name)))
+            if OF_PRODUCER.iter().any(|name| is_in(rule, name))
+                || (of_path && OF_PATH.1.iter().any(|name| is_in(rule, name)))
             {
                 return Err(format!(
                     "{} {}: it is of the producer's own settings or of its file's path, which every \
@@ -104,10 +97,7 @@ impl Screen {
 
     /// The rules that may hold for a record: its events may go to another dataset of its family.
     fn rules<'s>(&'s self, dataset: &'s Dataset) -> impl Iterator<Item = Action> + 's {
-        let of_family =
-            |name: &str| datasets::find(name).is_some_and(|of| of.module == dataset.module);
-        let rules = self.policy.hiding();
-        rules.filter(move |rule| rule.dataset.is_none_or(of_family)).map(|rule| rule.action)
+        self.policy.of_family(dataset).map(|rule| rule.action)
     }
 
     /// The rules may change records of that dataset.
@@ -159,6 +149,9 @@ impl Screen {
         let Some(before) = before.or_else(|| self.detects_alone(dataset).then(Vec::new)) else {
             return Some(self.seal(record));
         };
+        if before.iter().any(|noted| noted.is_part) {
+            return Some(self.seal(record));
+        }
         let wish = Wish::new(&before, self.rules(dataset).any(|it| it == Action::Detect), dataset);
         let context = String::from_utf8_lossy(record.context);
         let (bytes, new_context) = (wish.rewritten(&text), wish.in_text(&context));
@@ -224,7 +217,7 @@ impl Privacy {
     }
 
     /// The rows by which something does not stay as it is.
-    fn hiding(&self) -> impl Iterator<Item = &Rule> {
+    pub(super) fn hiding(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter().filter(|rule| rule.action != Action::Keep)
     }
 

@@ -36,6 +36,7 @@ struct Seen {
     generation: u32,
     span: (u64, u64),
     carried: Vec<u8>,
+    context: Vec<u8>,
     text: String,
     part: Option<Part>,
 }
@@ -121,6 +122,7 @@ impl Bench {
                 generation: origin.generation,
                 span: (raw.start, raw.end),
                 carried: known.context.clone(),
+                context: self.batch.context(raw).to_vec(),
                 text,
                 part: raw.part,
             });

@@ -1,5 +1,7 @@
 //! Where records end: whole lines, open records, very long ones.
 
+use tahoe_seams::{Cut, Framer};
+
 use super::*;
 use crate::tail::framers::{Brackets, Lines};
 
@@ -49,6 +51,36 @@ fn a_very_long_line_is_split_and_its_parts_go_on_after_a_restart() {
     assert_eq!(parts.iter().filter(|part| part.last).count(), 1);
     let joined: String = bench.log.iter().filter(|s| s.part.is_some()).map(|s| &*s.text).collect();
     assert!(joined == line + "!");
+}
+
+/// A line that ends with `+` goes on in the next one, which is a record of its own.
+struct Pieces;
+
+impl Framer for Pieces {
+    fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
+        Lines.cut(bytes, scanned, ended)
+    }
+
+    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
+        context.clear();
+        context.extend(record.last().filter(|last| **last == b'+'));
+    }
+
+    fn continues(&self, context: &[u8]) -> bool {
+        !context.is_empty()
+    }
+}
+
+#[test]
+fn a_record_that_goes_on_with_the_one_before_has_what_was_carried() {
+    let mut bench = Bench::new(&["x.log"], &Pieces);
+    bench.append("x.log", "a\nb+\n");
+    bench.read();
+    bench.restart();
+    bench.append("x.log", "c+\nd\ne\n");
+    bench.read();
+    let contexts: Vec<_> = bench.log.iter().map(|seen| &seen.context[..]).collect();
+    assert_eq!(contexts, [&b""[..], b"", b"+", b"+", b""]);
 }
 
 #[test]

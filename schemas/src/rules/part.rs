@@ -1,0 +1,236 @@
+//! A part of a longer text, under a policy. A value may stand across the cut, where neither part
+//! has enough of it to be recognised, and of a format cut in two no parser can tell the fields. So
+//! what is nearest to a cut is not shown at all; in the rest everything that has a form is looked
+//! for; and where a row is about one field, the texts in which that field's value may stand are
+//! hidden whole.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use tahoe_seams::Record;
+
+use super::MASK;
+use super::detect::{Found, all, each_token};
+use super::privacy::{Action, Privacy, Rule};
+use crate::{Dataset, Event, Field, Transformation, Value, datasets, fields};
+
+/// Of a line that is cut so much is hidden on either side: a value with its name (a password in a
+/// setting, a card's number in groups) is shorter. No form of a value has a line end in it.
+const NEAR_BYTES: usize = 1 << 10;
+/// What has no white space and no quotation mark in it (a token) is hidden as far as this.
+const FAR_BYTES: usize = 8 << 10;
+/// How often escapes may be escaped again: JSON in a string of JSON.
+const ESCAPES_DEEP: usize = 2;
+
+/// Fields that every part has from its producer, whatever its text is.
+pub(super) const OF_PRODUCER: [&str; 5] =
+    ["host.name", "log.file.path", "log.source.address", "labels", "tags"];
+
+/// The rule is about this field, or a key inside it.
+pub(super) fn is_in(rule: &Rule, name: &str) -> bool {
+    let rest = rule.path.strip_prefix(name);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+impl Privacy {
+    /// The rules by which something does not stay as it is, of a dataset and those that its records
+    /// may go to.
+    pub(super) fn of_family(&self, dataset: &Dataset) -> impl Iterator<Item = &Rule> {
+        let of_family =
+            |name: &str| datasets::find(name).is_some_and(|of| of.module == dataset.module);
+        self.hiding().filter(move |rule| rule.dataset.is_none_or(of_family))
+    }
+
+    fn of_parts(&self, dataset: &Dataset) -> impl Iterator<Item = &Rule> {
+        let of_text = |rule: &&Rule| !OF_PRODUCER.iter().any(|name| is_in(rule, name));
+        self.of_family(dataset).filter(of_text)
+    }
+
+    /// The rules may be about a value in a part of a text.
+    pub(crate) fn is_about_parts(&self, dataset: &Dataset) -> bool {
+        self.of_parts(dataset).next().is_some()
+    }
+
+    /// Hides in a part's fields what no row could be found to be about.
+    pub(super) fn hide_in_part<'a>(&self, event: &mut Event<'a>) {
+        let of_fields = |rule: &Rule| rule.action != Action::Detect;
+        let masks = self.of_parts(event.dataset()).any(of_fields);
+        for field in event.fields_set() {
+            let is_text =
+                matches!(field.kind(), "match_only_text" | "text" | "wildcard" | "flattened");
+            let is_decided = self.keeps(event.dataset(), field)
+                || self.replaces(event.dataset(), field)
+                || field == fields::event::ORIGINAL;
+            let Some(value) = event.get(field).filter(|_| is_text && !is_decided) else { continue };
+            let instead = if masks { masked(value) } else { found(value, event) };
+            match instead {
+                Some(Value::Raw([])) => event.remove(field),
+                Some(value) => event.set(field, value),
+                None => continue,
+            }
+            said(field, event);
+        }
+        if event.has(fields::event::ORIGINAL) {
+            event.remove(fields::event::ORIGINAL);
+            event.transformation_of(Transformation::Dropped, fields::event::ORIGINAL.path());
+        }
+    }
+}
+
+fn said(field: Field, event: &mut Event<'_>) {
+    event.transformation_of(Transformation::Masked, field.path());
+}
+
+/// A text that is not shown; an object is taken out.
+fn masked(value: Value<'_>) -> Option<Value<'_>> {
+    match value {
+        Value::Str(MASK) => None,
+        Value::Str(_) => Some(Value::Str(MASK)),
+        Value::Raw(_) => Some(Value::Raw(b"")),
+        _ => None,
+    }
+}
+
+/// The value without what is private in it by its form.
+fn found<'a>(value: Value<'a>, event: &Event<'a>) -> Option<Value<'a>> {
+    match value {
+        Value::Str(text) => redacted(text).map(|text| event.alloc_str(&text).into()),
+        Value::Raw(object) => {
+            let token = &mut |token: &str| {
+                let inside = token.strip_prefix('"')?.strip_suffix('"')?;
+                redacted(inside).map(|text| format!("\"{text}\""))
+            };
+            let text = each_token(std::str::from_utf8(object).ok()?, token)?;
+            Some(Value::Raw(event.alloc_bytes(text.as_bytes())))
+        }
+        _ => None,
+    }
+}
+
+/// The raw text without what is private in it, with and without its escapes.
+fn redacted(text: &str) -> Option<String> {
+    let found = in_raw(text, ESCAPES_DEEP);
+    let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+    for (range, word) in found {
+        out.push_str(&text[at..range.start]);
+        out.push_str(word);
+        at = range.end;
+    }
+    (at > 0).then(|| out + &text[at..])
+}
+
+/// What is private in a text that no parser has taken the escapes from; what overlaps is one.
+fn in_raw(text: &str, deep: usize) -> Vec<Found> {
+    let mut found = all(text);
+    if deep > 0 && text.contains('\\') {
+        let (plain, places) = unescaped(text);
+        let inside = in_raw(&plain, deep - 1).into_iter();
+        found.extend(inside.map(|(range, word)| (places[range.start]..places[range.end], word)));
+        found.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
+        found.dedup_by(|(next, _), (before, _)| {
+            let is_one = next.start < before.end;
+            before.end = if is_one { before.end.max(next.end) } else { before.end };
+            is_one
+        });
+    }
+    found
+}
+
+/// The text without the escapes of JSON, and for each of its bytes, and its end, where it stood.
+fn unescaped(text: &str) -> (String, Vec<usize>) {
+    let (mut out, mut places) = (String::with_capacity(text.len()), Vec::new());
+    let mut characters = text.char_indices();
+    while let Some((at, mut character)) = characters.next() {
+        if character == '\\' {
+            character = match characters.next() {
+                Some((_, 'n' | 'r' | 't' | 'b' | 'f')) => '\n',
+                Some((at, 'u')) => {
+                    let code = text.get(at + 1..at + 5);
+                    let code = code.and_then(|code| u32::from_str_radix(code, 16).ok());
+                    match code {
+                        Some(code) => {
+                            characters.nth(3);
+                            char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+                        }
+                        None => 'u',
+                    }
+                }
+                Some((_, other)) => other,
+                None => '\\',
+            };
+        }
+        out.push(character);
+        places.resize(out.len(), at);
+    }
+    places.push(text.len());
+    (out, places)
+}
+
+/// What of a part's bytes is shown: nothing that a value across its cuts may have left there.
+pub(crate) fn shown(record: &Record<'_>) -> Range<usize> {
+    let Some(part) = record.part else { return 0..record.bytes.len() };
+    let from = if part.index > 0 { behind_cut(record.bytes) } else { 0 };
+    let to = if part.last { record.bytes.len() } else { before_cut(record.bytes) };
+    from.min(to)..to
+}
+
+fn ends_run(byte: &u8) -> bool {
+    byte.is_ascii_whitespace() || *byte == b'"'
+}
+
+fn is_inside_character(byte: Option<&u8>) -> bool {
+    byte.is_some_and(|byte| byte & 0xc0 == 0x80)
+}
+
+/// Where what follows a cut may be shown from.
+pub(crate) fn behind_cut(bytes: &[u8]) -> usize {
+    let near = &bytes[..bytes.len().min(NEAR_BYTES)];
+    let far = &bytes[..bytes.len().min(FAR_BYTES)];
+    let run = || far[near.len()..].iter().position(ends_run);
+    let mut at = match memchr::memchr(b'\n', near) {
+        Some(line) => line + 1,
+        None => run().map_or(far.len(), |run| near.len() + run),
+    };
+    while is_inside_character(bytes.get(at)) {
+        at += 1;
+    }
+    // The place is a cut too: a value is hidden that needs what stands before it.
+    let text = text_of(&bytes[..bytes.len().min(at + FAR_BYTES)]);
+    let alone = |at: usize| in_raw(&text[at..], ESCAPES_DEEP);
+    let mut shown = alone(at);
+    for (range, _) in in_raw(&text, ESCAPES_DEEP) {
+        let is_it =
+            |found: &Range<usize>| at + found.start <= range.start && range.end <= at + found.end;
+        if range.end > at && !shown.iter().any(|(found, _)| is_it(found)) {
+            at = range.end;
+            shown = alone(at);
+        }
+    }
+    at
+}
+
+/// Up to where what stands before a cut may be shown.
+pub(crate) fn before_cut(bytes: &[u8]) -> usize {
+    let near = bytes.len().saturating_sub(NEAR_BYTES);
+    let far = bytes.len().saturating_sub(FAR_BYTES);
+    let run = || bytes[far..near].iter().rposition(ends_run);
+    let mut at = match memchr::memrchr(b'\n', &bytes[near..]) {
+        Some(line) => near + line,
+        None => run().map_or(far, |run| far + run + 1),
+    };
+    while at > 0 && is_inside_character(bytes.get(at)) {
+        at -= 1;
+    }
+    let from = at.saturating_sub(FAR_BYTES);
+    let text = text_of(&bytes[from..]);
+    let across = |(range, _): &Found| range.start < at - from && at - from < range.end;
+    let found = in_raw(&text, ESCAPES_DEEP).into_iter().find(across);
+    found.map_or(at, |(range, _)| from + range.start)
+}
+
+/// The bytes as text in which everything has the same place.
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    let one = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { '?' };
+    std::str::from_utf8(bytes)
+        .map_or_else(|_| bytes.iter().map(one).collect::<String>().into(), Cow::Borrowed)
+}
