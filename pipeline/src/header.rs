@@ -1,9 +1,12 @@
 //! The `tahoe` header: what travels with a record, byte by byte. Version 1, or 2 where a privacy
-//! policy changed the record before it was sent (flags 16 and 32).
+//! policy changed the record before it was sent (flags 16 and 32). Version 3 is 8 bytes of
+//! milliseconds (big endian), which stand for the time of reading in place of the log's timestamp,
+//! and then a whole header of version 1 or 2: of records that are loaded long after they were
+//! written, whose own time retention must not go by.
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | version, 1 or 2 |
+//! | 1 | version, 1 or 2 (behind 3 and its 8 bytes, if it was loaded) |
 //! | 1 | flags: 1 part, 2 last part, 4 context, 8 pack, 16 hidden, 32 sealed |
 //! | 16 | the record's id; with the pack flag 6, the segment's milliseconds, big endian |
 //! | varint | start of the position |
@@ -33,7 +36,10 @@ use tahoe_seams::{Origin, Part, RecordId, SourceId};
 pub const NAME: &str = "tahoe";
 
 /// The newest version that this code writes and reads.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
+
+/// The one of records that a policy changed.
+const PRIVATE: u8 = 2;
 
 /// The one of records that no policy changed, which every release reads.
 const PLAIN: u8 = 1;
@@ -104,6 +110,13 @@ pub fn encode_origin(origin: &Origin) -> Vec<u8> {
     out
 }
 
+/// Begins the header of a record for which another moment stands for the time of reading than the
+/// log's timestamp; the rest is appended behind it.
+pub fn begin_read_at(out: &mut Vec<u8>, read_at_ms: i64) {
+    out.push(VERSION);
+    out.extend_from_slice(&read_at_ms.to_be_bytes());
+}
+
 /// Appends the header of one record. `origin` is what [`encode_origin`] gave.
 pub fn encode(
     out: &mut Vec<u8>,
@@ -127,8 +140,8 @@ pub fn encode_private(
 ) {
     let (version, mut flags) = match privacy {
         Privacy::Plain => (PLAIN, 0),
-        Privacy::Hidden(_) => (VERSION, HIDDEN),
-        Privacy::Sealed => (VERSION, SEALED),
+        Privacy::Hidden(_) => (PRIVATE, HIDDEN),
+        Privacy::Sealed => (PRIVATE, SEALED),
     };
     if let Some(part) = part {
         flags |= PART | if part.last { LAST_PART } else { 0 };
@@ -180,6 +193,8 @@ pub struct Header<'a> {
     pub content: Content<'a>,
     /// Where it came from.
     pub origin: Arc<Origin>,
+    /// Milliseconds that stand for the time of reading, if the log's timestamp does not.
+    pub read_at_ms: Option<i64>,
     /// First byte, or ordinal, of the position.
     pub start: u64,
     /// One past the last.
@@ -249,10 +264,20 @@ impl Decoder {
     /// [`HeaderError`]; nothing in it is guessed.
     pub fn decode<'a>(&mut self, bytes: &'a [u8]) -> Result<Header<'a>, HeaderError> {
         let mut cursor = Cursor { bytes, at: 0 };
-        let version = cursor.byte()?;
-        if version > VERSION {
+        let mut version = cursor.byte()?;
+        let mut read_at_ms = None;
+        if version == VERSION {
+            read_at_ms = Some(i64::from_be_bytes(cursor.array()?));
+            version = cursor.byte()?;
+        }
+        if version > PRIVATE {
             return Err(HeaderError::Newer(version));
         }
+        let header = self.rest(version, cursor)?;
+        Ok(Header { read_at_ms, ..header })
+    }
+
+    fn rest<'a>(&mut self, version: u8, mut cursor: Cursor<'a>) -> Result<Header<'a>, HeaderError> {
         let flags = cursor.byte()?;
         let of_policy = if version == PLAIN { 0 } else { HIDDEN | SEALED };
         if version == 0 || flags & !(PART | LAST_PART | CONTEXT | PACK | of_policy) != 0 {
@@ -274,7 +299,8 @@ impl Decoder {
             _ => Privacy::Hidden(cursor.text()?),
         };
         let origin = self.origin(cursor)?;
-        Ok(Header { content: Content::Single { id, part, context, privacy }, origin, start, end })
+        let content = Content::Single { id, part, context, privacy };
+        Ok(Header { content, origin, read_at_ms: None, start, end })
     }
 
     fn pack<'a>(&mut self, mut cursor: Cursor<'a>) -> Result<Header<'a>, HeaderError> {
@@ -294,6 +320,7 @@ impl Decoder {
         Ok(Header {
             content: Content::Pack { segment_ms, boundaries, records },
             origin,
+            read_at_ms: None,
             start,
             end,
         })
@@ -486,9 +513,26 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_that_stands_for_the_time_of_reading_is_before_any_header() {
+        let (mut decoder, origin) = (Decoder::default(), encode_origin(&origin()));
+        for read_at_ms in [1_700_000_000_000, -5] {
+            let mut bytes = Vec::new();
+            begin_read_at(&mut bytes, read_at_ms);
+            encode_pack(&mut bytes, 1_800_000_000_000, 10, &[(271, 272)], &origin);
+            let header = decoder.decode(&bytes).expect("a header");
+            assert_eq!((header.read_at_ms, header.end), (Some(read_at_ms), 282));
+            assert_eq!(bytes[0], 3, "older releases must not take it for another time");
+            let plain = decoder.decode(&bytes[9..]).expect("a header");
+            assert_eq!(plain, Header { read_at_ms: None, ..header });
+        }
+        let twice = [[3u8; 9], [3u8; 9]].concat();
+        assert_eq!(decoder.decode(&twice), Err(HeaderError::Newer(3)));
+    }
+
+    #[test]
     fn a_newer_version_is_refused_and_says_what_to_update() {
-        let error = Decoder::default().decode(&[3, 0, 0]).expect_err("newer");
-        assert_eq!(error, HeaderError::Newer(3));
+        let error = Decoder::default().decode(&[4, 0, 0]).expect_err("newer");
+        assert_eq!(error, HeaderError::Newer(4));
         assert!(error.to_string().contains("update this binary"));
     }
 
@@ -510,7 +554,7 @@ mod tests {
         #[test]
         fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Decoder::default().decode(&bytes);
-            for version in [1, 2] {
+            for version in [1, 2, 3] {
                 let mut with_version = vec![version];
                 with_version.extend_from_slice(&bytes);
                 let _ = Decoder::default().decode(&with_version);

@@ -1,7 +1,10 @@
 //! `tahoe ingest`: a file is loaded once, whatever happens on the way.
 
+use std::ops::ControlFlow;
+
 use serde_json::Value;
-use tahoe_tests::documents::Documents as _;
+use tahoe_pipeline::clock::now_ms;
+use tahoe_tests::documents::{Documents as _, each_once};
 use tahoe_tests::feed;
 use tahoe_tests::program::Ended;
 use tahoe_tests::site::Site;
@@ -32,7 +35,7 @@ fn assert_stored(site: &Site, numbers: std::ops::Range<u64>) {
     let Some(pipeline) = site.pipeline() else {
         let found = site.documents().find("*");
         let found = found.iter().map(|document| document.number());
-        return tahoe_tests::documents::each_once(found, numbers);
+        return each_once(found, numbers);
     };
     let transformer = pipeline.transformer();
     pipeline.documents.wait_for("*", usize::try_from(numbers.end).expect("few"));
@@ -88,6 +91,65 @@ fn after_kill_9_the_same_command_goes_on_and_doubles_nothing() {
     }
     summary(&site.run(&arguments));
     assert_stored(&site, 0..LINES);
+}
+
+/// When the log's records say that they were sent, milliseconds since the epoch.
+fn sent(site: &Site, topic: &str) -> Vec<i64> {
+    site.with_log(|log| {
+        let mut sent = Vec::new();
+        for partition in 0..log.partitions(topic).expect("the topic is there") {
+            let scanned = log.scan(topic, partition, 0, u64::MAX, &mut |record| {
+                sent.extend(record.header.map(|_| record.timestamp_ms));
+                ControlFlow::Continue(())
+            });
+            scanned.expect("the log can be read");
+        }
+        sent
+    })
+}
+
+#[test]
+fn a_file_of_another_year_has_that_years_times_and_retention_goes_by_todays() {
+    const LINES: u64 = 5_000;
+    let loads = ["ingest", "--json", "--dataset", "system.syslog", "--read-at"];
+    let lines = |numbers: std::ops::Range<u64>| -> String {
+        let line = |n| format!("May 21 09:{:02}:{:02} web app: n={n}\n", n / 60 % 60, n % 60);
+        numbers.map(line).collect()
+    };
+    for site in Site::all("ingest_year", "syslog_logs") {
+        let began = now_ms();
+        std::fs::write(site.path("a.log"), lines(0..LINES)).expect("written");
+        std::fs::write(site.path("b.log"), lines(LINES..LINES + 100)).expect("written");
+        let (first, second) = (site.flag("a.log"), site.flag("b.log"));
+        let first = [&loads[..], &["2024-06-01", &first]].concat();
+        if let Some(pipeline) = site.pipeline() {
+            let mut ingest = site.start(&first);
+            until_true("some of it is in the log", || {
+                !pipeline.in_kafka().is_empty() || !ingest.is_running()
+            });
+            if ingest.is_running() {
+                ingest.kill();
+            }
+        }
+        summary(&site.run(&first));
+        assert_eq!(counts(&summary(&site.run(&first))), [[0, LINES]]);
+        let second = [&loads[..], &["2023-06-01", "--pack", "65536", &second]].concat();
+        assert_eq!(counts(&summary(&site.run(&second))), [[100, 0]]);
+        assert_eq!(counts(&summary(&site.run(&second))), [[0, 100]]);
+        assert!(sent(&site, &site.topic).iter().all(|ms| *ms >= began - 1000), "sent long ago");
+        let transformer = site.pipeline().map(|pipeline| {
+            let transformer = pipeline.transformer();
+            pipeline.documents.wait_for("*", usize::try_from(LINES).expect("few") + 100);
+            transformer
+        });
+        let found = site.documents().find("*");
+        for document in &found {
+            let year = if document.number() < LINES { "2024-05-21T09:" } else { "2023-05-21T09:" };
+            assert!(document.text("/@timestamp").starts_with(year), "{}", document.source);
+        }
+        each_once(found.iter().map(|document| document.number()), 0..LINES + 100);
+        transformer.map(tahoe_tests::program::Program::stop);
+    }
 }
 
 #[test]

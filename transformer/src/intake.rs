@@ -36,7 +36,7 @@ pub struct Taken {
     pub id: RecordId,
     /// What it was read from, by index into [`Intake::sources`].
     pub source: u32,
-    /// When it was read.
+    /// When it was sent to the log: as soon as it was read, or loaded.
     pub read_at_ms: i64,
     /// The time of its first event; none of a rejected record.
     pub event_ms: Option<i64>,
@@ -156,6 +156,8 @@ pub struct Intake {
     pub given: Conditions,
     /// Which records are taken in, and as whose.
     pub select: Select,
+    /// When the record that is being taken was sent to the log.
+    sent_at_ms: i64,
     foreign: HashMap<String, Arc<Origin>>,
     by_topic: HashMap<String, Arc<Foreign>>,
     rules: EventRules,
@@ -181,6 +183,7 @@ impl Intake {
             bytes_read: 0,
             given: Conditions { rules: rules.clone().given(), ..given },
             select: Select::default(),
+            sent_at_ms: 0,
             foreign: HashMap::new(),
             by_topic: datasets_by_topic(),
             rules: rules.clone(),
@@ -270,6 +273,7 @@ impl Intake {
 
     fn take_at(&mut self, partition: u32, found: &LogRecord<'_>) -> Result<(), HeaderError> {
         let place = Place { partition, offset: found.offset, ordinal: 0 };
+        self.sent_at_ms = found.timestamp_ms;
         match found.header {
             // A fence: no record.
             _ if found.value.is_empty() => {}
@@ -287,7 +291,7 @@ impl Intake {
                         Err(reason) => {
                             let rejection = Rejection::whole("sealed", reason);
                             let from = from(&origin);
-                            self.reject(place, found.timestamp_ms, from, rejection);
+                            self.reject(place, from, rejection);
                             return Ok(());
                         }
                     };
@@ -303,12 +307,13 @@ impl Intake {
                         if self.select.ordinal.is_some_and(|only| only != place.ordinal) {
                             continue;
                         }
-                        let (origin, read_at_ms) = (&origin, found.timestamp_ms);
+                        let read_at_ms = header.read_at_ms.unwrap_or(found.timestamp_ms);
+                        let origin = &origin;
                         let (id, part, (start, _), bytes) = match each {
                             Ok(each) => each,
                             Err(error) => {
                                 let rejection = Rejection::whole("header", error.to_string());
-                                self.reject(place, read_at_ms, from(origin), rejection);
+                                self.reject(place, from(origin), rejection);
                                 continue;
                             }
                         };
@@ -319,7 +324,7 @@ impl Intake {
                 }
                 Err(error) => {
                     let rejection = Rejection::whole("header", error.to_string());
-                    self.reject(place, found.timestamp_ms, (UNKNOWN, found.topic), rejection);
+                    self.reject(place, (UNKNOWN, found.topic), rejection);
                 }
             },
             None => self.take_foreign(place, found),
@@ -331,12 +336,8 @@ impl Intake {
     fn take_foreign(&mut self, place: Place, found: &LogRecord<'_>) {
         let Some(normalizer) = self.by_topic.get(found.topic).cloned() else {
             let reason = format!("topic {} belongs to no dataset", found.topic);
-            return self.reject(
-                place,
-                found.timestamp_ms,
-                (UNKNOWN, found.topic),
-                Rejection::whole("no_dataset", reason),
-            );
+            let rejection = Rejection::whole("no_dataset", reason);
+            return self.reject(place, (UNKNOWN, found.topic), rejection);
         };
         if !self.select.takes(normalizer.dataset().name) {
             return;
@@ -376,7 +377,7 @@ impl Intake {
                 record.origin.dataset
             );
             let rejection = Rejection::whole("no_dataset", reason);
-            return self.reject(place, record.read_at_ms, from(record.origin), rejection);
+            return self.reject(place, from(record.origin), rejection);
         };
         self.normalize_by(dataset.normalizer, place, record);
     }
@@ -387,14 +388,13 @@ impl Intake {
         match normalizer.normalize(record, &self.given, &mut self.events) {
             Ok(()) => {
                 let source = self.source(&record.origin.dataset, &record.origin.path);
-                let read_at_ms = record.read_at_ms;
                 let first = self.events.document(before);
                 let event_ms = first.and_then(time_of).map(Time::ms);
                 self.taken.push(Taken {
                     place,
                     id: record.id,
                     source,
-                    read_at_ms,
+                    read_at_ms: self.sent_at_ms,
                     event_ms,
                     rejection: None,
                     left_out: self.events.left_out().cloned(),
@@ -402,20 +402,20 @@ impl Intake {
             }
             Err(rejection) => {
                 self.events.undo_record();
-                self.reject(place, record.read_at_ms, from(record.origin), rejection);
+                self.reject(place, from(record.origin), rejection);
             }
         }
     }
 
     /// `from` is the dataset and the path of the record's origin.
-    fn reject(&mut self, place: Place, read_at_ms: i64, from: (&str, &str), rejection: Rejection) {
+    fn reject(&mut self, place: Place, from: (&str, &str), rejection: Rejection) {
         let source = self.source(from.0, from.1);
         let rejection = Some(rejection);
         self.taken.push(Taken {
             place,
             id: RecordId::default(),
             source,
-            read_at_ms,
+            read_at_ms: self.sent_at_ms,
             event_ms: None,
             rejection,
             left_out: None,

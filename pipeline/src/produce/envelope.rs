@@ -1,10 +1,17 @@
 //! A batch as the log takes it: every record with its header, or neighbours packed into one.
 
-use tahoe_seams::{Batch, Outgoing};
+use tahoe_seams::{Batch, Outgoing, Raw};
 
 use super::screened::Sent;
 use super::streams::{Address, Streams};
 use crate::header;
+
+/// A time of reading that is further from now goes into the header, and the log's timestamp is now:
+/// retention goes by that, and would delete the record before it is read. What waits in a producer
+/// while Kafka is away is younger.
+const READ_AT_AGE_MAX_MS: i64 = 24 * 3600 * 1000;
+/// A clock that was set back is no reason for it; brokers refuse stamps an hour from now.
+const READ_AT_AHEAD_MAX_MS: i64 = 60_000;
 
 /// Headers, and packed values, of one batch: one buffer each, so that they cost two allocations.
 pub(super) struct Envelopes {
@@ -18,7 +25,7 @@ struct Envelope {
     record: usize,
     header_end: usize,
     value: Value,
-    read_at_ms: i64,
+    timestamp_ms: i64,
 }
 
 enum Value {
@@ -46,11 +53,18 @@ pub(super) fn envelopes(
         let origin = &batch.streams()[raw.stream as usize].origin;
         let encoded = &addresses[raw.stream as usize].encoded_origin;
         let segment_ms = streams.segment_ms(origin.source, raw.start, now_ms);
+        let is_dated = is_dated(raw.read_at_ms, now_ms);
+        if is_dated {
+            header::begin_read_at(&mut out.headers, raw.read_at_ms);
+        }
         lengths.clear();
         if pack_bytes > 0 && sent.is_as_read() {
             pack(batch, index, pack_bytes, &mut lengths, |start| {
                 streams.segment_ms(origin.source, start, now_ms) == segment_ms
             });
+            let others = |raw: &Raw| is_dated && raw.read_at_ms != records[index].read_at_ms;
+            let alike = records[index..].iter().take_while(|raw| !others(raw)).count();
+            lengths.truncate(alike);
         }
         if lengths.len() > 1 {
             header::encode_pack(&mut out.headers, segment_ms, raw.start, &lengths, encoded);
@@ -74,11 +88,16 @@ pub(super) fn envelopes(
                 0 | 1 => Value::Record,
                 _ => Value::Packed(out.packed.len()),
             },
-            read_at_ms: raw.read_at_ms,
+            timestamp_ms: if is_dated { now_ms } else { raw.read_at_ms },
         });
         index += lengths.len().max(1);
     }
     out
+}
+
+/// The time of reading is none by which the log may go.
+fn is_dated(read_at_ms: i64, now_ms: i64) -> bool {
+    !(now_ms - READ_AT_AGE_MAX_MS..now_ms + READ_AT_AHEAD_MAX_MS).contains(&read_at_ms)
 }
 
 /// Adds the lengths of the records from `first` on that share one Kafka record: neighbours of one stream
@@ -138,7 +157,7 @@ impl Envelopes {
                 partition: addresses[raw.stream as usize].partition,
                 key: sent.key(batch, envelope.record),
                 value,
-                timestamp_ms: envelope.read_at_ms,
+                timestamp_ms: envelope.timestamp_ms,
                 header: Some(&self.headers[header_at..envelope.header_end]),
                 more_headers: &[],
             });

@@ -146,7 +146,7 @@ fn as_json(visited: &Visited<'_, '_>) -> Value {
         "stored": mark.stored,
         "record": format!("{}/{}/{}", letter.from_topic, letter.from_partition, letter.from_offset),
         "ordinal": letter.ordinal,
-        "read_at": time(letter.read_at_ms),
+        "read_at": time(opened.read_at_ms.unwrap_or(letter.read_at_ms)),
         "dataset": dataset,
     });
     if let Some(origin) = &opened.origin {

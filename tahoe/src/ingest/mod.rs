@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{anyhow, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tahoe_pipeline::positions;
 use tahoe_pipeline::produce::{self, ProduceSettings, produce};
@@ -28,10 +28,6 @@ use self::input::Input;
 use self::source::{How, Loading, Seen};
 use crate::backends::BackendArgs;
 use crate::{dataset, output};
-
-/// Older, and Kafka's retention may delete the records before they are read: it goes by the time
-/// that they carry.
-const READ_AT_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
 
 /// What the names of the owners of loaded files begin with.
 pub const OWNERS: &str = "ingest/";
@@ -127,14 +123,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 impl IngestArgs {
     fn how(&self) -> anyhow::Result<How> {
         let place = self.records.place(TailSettings::default()).map_err(|error| anyhow!(error))?;
-        let now = Timestamp::now();
-        let read_at = self.read_at.unwrap_or(now);
-        if self.backends.kafka.is_set() && now.duration_since(read_at) > READ_AT_AGE_MAX {
-            bail!(
-                "--read-at {read_at}: Kafka's retention goes by the time of reading, and would \
-                 delete such records before they are read: leave it out, or load without --kafka"
-            );
-        }
+        let read_at = self.read_at.unwrap_or_else(Timestamp::now);
         let framing = self.dataset.as_deref();
         let framing = framing.map(|name| dataset::framing(name, self.line_prefix.as_deref()));
         let framer = framing.transpose()?.map(|framing| (framing.framer, framing.context));

@@ -17,7 +17,7 @@ pub struct Letter<'a> {
     pub partition: u32,
     /// Its offset.
     pub offset: u64,
-    /// When the record was read at its source, milliseconds since the epoch.
+    /// When the record was read at its source, or loaded, milliseconds since the epoch.
     pub read_at_ms: i64,
     /// Why it was rejected, in one word.
     pub code: Cow<'a, str>,
@@ -47,6 +47,8 @@ pub struct Opened<'a> {
     pub id: Option<RecordId>,
     /// Where it came from; none if its header does not say.
     pub origin: Option<Arc<Origin>>,
+    /// What stands for the time of reading, if that is another than the letter's.
+    pub read_at_ms: Option<i64>,
     /// First byte, or ordinal, of its position, and one past the last.
     pub span: Option<(u64, u64)>,
     /// Set when it is a part of a longer text.
@@ -113,6 +115,7 @@ impl<'a> Letter<'a> {
             bytes: self.value,
             id: None,
             origin: None,
+            read_at_ms: None,
             span: None,
             part: None,
             context: b"",
@@ -125,14 +128,15 @@ impl<'a> Letter<'a> {
             Content::Single { context, privacy, .. } => (context, privacy == Privacy::Sealed),
             Content::Pack { .. } => (&b""[..], false),
         };
-        let origin = Some(Arc::clone(&header.origin));
+        let (origin, read_at_ms) = (Some(Arc::clone(&header.origin)), header.read_at_ms);
         let at = usize::try_from(self.ordinal).unwrap_or(usize::MAX);
         let found = each_record(&header, self.value).nth(at);
         match found {
             Some(Ok((id, part, span, bytes))) => {
-                Opened { bytes, id: Some(id), origin, span: Some(span), part, context, is_sealed }
+                let (id, span) = (Some(id), Some(span));
+                Opened { bytes, id, origin, read_at_ms, span, part, context, is_sealed }
             }
-            Some(Err(_)) | None => Opened { origin, ..closed },
+            Some(Err(_)) | None => Opened { origin, read_at_ms, ..closed },
         }
     }
 }
