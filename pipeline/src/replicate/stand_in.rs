@@ -67,6 +67,6 @@ mod tests {
         assert_eq!(written(4 << 20, true), 1);
         assert_eq!(written(1 << 20, false), 1);
         assert_eq!(written(16 << 10, false), 2);
-        assert_eq!(written(300, false), 3);
+        assert_eq!(written(200, false), 3);
     }
 }
