@@ -12,8 +12,13 @@ pub fn now_ms() -> i64 {
 
 /// Microseconds since the epoch; 0 for a clock that is set before it.
 pub fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// As the system has it, and whoever gives credentials that end.
+pub fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// The same as calendars and zones take it.

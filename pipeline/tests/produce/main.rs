@@ -222,7 +222,9 @@ fn a_second_request_stops_a_source_that_has_no_end() {
     }
     let asked = Instant::now();
     running.stop.ask();
-    running.join().expect("it stops in order");
+    // What was in flight, if anything was, is left for the next start to find.
+    let ended = running.join();
+    assert!(matches!(ended, Ok(()) | Err(EndedEarly::Again(_))), "{ended:?}");
     assert!(asked.elapsed() < Duration::from_secs(5));
 }
 

@@ -24,6 +24,7 @@ use rdkafka::types::RDKafkaRespErr;
 use self::credentials::Chain;
 pub use self::region::{find as find_region, is_serverless};
 use self::token::Token;
+use crate::clock;
 use crate::retry::Backoff;
 use crate::seams::LogError;
 
@@ -183,7 +184,7 @@ impl Drop for Tokens {
 
 impl Token {
     fn holds(&self) -> bool {
-        self.expires > SystemTime::now()
+        self.expires > clock::now()
     }
 
     fn expires_ms(&self) -> i64 {
@@ -220,7 +221,7 @@ impl Maker {
                     }
                     self.shared.state().failure = Some(failure);
                     self.shared.changed.notify_all();
-                    SystemTime::now() + backoff.pause()
+                    clock::now() + backoff.pause()
                 }
             };
             if self.ended_before(due) {
@@ -231,7 +232,7 @@ impl Maker {
 
     fn token(&mut self) -> Result<Token, Failure> {
         let asked = (self.ask)();
-        let now = SystemTime::now();
+        let now = clock::now();
         let credentials = match (asked, &self.known) {
             (Ok(credentials), _) => credentials,
             (Err(failure), Some(known)) if known.expiry().is_none_or(|expiry| expiry > now) => {
@@ -263,7 +264,7 @@ impl Maker {
     fn ended_before(&self, due: SystemTime) -> bool {
         let mut state = self.shared.state();
         while !state.ended {
-            let Ok(left) = due.duration_since(SystemTime::now()) else { return false };
+            let Ok(left) = due.duration_since(clock::now()) else { return false };
             let waited = self.shared.changed.wait_timeout(state, left.min(LOOK));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
