@@ -130,7 +130,9 @@ impl Replay {
             return;
         };
         let place = |key: &Value| (table.clone(), key.to_string());
-        let mut row = self.rows.get(&place(key)).map(|(row, _)| row.clone());
+        // Of a row that was moved there, what is known of it at either place.
+        let mut known: Vec<_> =
+            self.rows.get(&place(key)).map(|(row, _)| row.clone()).into_iter().collect();
         if let Some(before) = record.get("before") {
             let old: serde_json::Map<_, _> = key
                 .as_object()
@@ -139,7 +141,7 @@ impl Replay {
                 .map(|name| (name.clone(), before[name].clone()))
                 .collect();
             let gone = self.rows.remove(&place(&Value::Object(old)));
-            row = gone.map(|(row, _)| row).or(row);
+            known.splice(..0, gone.map(|(row, _)| row));
         }
         match record.get("after") {
             None => drop(self.rows.remove(&place(key))),
@@ -148,7 +150,9 @@ impl Replay {
                 let unchanged = record["unchanged"].as_array().cloned().unwrap_or_default();
                 for name in unchanged.iter().filter_map(Value::as_str) {
                     // Not known: then it is gone again before its table was read.
-                    after[name] = row.as_ref().map_or(Value::Null, |row| row[name].clone());
+                    if let Some(value) = known.iter().find_map(|row| row.get(name)) {
+                        after[name] = value.clone();
+                    }
                 }
                 self.rows.insert(place(key), (after, 1));
             }

@@ -3,7 +3,8 @@
 //!
 //! A row that carries a place in the database's log is known by its key: every change behind that
 //! point is told as well, so what the log has of the row and these changes are all there is to know
-//! of it, whatever the row has become meanwhile. Other rows, those of tables that are polled, are
+//! of it, whatever the row has become meanwhile. One that a transaction is named of was read because
+//! that moved it, and tells what the change leaves out. It and rows of tables that are polled are
 //! known by their bytes, since another version of one is another record; and of versions of one key
 //! the last that the log has counts alone, so that a row that has gone back to an earlier one is
 //! told again.
@@ -135,6 +136,8 @@ struct Row<'a> {
     after: Option<&'a RawValue>,
     #[serde(borrow)]
     position: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tx: Option<&'a RawValue>,
 }
 
 /// What a row is known by, and its key, if it is one of several versions.
@@ -150,9 +153,10 @@ fn identity(bytes: &[u8]) -> (u128, Option<u128>) {
         }
         hash.digest128()
     };
-    match row.position {
-        Some(_) => (of(row.key.or(row.after)), None),
-        None => (whole(), row.key.map(|key| of(Some(key)))),
+    match (row.position, row.tx) {
+        (Some(_), None) => (of(row.key.or(row.after)), None),
+        (Some(_), Some(_)) => (whole(), None),
+        (None, _) => (whole(), row.key.map(|key| of(Some(key)))),
     }
 }
 
@@ -185,6 +189,9 @@ mod tests {
         assert!(known(&first, &row(key, r#"{"id":1,"v":1}"#, r#","position":"0/2""#)));
         assert!(!known(&first, &row(r#""key":{"id":2},"#, r#"{"id":1,"v":0}"#, at)));
         assert!(!known(&first, &first.replace(r#""t""#, r#""u""#)));
+        let moved = r#","tx":"7","position":"0/1""#;
+        assert!(!known(&first, &row(key, r#"{"id":1,"v":0}"#, moved)));
+        assert!(!known(&row(key, r#"{"id":1,"v":0}"#, moved), &first));
         let keyless = row("", r#"{"v":0}"#, at);
         assert!(known(&keyless, &row("", r#"{"v":0}"#, r#","position":"0/2""#)));
         assert!(!known(&keyless, &row("", r#"{"v":1}"#, at)));

@@ -19,7 +19,7 @@ use crate::lsn::Lsn;
 use crate::pgoutput::{Cell, Message, Old, decode};
 use crate::point::{Point, Progress};
 use crate::record::{Change, Transaction, Writer, Written};
-use crate::rows::{LOG_END, Rows};
+use crate::rows::{LOG_END, Moved, Rows};
 use crate::settings::{Settings, Snapshot};
 use crate::stream::{Sent, Stream};
 use crate::table::Table;
@@ -61,6 +61,10 @@ struct Open {
     tables: HashMap<u32, Arc<Table>>,
     rows: Rows,
     transaction: Option<Transaction>,
+    /// Rows that the transaction has moved, and of which it does not give all.
+    moved: Vec<Moved>,
+    /// Before this place a row that was read by itself may be that of a later change.
+    moved_until: Lsn,
     /// Everything that was committed before was given.
     at: Lsn,
     /// The last point, and when.
@@ -202,6 +206,9 @@ impl Feed for Changes {
             bytes_max: settings.record_bytes_max,
         };
         let gap = gap_from.map(|from| (CHANGE, writer.gap(from, point.lsn)));
+        // An earlier run may have read rows by themselves.
+        let reads_rows = at.is_some() && settings.snapshot == Snapshot::Initial;
+        let moved_until = if reads_rows { stream.end } else { Lsn::default() };
         let now = Instant::now();
         self.caught_up = now;
         self.open = Some(Open {
@@ -210,6 +217,8 @@ impl Feed for Changes {
             tables: HashMap::new(),
             rows: Rows::new(settings.publication.clone(), settings.chunk_rows_max, point.progress),
             transaction: None,
+            moved: Vec::new(),
+            moved_until,
             at: point.lsn,
             pointed: goes_on.then_some((point.lsn, now)),
             stored: point.lsn,
@@ -317,7 +326,8 @@ impl Open {
     /// The log moves on without changes of ours too, and is kept until a point is stored.
     fn point_if_idle(&mut self, take: &mut Take<'_>) -> ControlFlow<()> {
         let due = |(lsn, time): (Lsn, Instant)| lsn < self.at && time.elapsed() >= IDLE;
-        match self.transaction.is_none() && self.pointed.is_none_or(due) {
+        let between = self.transaction.is_none() && self.waiting.is_empty();
+        match between && self.pointed.is_none_or(due) {
             true => self.point(take),
             false => ControlFlow::Continue(()),
         }
@@ -363,7 +373,9 @@ impl Open {
                 let given =
                     self.transaction.take().is_some_and(|transaction| transaction.given > 0);
                 self.at = self.at.max(end);
-                if given {
+                self.read_moved(catalog)?;
+                // What waits is given before the next point.
+                if given && self.waiting.is_empty() {
                     return Ok(self.point(take));
                 }
             }
@@ -423,6 +435,11 @@ impl Open {
         let change = Change { operation, old, new };
         self.writer.change(&table, &transaction, &change, &mut self.written);
         self.take_row(transaction.xid, is_whole);
+        // A row that just left its chunk is as old as the chunk, and others may have been where it
+        // was since.
+        if let (false, Some(new), true) = (is_whole, new, before.is_some()) {
+            self.moved.extend(Moved::to(&table, new, transaction.xid));
+        }
         self.count();
         if self.waiting.is_empty() {
             return Ok(give(CHANGE, &self.written, take));
@@ -436,6 +453,21 @@ impl Open {
     fn take_row(&mut self, xid: u32, is_whole: bool) {
         let row = self.rows.changed(xid, &self.written.key);
         self.waiting.extend(row.filter(|_| !is_whole).map(|row| (ROW, row)));
+    }
+
+    /// At the end of a transaction: reads the rows that it has moved, while tables are read.
+    fn read_moved(&mut self, catalog: &mut Catalog) -> Result<(), SourceError> {
+        let moved = std::mem::take(&mut self.moved);
+        if moved.is_empty() || (self.rows.progress == Progress::Done && self.at > self.moved_until)
+        {
+            return Ok(());
+        }
+        for to in moved {
+            let row = self.rows.moved(catalog, &self.writer, &to, self.at)?;
+            self.waiting.extend(row.map(|row| (ROW, row)));
+        }
+        self.moved_until = catalog.value(LOG_END)?.parse().unwrap_or(self.at);
+        Ok(())
     }
 
     fn count(&mut self) {

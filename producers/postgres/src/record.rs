@@ -103,6 +103,27 @@ impl Writer {
     /// A row that was read. One of a chunk is at least as new as `at`, where the chunk was decided
     /// on, so that a second read of the chunk says the same; a polled one is told by its values alone.
     pub fn row(&self, table: &Table, row: &[Cell<'_>], at: Option<Lsn>, to: &mut Written) {
+        self.read_row(table, row, (at, None), to);
+    }
+
+    /// A row that was read because that transaction moved it, as of its end.
+    pub fn moved_row(
+        &self,
+        table: &Table,
+        row: &[Cell<'_>],
+        (at, xid): (Lsn, u32),
+        to: &mut Written,
+    ) {
+        self.read_row(table, row, (Some(at), Some(xid)), to);
+    }
+
+    fn read_row(
+        &self,
+        table: &Table,
+        row: &[Cell<'_>],
+        (at, xid): (Option<Lsn>, Option<u32>),
+        to: &mut Written,
+    ) {
         self.key(table, Some(row), None, to);
         self.within_limit(to, text_bytes(Some(row)), |bytes, limit| {
             let mut record = self.begin(table, "read", None, bytes);
@@ -110,6 +131,9 @@ impl Writer {
             record.json("key", |out| key.write(out));
             let after = Fields { table, limit, only_key: false, row, behind: None };
             record.json("after", |out| after.write(out));
+            if let Some(xid) = xid {
+                record.text("tx", &xid.to_string());
+            }
             if let Some(at) = at {
                 record.text("position", &at.to_string());
             }

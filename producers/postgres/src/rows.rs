@@ -6,8 +6,13 @@
 //! change that leaves a large value out does not give it; then the row is given first, as it was
 //! before. What is left is given in the end, so that no row is older than a change that was given
 //! before it, and each row is there once.
+//!
+//! A change that leaves a large value out may also move a row: from where it was not read yet to
+//! where it will not be read any more, or to where another row was. Then the row is read by itself,
+//! under its new key.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 
@@ -39,6 +44,31 @@ pub struct Rows {
     /// What is read next, or being read.
     pub progress: Progress,
     read: Option<Read>,
+}
+
+/// A row that has got another key by a change that does not give all of it.
+pub struct Moved {
+    /// Its table.
+    pub table: Arc<Table>,
+    /// Its key now: columns and their values.
+    pub key: Vec<(String, String)>,
+    /// The transaction that moved it.
+    pub xid: u32,
+}
+
+impl Moved {
+    /// From the row as the change gives it; `None` of a table without a key.
+    pub fn to(table: &Arc<Table>, row: &[Cell<'_>], xid: u32) -> Option<Self> {
+        let key = table.columns.iter().zip(row).filter(|(column, _)| column.is_key);
+        let key = key.map(|(column, cell)| match cell {
+            Cell::Text(text) => {
+                Some((column.name.clone(), String::from_utf8_lossy(text).into_owned()))
+            }
+            Cell::Null | Cell::Unchanged => None,
+        });
+        let key = key.collect::<Option<Vec<_>>>()?;
+        Some(Self { table: Arc::clone(table), key, xid })
+    }
 }
 
 /// A chunk that waits for the stream.
@@ -232,6 +262,43 @@ impl Rows {
         debug_assert_eq!(read.given, 0, "changes are read between chunks");
         let place = read.places.remove(key)?;
         read.rows[place].take()
+    }
+
+    /// Reads a row that a change has moved; it is as it is now, and as of `at`. A chunk may have it
+    /// too, and what a chunk told of its place in an earlier run may be older than the change.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn moved(
+        &self,
+        catalog: &mut Catalog,
+        writer: &Writer,
+        to: &Moved,
+        at: Lsn,
+    ) -> Result<Option<Written>, Failure> {
+        let name = Some((to.table.schema.as_str(), to.table.name.as_str()));
+        let Some(found) = catalog.published(&self.publication, name, "=")? else {
+            return Ok(None);
+        };
+        let value = |name: &String| to.key.iter().find(|(of, _)| of == name);
+        let key: Option<Vec<_>> =
+            found.key.iter().map(|name| value(name).map(|(_, text)| text.clone())).collect();
+        // Another key since: the row is told when it changes.
+        let Some(key) = key.filter(|key| !key.is_empty()) else { return Ok(None) };
+        let names: Vec<_> = found.table.columns.iter().map(|column| column.name.clone()).collect();
+        let sql = format!(
+            "SELECT {} FROM {}{}",
+            columns(&names, ""),
+            found.from,
+            compared(&found.key, "=", &key),
+        );
+        let mut read = None;
+        catalog.query_each(&sql, &mut |values| {
+            let row: Vec<_> =
+                values.iter().map(|value| value.map_or(Cell::Null, Cell::Text)).collect();
+            writer.moved_row(&found.table, &row, (at, to.xid), read.insert(Written::default()));
+        })?;
+        Ok(read)
     }
 
     /// A transaction emptied a table.
