@@ -96,7 +96,6 @@ impl Msk {
             ("AWS_REGION", "eu-central-1"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
             ("TAHOE_LINGER_MS", "200"),
-            ("TAHOE_LOG", "trace"),
         ]);
         settings.extend(more);
         settings
@@ -121,15 +120,13 @@ fn credentials_and_tokens_change_under_running_binaries_and_nothing_is_lost_or_d
     let path = pipeline.flag("laravel.log");
     let mut file = append_to(&pipeline.path("laravel.log"));
     write_lines(&mut file, 0..10, feed::laravel);
-    for (binary, arguments) in [
-        ("tahoe-transformer", vec!["--check"]),
-        ("tahoe-laravel", vec!["--laravel", &path, "--check"]),
-    ] {
-        let ended = spawn(binary, &arguments, &settings).wait_at_most(CHECKED_WITHIN);
-        assert!(ended.status.success(), "{binary}: {}{}", ended.stdout, ended.stderr);
-    }
+    let check = ["--laravel", path.as_str(), "--check"];
+    let ended = spawn("tahoe-laravel", &check, &settings).wait_at_most(CHECKED_WITHIN);
+    assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
     let transformer = spawn("tahoe-transformer", &[], &settings);
-    let producer = spawn("tahoe-laravel", &["--laravel", &path], &settings);
+    // Of everything, so that what AWS's crates say is seen as well.
+    let all = msk.settings(&pipeline, &[role[0], ("TAHOE_LOG", "trace")]);
+    let producer = spawn("tahoe-laravel", &check[..2], &all);
     pipeline.documents.wait_for("*", 10);
     // Two processes ask, and each has had three tokens or more when eight were given. It writes all
     // the while, over connections that the broker ends with their tokens.
@@ -156,50 +153,50 @@ fn credentials_and_tokens_change_under_running_binaries_and_nothing_is_lost_or_d
 }
 
 /// Runs `--check` with settings that cannot work.
-fn checked(settings: &[(&str, &str)]) -> String {
-    let ended = spawn("tahoe-transformer", &["--check"], settings).wait_at_most(CHECKED_WITHIN);
+fn checked(pipeline: &Pipeline, settings: &[(&str, &str)]) -> String {
+    let path = pipeline.flag("laravel.log");
+    let check = ["--laravel", path.as_str(), "--check"];
+    let ended = spawn("tahoe-laravel", &check, settings).wait_at_most(CHECKED_WITHIN);
     let Ended { status, stdout, stderr } = ended;
     assert_eq!(status.code(), Some(1), "{stdout}{stderr}");
-    stdout
+    stdout + &stderr
 }
 
 #[test]
 fn a_login_that_fails_says_which_of_aws_s_settings_is_wrong() {
-    let Some(pipeline) = Pipeline::prepare("msk_wrong") else { return };
+    let Some(pipeline) = Pipeline::of_kafka("msk_wrong") else { return };
     let Some(msk) = Msk::there() else { return };
-    let keys = |secret| {
-        [
-            ("AWS_ACCESS_KEY_ID", "AKIATEST"),
-            ("AWS_SECRET_ACCESS_KEY", secret),
-            ("TAHOE_LOG", "info"),
-        ]
-    };
-    let right = format!("{}AKIATEST", msk.password);
-    let text = checked(&msk.settings(&pipeline, &keys("not-the-secret")));
+    write_lines(&mut append_to(&pipeline.path("laravel.log")), 0..3, feed::laravel);
+    let path = pipeline.flag("laravel.log");
+    let keys = |secret| [("AWS_ACCESS_KEY_ID", "AKIATEST"), ("AWS_SECRET_ACCESS_KEY", secret)];
+    let wrong = keys("not-the-secret");
+    let wrong = msk.settings(&pipeline, &wrong);
+    let text = checked(&pipeline, &wrong);
     for part in ["AKIATEST", "does not match", "kafka-cluster:Connect", "eu-central-1", "clock"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("not-the-secret"), "{text}");
-    let running =
-        spawn("tahoe-transformer", &[], &msk.settings(&pipeline, &keys("not-the-secret")));
-    let ended = running.wait();
+    let ended = spawn("tahoe-laravel", &["--laravel", &path], &wrong).wait();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("kafka-cluster:Connect"), "{}", ended.stderr);
 
-    let text = checked(&msk.settings(&pipeline, &[("TAHOE_LOG", "info")]));
+    let text = checked(&pipeline, &msk.settings(&pipeline, &[]));
     assert!(text.contains("AWS_ACCESS_KEY_ID") && text.contains("role"), "{text}");
 
     // It takes the connection, and never says a word.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}/role", silent.local_addr().expect("an address"));
     let endpoint = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", url.as_str())];
-    let text = checked(&msk.settings(&pipeline, &endpoint));
+    let text = checked(&pipeline, &msk.settings(&pipeline, &endpoint));
     assert!(text.contains("AWS_CONTAINER_CREDENTIALS_FULL_URI"), "{text}");
 
-    let text =
-        checked(&msk.settings(&pipeline, &[&keys(&right)[..], &[("AWS_REGION", "")]].concat()));
+    let right = format!("{}AKIATEST", msk.password);
+    let [key, secret] = keys(&right);
+    let text = checked(&pipeline, &msk.settings(&pipeline, &[key, secret, ("AWS_REGION", "")]));
     assert!(text.contains("KAFKA_AWS_REGION"), "{text}");
 
-    let set_up = spawn("tahoe", &SET_UP, &msk.settings(&pipeline, &keys(&right))).wait();
-    assert!(set_up.status.success(), "{}", set_up.stderr);
+    let right = msk.settings(&pipeline, &[key, secret]);
+    let check = ["--laravel", path.as_str(), "--check"];
+    let ended = spawn("tahoe-laravel", &check, &right).wait_at_most(CHECKED_WITHIN);
+    assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
 }

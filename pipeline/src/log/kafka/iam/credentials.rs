@@ -13,6 +13,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::runtime::{Builder, Runtime};
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::Failure;
 
@@ -67,7 +68,9 @@ impl Chain {
     /// # Errors
     /// [`Failure::Final`] if there are none to be had.
     pub fn ask(&self) -> Result<Credentials, Failure> {
-        let given = self.runtime.block_on(self.chain.provide_credentials());
+        let ask = || self.runtime.block_on(self.chain.provide_credentials());
+        // What AWS's crates trace of an answer is theirs to change, and secrets are in it.
+        let given = with_default(NoSubscriber::new(), ask);
         given.map_err(|error| match error {
             CredentialsError::CredentialsNotLoaded(_) => Failure::Final(format!(
                 "KAFKA_SASL_MECHANISM is aws-msk-iam, and there are no AWS credentials ({}): set \
