@@ -39,6 +39,9 @@ const HASH_BYTES: usize = 8;
 /// Lanes that are kept: with the default window of 1,024 records, 64 MiB of hashes at most.
 const LANES_MAX: usize = 8192;
 
+/// A machine that is there acknowledges within this, a slow way and the kernel's own delay included.
+const TAKEN_TIME: Duration = Duration::from_secs(1);
+const TAKEN_LOOK: Duration = Duration::from_millis(50);
 /// No connection has the lane.
 const FREE: u64 = 0;
 /// It is gone for good.
@@ -181,6 +184,22 @@ impl Lane {
         self.holder.send_if_modified(take)
     }
 
+    /// All of it is answered, and its connection's machine takes the answers, if after a moment.
+    async fn is_heard(&self) -> bool {
+        let until = tokio::time::Instant::now() + TAKEN_TIME;
+        while self.released() >= self.next() {
+            if !self.line().is_in_doubt(&line::kernel_tables()) {
+                return true;
+            }
+            if tokio::time::Instant::now() >= until {
+                return false;
+            }
+            // The kernel tells nobody when it changes.
+            tokio::time::sleep(TAKEN_LOOK).await;
+        }
+        false
+    }
+
     /// Tells the connection that has it to leave, and waits until it has.
     async fn reclaim(&self) {
         let holder = self.holder();
@@ -212,6 +231,8 @@ struct Candidate {
     lane: Arc<Lane>,
     /// Sequence of the record that the next repeated one must equal.
     at: u64,
+    /// A connection has the lane, and has written all answers.
+    was_answered: bool,
 }
 
 /// The first records of a connection, laid against the ends of its host's lanes.
@@ -231,6 +252,8 @@ struct Repetition {
     records: usize,
     /// Sequence behind the last of them.
     end: u64,
+    /// It is one only if the answers to them were lost on their way.
+    was_answered: bool,
 }
 
 impl Alignment {
@@ -250,8 +273,9 @@ impl Alignment {
             let (end, through) = (tail.next, candidate.at == tail.next);
             drop(tail);
             if through {
-                *complete =
-                    Some(Repetition { lane: Arc::clone(&candidate.lane), records: seen, end });
+                let lane = Arc::clone(&candidate.lane);
+                let was_answered = candidate.was_answered;
+                *complete = Some(Repetition { lane, records: seen, end, was_answered });
             }
             !through
         });
@@ -360,7 +384,9 @@ impl Lanes {
                 },
             };
             let places = (first..=latest).zip(&tail.hashes).filter(|(_, known)| **known == hash);
-            candidates.extend(places.map(|(at, _)| Candidate { lane: Arc::clone(lane), at }));
+            let was_answered = !is_free && released >= tail.next;
+            let candidate = |at| Candidate { lane: Arc::clone(lane), at, was_answered };
+            candidates.extend(places.map(|(at, _)| candidate(at)));
         }
         Alignment { candidates, seen: 0, complete: None }
     }
@@ -368,7 +394,10 @@ impl Lanes {
     /// The lane in which the aligned records go on, and how many of them it has already. A
     /// connection that has it is told to leave first; had that one a further record, it was alive.
     pub(super) async fn settle(&self, alignment: &Alignment) -> Option<(Arc<Lane>, usize)> {
-        let Repetition { lane, records, end } = alignment.complete.clone()?;
+        let Repetition { lane, records, end, was_answered } = alignment.complete.clone()?;
+        if was_answered && lane.is_heard().await {
+            return None;
+        }
         lane.reclaim().await;
         let taken = lane.next() == end && lane.take(self.tick.fetch_add(1, Ordering::Relaxed));
         taken.then_some((lane, records))
