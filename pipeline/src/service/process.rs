@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, ValueEnum};
 use tokio::runtime::Runtime;
 
@@ -80,13 +81,16 @@ impl Process {
 }
 
 impl ProcessArgs {
-    /// Starts logging, with the effective settings as the first line, and listens for signals.
+    /// Starts logging, with the effective settings as the first line (on a terminal those that were
+    /// given), and listens for signals.
     ///
     /// # Errors
     /// Names the setting, or what the system refused.
     pub fn begin(&self, command: &Command, matches: &ArgMatches) -> Result<Process, String> {
         init_logging(&self.log, self.log_format)?;
-        let settings = effective(command, matches).join(" ");
+        // Who sits before a terminal knows what was not set; a log that is kept tells it for later.
+        let with_defaults = !io::stderr().is_terminal();
+        let settings = effective(command, matches, with_defaults).join(" ");
         tracing::info!(version = env!("CARGO_PKG_VERSION"), settings, "starting");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -194,11 +198,14 @@ fn has_secret(command: &Command, named: &str) -> bool {
 
 /// Every setting that has a value, as a flag. An argument says itself what may be seen of it: one
 /// of the type [`Secret`] nothing, one with `hide_env_values` the part that is none.
-fn effective(command: &Command, matches: &ArgMatches) -> Vec<String> {
+fn effective(command: &Command, matches: &ArgMatches, with_defaults: bool) -> Vec<String> {
     let mut settings = Vec::new();
     for argument in command.get_arguments() {
-        let Some(name) = argument.get_long() else { continue };
-        let Ok(Some(values)) = matches.try_get_raw(argument.get_id().as_str()) else { continue };
+        let (id, Some(name)) = (argument.get_id().as_str(), argument.get_long()) else { continue };
+        let Ok(Some(values)) = matches.try_get_raw(id) else { continue };
+        if !with_defaults && matches.value_source(id) == Some(ValueSource::DefaultValue) {
+            continue;
+        }
         let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
         if values.iter().all(|value| value.is_empty()) {
             continue;
@@ -271,7 +278,9 @@ mod tests {
             "--url=https://me:hunter/7?@host:9200/path",
         ];
         let matches = command.clone().get_matches_from([&["x"], &line[..]].concat());
-        let shown = effective(&command, &matches).join(" ");
+        let given = effective(&command, &matches, false).join(" ");
+        assert!(given.contains("--password=*** ") && !given.contains("--grace-seconds"), "{given}");
+        let shown = effective(&command, &matches, true).join(" ");
         for expected in [
             "--password=*** ",
             "--elasticsearch-key=*** ",
