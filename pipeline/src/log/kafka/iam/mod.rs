@@ -25,6 +25,7 @@ use self::credentials::Chain;
 pub use self::region::{find as find_region, is_serverless};
 use self::token::Token;
 use crate::clock;
+use crate::lock::lock;
 use crate::retry::Backoff;
 use crate::seams::LogError;
 
@@ -75,7 +76,7 @@ struct State {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
