@@ -337,6 +337,22 @@ fn a_second_instance_on_the_same_folder_is_refused_and_the_first_goes_on() {
     each_once(place.numbers("*"), 0..20);
 }
 
+#[test]
+fn a_start_right_after_kill_9_waits_until_the_system_has_ended_the_former_instance() {
+    let place = Place::new();
+    write_lines(&mut append_to(&place.path("laravel.log")), 0..10, feed::laravel);
+    let arguments = ["--laravel", &place.text("laravel.log")];
+    let first = place.up(&arguments);
+    Embedded(&place.data()).wait_for("*", 10);
+    let mut second = place.up(&arguments);
+    second.says("waiting for its end");
+    first.kill();
+    write_lines(&mut append_to(&place.path("laravel.log")), 10..20, feed::laravel);
+    Embedded(&place.data()).wait_for("*", 20);
+    second.stop();
+    each_once(place.numbers("*"), 0..20);
+}
+
 /// Root may read everything, so this is asked of an account that is not.
 #[test]
 fn an_unreadable_file_is_named_with_its_setting() {

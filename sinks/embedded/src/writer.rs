@@ -88,14 +88,30 @@ impl Shared {
     }
 }
 
-/// Opens the index for writing, which one process at a time can do.
+/// Far longer than the system takes to end a process.
+const LET_GO_WITHIN: Duration = Duration::from_secs(3);
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Opens the index for writing, which one process at a time can do. One that was killed has it until
+/// the system has ended it.
 pub(crate) fn open(shared: &Shared, settings: &Settings) -> Result<IndexWriter, SinkError> {
     let options = IndexWriterOptions::builder()
         .num_worker_threads(settings.threads)
         .memory_budget_per_thread(settings.heap_bytes / settings.threads)
         .num_merge_threads(1)
         .build();
-    let writer = shared.index.writer_with_options(options).map_err(|error| match error {
+    let deadline = Instant::now() + LET_GO_WITHIN;
+    let opened = loop {
+        match shared.index.writer_with_options(options.clone()) {
+            Err(TantivyError::LockFailure(LockError::LockBusy, _)) if Instant::now() < deadline => {
+                std::thread::park_timeout(LOOK);
+            }
+            opened => break opened,
+        }
+    };
+    let writer = opened.map_err(|error| match error {
         TantivyError::LockFailure(LockError::LockBusy, _) => SinkError::Refused(
             format!(
                 "another process writes to {}: stop it, or name another folder by --data",

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
 use super::block::Block;
 use crate::lock::lock;
@@ -15,6 +16,11 @@ use crate::seams::{KeyValue, LogError, LogRecord, MoreHeaders, Topic, Visit};
 const FORMAT: u64 = 1;
 /// What the engine may keep in memory, whatever the size of the log.
 pub(super) const CACHE_BYTES: usize = 32 << 20;
+
+/// Far longer than the system takes to end a process.
+const LET_GO_WITHIN: Duration = Duration::from_secs(3);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
 
 type Place = u64;
 
@@ -76,10 +82,7 @@ impl Store {
             LogError::Stop(text, Some(Box::new(error)))
         };
         std::fs::create_dir_all(folder).map_err(io)?;
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create(&path)
-            .map_err(|error| failure(&path, error))?;
+        let database = database(&path).map_err(|error| failure(&path, error))?;
         // A new file is only durable once its folder is.
         std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
         let mut store = Self {
@@ -292,6 +295,24 @@ impl Store {
         let path = self.path.display();
         let text = format!("{path} is damaged at offset {offset}: restore it, or set --data");
         LogError::Stop(text, None)
+    }
+}
+
+/// Opens the file, which one process at a time can do. One that was killed has it until the system
+/// has ended it.
+fn database(path: &Path) -> Result<Database, DatabaseError> {
+    let deadline = Instant::now() + LET_GO_WITHIN;
+    let mut waits = false;
+    loop {
+        match Database::builder().set_cache_size(CACHE_BYTES).create(path) {
+            Err(DatabaseError::DatabaseAlreadyOpen) if Instant::now() < deadline => {}
+            opened => return opened,
+        }
+        if !waits {
+            waits = true;
+            tracing::info!(path = %path.display(), "another instance has it: waiting for its end");
+        }
+        std::thread::park_timeout(LOOK);
     }
 }
 
