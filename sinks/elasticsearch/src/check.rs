@@ -209,6 +209,9 @@ impl Elasticsearch {
             return Ok(());
         }
         let body: Value = answer.json()?;
+        if !self.heeds_disks().await? {
+            return Ok(());
+        }
         for node in body["nodes"].as_object().into_iter().flat_map(|nodes| nodes.values()) {
             let bytes = |name: &str| node["fs"]["total"][name].as_u64();
             let (Some(total), Some(free)) = (bytes("total_in_bytes"), bytes("available_in_bytes"))
@@ -230,6 +233,23 @@ impl Elasticsearch {
             }
         }
         Ok(())
+    }
+
+    /// Whether the server stops before a disk is full: somebody may have told it not to.
+    async fn heeds_disks(&self) -> Result<bool, SinkError> {
+        let path = "_cluster/settings?include_defaults=true\
+            &filter_path=*.cluster.routing.allocation.disk.threshold_enabled";
+        let answer = self.connection.send(Method::Get, path, None).await?;
+        if !answer.is_success() {
+            return Ok(true);
+        }
+        let body: Value = answer.json()?;
+        let says = |level: &str| {
+            let disk = &body[level]["cluster"]["routing"]["allocation"]["disk"];
+            disk["threshold_enabled"].as_str().map(|text| text != "false")
+        };
+        // The first one holds.
+        Ok(["transient", "persistent", "defaults"].into_iter().find_map(says).unwrap_or(true))
     }
 }
 

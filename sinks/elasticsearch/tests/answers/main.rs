@@ -1,6 +1,7 @@
 //! What the sink makes of answers that no server here gives: those of one that is not healthy, of one
 //! that has lifecycles, and of Kibana.
 
+mod disks;
 mod faults;
 mod kibana;
 mod lifecycle;
