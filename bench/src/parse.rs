@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, ensure};
 use serde_json::json;
 use tahoe_schemas::{Dataset, datasets, frame_all};
-use tahoe_seams::{Conditions, Events, Origin, Record, RecordId};
+use tahoe_seams::{Conditions, Events, Origin, Record};
 
 use crate::generate::{self, Kind};
 use crate::measure;
@@ -190,13 +190,11 @@ impl Counts {
         let (mut events, mut rejected) = (Events::default(), None);
         frame_all(dataset.framer, text, &mut |frame| {
             let record = Record {
-                bytes: frame.bytes,
-                id: RecordId::default(),
-                origin,
                 start: frame.start,
                 read_at_ms,
                 context: frame.context,
                 part: frame.part,
+                ..Record::new(frame.bytes, origin)
             };
             self.records += 1;
             if let Err(rejection) = dataset.normalizer.normalize(&record, &given, &mut events) {

@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 use tahoe_schemas::enrich::Enrichment;
 use tahoe_schemas::rules::EventRules;
 use tahoe_schemas::{Dataset, Frames, datasets};
-use tahoe_seams::{Conditions, Events, Origin, Part, Record, RecordId};
+use tahoe_seams::{Conditions, Events, Origin, Part, Record};
 
 /// A record and where it stood.
 type Cut = (Vec<u8>, Vec<u8>, u64, Option<Part>);
@@ -59,15 +59,7 @@ impl Target {
     }
 
     fn normalize(&self, bytes: &[u8], context: &[u8], start: u64, part: Option<Part>) {
-        let record = Record {
-            bytes,
-            id: RecordId::default(),
-            origin: &self.origin,
-            start,
-            read_at_ms: 1_795_262_400_000,
-            context,
-            part,
-        };
+        let record = Record { start, read_at_ms: 1_795_262_400_000, context, part, ..Record::new(bytes, &self.origin) };
         let mut events = Events::default();
         if self.dataset.normalizer.normalize(&record, &self.given, &mut events).is_err() {
             return;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use tahoe_pipeline::journal::{Journal, JournalArgs};
 use tahoe_pipeline::seams::{
-    Batch, Conditions, Events, Known, Origin, Part, Record, RecordId, Source, Stream,
+    Batch, Conditions, Events, Known, Origin, Part, Record, Source, Stream,
 };
 
 const REMOTE: &str = "/lib/systemd/systemd-journal-remote";
@@ -236,15 +236,7 @@ fn an_entry_that_was_read_becomes_an_event_of_the_dataset_of_syslog() {
     journal.resume(Vec::new()).expect("nothing to resume");
     let entry = read(&mut journal, 1);
     let origin = Origin { host: "h".into(), path: "journal:".into(), ..Origin::default() };
-    let record = Record {
-        bytes: &entry.texts[0],
-        id: RecordId::default(),
-        origin: &origin,
-        start: entry.spans[0].0,
-        read_at_ms: 0,
-        context: &[],
-        part: None,
-    };
+    let record = Record { start: entry.spans[0].0, ..Record::new(&entry.texts[0], &origin) };
     let dataset = tahoe_schemas::datasets::find("system.syslog").expect("it is there");
     let mut events = Events::default();
     let done = dataset.normalizer.normalize(&record, &Conditions::default(), &mut events);

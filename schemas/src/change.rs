@@ -235,7 +235,7 @@ impl<'o> ChangeWriter<'o> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use tahoe_seams::{Origin, RecordId, TablePatterns};
+    use tahoe_seams::{Origin, TablePatterns};
 
     use super::*;
     use crate::datasets;
@@ -247,15 +247,8 @@ mod tests {
             ..Conditions::default()
         };
         let text = format!(r#"{{"v":1,"op":"update","db":"shop","table":"orders",{more}}}"#);
-        let record = Record {
-            bytes: text.as_bytes(),
-            id: RecordId::default(),
-            origin: &Origin { namespace: "acme".to_owned(), ..Origin::default() },
-            start: 0,
-            read_at_ms: 0,
-            context: b"",
-            part: None,
-        };
+        let origin = Origin { namespace: "acme".to_owned(), ..Origin::default() };
+        let record = Record::new(text.as_bytes(), &origin);
         let mut events = Events::default();
         let dataset = &datasets::mysql_change::DATASET;
         dataset.normalizer.normalize(&record, &given, &mut events).expect("a change");

@@ -506,15 +506,7 @@ mod tests {
 
     fn written(fill: impl for<'a> FnOnce(&mut Event<'a>)) -> String {
         let origin = tahoe_seams::Origin::default();
-        let record = tahoe_seams::Record {
-            bytes: b"",
-            id: tahoe_seams::RecordId::default(),
-            origin: &origin,
-            start: 0,
-            read_at_ms: 0,
-            context: b"",
-            part: None,
-        };
+        let record = tahoe_seams::Record::new(b"", &origin);
         let mut scratch = Scratch::default();
         let given = Conditions::default();
         let mut event = Event::new(&mut scratch, crate::datasets::ALL[0], &record, &given);

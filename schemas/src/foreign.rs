@@ -161,7 +161,7 @@ fn since_epoch(text: &str) -> Option<Time> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use tahoe_seams::{Origin, RecordId};
+    use tahoe_seams::Origin;
 
     use super::*;
 
@@ -169,15 +169,7 @@ mod tests {
 
     fn event(dataset: &str, record: &str) -> Value {
         let origin = Origin::default();
-        let record = Record {
-            bytes: record.as_bytes(),
-            id: RecordId::default(),
-            origin: &origin,
-            start: 0,
-            read_at_ms: READ_AT_MS,
-            context: b"",
-            part: None,
-        };
+        let record = Record { read_at_ms: READ_AT_MS, ..Record::new(record.as_bytes(), &origin) };
         let mut events = Events::default();
         let foreign = Foreign::new(crate::datasets::find(dataset).expect("it is in the list"));
         foreign.normalize(&record, &Conditions::default(), &mut events).expect("an event");

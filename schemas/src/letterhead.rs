@@ -254,7 +254,7 @@ fn object(pairs: &[(String, String)]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use tahoe_seams::{Record, RecordId};
+    use tahoe_seams::Record;
 
     use super::*;
     use crate::Event;
@@ -262,15 +262,7 @@ mod tests {
 
     fn document(origin: &Origin, read_at_ms: i64, fill: fn(&mut Event<'_>)) -> serde_json::Value {
         let mut scratch = Scratch::default();
-        let record = Record {
-            bytes: b"",
-            id: RecordId::default(),
-            origin,
-            start: 7,
-            read_at_ms,
-            context: b"",
-            part: None,
-        };
+        let record = Record { start: 7, read_at_ms, ..Record::new(b"", origin) };
         let given = Conditions { ingested_ms: 1_700_000_000_001, ..Conditions::default() };
         let dataset = crate::datasets::find("nginx.access").expect("it is in the list");
         let mut event = Event::new(&mut scratch, dataset, &record, &given);

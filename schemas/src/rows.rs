@@ -167,7 +167,7 @@ fn id_of(key: &[Entry<'_>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tahoe_seams::{Conditions, Origin, RecordId, TablePatterns};
+    use tahoe_seams::{Conditions, Origin, TablePatterns};
 
     use super::*;
     use crate::datasets;
@@ -176,15 +176,8 @@ mod tests {
         let all = TablePatterns::new(["*".to_owned()]);
         let given = Conditions { latest_state: all, ..Conditions::default() };
         let mut events = Events::default();
-        let record = Record {
-            bytes: record.as_bytes(),
-            id: RecordId::default(),
-            origin: &Origin { namespace: "acme".to_owned(), ..Origin::default() },
-            start: 0,
-            read_at_ms: 7,
-            context: b"",
-            part: None,
-        };
+        let origin = Origin { namespace: "acme".to_owned(), ..Origin::default() };
+        let record = Record { read_at_ms: 7, ..Record::new(record.as_bytes(), &origin) };
         let dataset = datasets::find(dataset).expect("a dataset");
         dataset.normalizer.normalize(&record, &given, &mut events).expect("a change");
         assert_eq!(events.len(), 1, "the event is stored too");

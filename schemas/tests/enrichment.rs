@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tahoe_schemas::datasets;
 use tahoe_schemas::enrich::{Database, Enrichment, Networks};
 use tahoe_schemas::rules::{EventRules, Privacy};
-use tahoe_seams::{Conditions, Events, Origin, Part, Record, RecordId};
+use tahoe_seams::{Conditions, Events, Origin, Part, Record};
 
 fn networks() -> Networks {
     let system = json!({
@@ -32,15 +32,8 @@ fn everything(policy: &str) -> EventRules {
 
 fn document_of(dataset: &str, text: &str, rules: EventRules, part: Option<Part>) -> Value {
     let origin = Origin { host: "web-1".to_owned(), ..Origin::default() };
-    let record = Record {
-        bytes: text.as_bytes(),
-        id: RecordId::default(),
-        origin: &origin,
-        start: 0,
-        read_at_ms: 1_795_262_400_000,
-        context: b"",
-        part,
-    };
+    let record =
+        Record { read_at_ms: 1_795_262_400_000, part, ..Record::new(text.as_bytes(), &origin) };
     let given = Conditions { rules: rules.given(), ..Conditions::default() };
     let dataset = datasets::find(dataset).expect("it is in the list");
     let mut events = Events::default();

@@ -8,7 +8,7 @@ use proptest::sample::Index;
 use serde_json::Value;
 use tahoe_schemas::rules::{AppFields, EventRules, Privacy, Screen};
 use tahoe_schemas::{PART_BYTES_MAX, datasets, frame_all};
-use tahoe_seams::{Conditions, Events, Origin, Part, Record, RecordId};
+use tahoe_seams::{Conditions, Events, Origin, Part, Record};
 
 const SECRET: &str = "a secret of some length";
 /// So much of a value tells it; shorter pieces stand in any text.
@@ -25,15 +25,7 @@ fn origin(dataset: &str) -> Origin {
 }
 
 fn record<'a>(bytes: &'a [u8], part: Option<Part>, origin: &'a Origin) -> Record<'a> {
-    Record {
-        bytes,
-        id: RecordId::default(),
-        origin,
-        start: 0,
-        read_at_ms: 1_795_262_400_000,
-        context: b"",
-        part,
-    }
+    Record { read_at_ms: 1_795_262_400_000, part, ..Record::new(bytes, origin) }
 }
 
 fn documents(record: &Record<'_>, given: &Conditions) -> Vec<Value> {

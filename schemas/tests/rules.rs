@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tahoe_schemas::rules::{AppFields, Companies, EventRules, Keys, Privacy, Sampling};
 use tahoe_schemas::{datasets, frame_all};
-use tahoe_seams::{Conditions, Events, Origin, Record, RecordId, RowNow, TablePatterns};
+use tahoe_seams::{Conditions, Events, Origin, Record, RowNow, TablePatterns};
 
 const SECRET: &str = "a secret of some length";
 
@@ -19,15 +19,7 @@ fn document(dataset: &str, line: &str, rules: EventRules) -> Value {
 
 fn events(dataset: &str, line: &str, given: &Conditions) -> Events {
     let origin = Origin::default();
-    let record = Record {
-        bytes: line.as_bytes(),
-        id: RecordId::default(),
-        origin: &origin,
-        start: 0,
-        read_at_ms: 1_795_262_400_000,
-        context: b"",
-        part: None,
-    };
+    let record = Record { read_at_ms: 1_795_262_400_000, ..Record::new(line.as_bytes(), &origin) };
     let dataset = datasets::find(dataset).expect("it is in the list");
     let mut events = Events::default();
     events.begin_record(0);
@@ -136,13 +128,11 @@ fn every_sample_is_still_a_document_under_a_policy() {
             let bytes = fs::read(&path).expect("a sample can be read");
             frame_all(dataset.framer, &bytes, &mut |frame| {
                 let record = Record {
-                    bytes: frame.bytes,
-                    id: RecordId::default(),
-                    origin: &origin,
                     start: frame.start,
                     read_at_ms: 1_795_262_400_000,
                     context: frame.context,
                     part: frame.part,
+                    ..Record::new(frame.bytes, &origin)
                 };
                 let mut events = Events::default();
                 if dataset.normalizer.normalize(&record, &given, &mut events).is_err() {
@@ -171,15 +161,8 @@ fn what_is_private_in_a_table_is_so_in_its_typed_columns_and_in_its_rows_too() {
         rules: private("* db.after.iban mask\n").given(),
         ..Conditions::default()
     };
-    let record = Record {
-        bytes: text.as_bytes(),
-        id: RecordId::default(),
-        origin: &Origin::default(),
-        start: 0,
-        read_at_ms: 1_795_262_400_000,
-        context: b"",
-        part: None,
-    };
+    let origin = Origin::default();
+    let record = Record { read_at_ms: 1_795_262_400_000, ..Record::new(text.as_bytes(), &origin) };
     let mut events = Events::default();
     let dataset = datasets::find("postgresql.change").expect("it is in the list");
     dataset.normalizer.normalize(&record, &given, &mut events).expect("an event");

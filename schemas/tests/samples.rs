@@ -15,7 +15,7 @@ use serde_json::Value;
 use tahoe_schemas::enrich::{Database, Enrichment, Networks};
 use tahoe_schemas::rules::EventRules;
 use tahoe_schemas::{Dataset, Frames, datasets, frame_all, shared_fields, templates};
-use tahoe_seams::{Conditions, Events, Origin, Part, Record, RecordId, Rejection};
+use tahoe_seams::{Conditions, Events, Origin, Part, Record, Rejection};
 
 /// 2026-11-21T12:00:00Z
 const READ_AT_MS: i64 = 1_795_262_400_000;
@@ -51,13 +51,11 @@ fn normalize(
     let mut results = Vec::new();
     frame_all(dataset.framer, bytes, &mut |frame| {
         let record = Record {
-            bytes: frame.bytes,
-            id: RecordId::default(),
-            origin: &origin,
             start: frame.start,
             read_at_ms: READ_AT_MS,
             context: frame.context,
             part: frame.part,
+            ..Record::new(frame.bytes, &origin)
         };
         let mut events = Events::default();
         let done = dataset.normalizer.normalize(&record, given, &mut events);
@@ -289,13 +287,10 @@ fn a_part_of_a_longer_text_is_a_message_with_a_time() {
     for dataset in datasets::ALL {
         let origin = Origin::default();
         let record = Record {
-            bytes: b"the \xff rest",
-            id: RecordId::default(),
-            origin: &origin,
             start: 9,
             read_at_ms: READ_AT_MS,
-            context: b"",
             part: Some(Part { index: 1, last: true }),
+            ..Record::new(b"the \xff rest", &origin)
         };
         let mut events = Events::default();
         let done = dataset.normalizer.normalize(&record, &Conditions::default(), &mut events);

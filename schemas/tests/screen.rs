@@ -11,7 +11,7 @@ use serde_json::Value;
 use tahoe_schemas::datasets;
 use tahoe_schemas::frame_all;
 use tahoe_schemas::rules::{AppFields, EventRules, Privacy, Screen, Screened};
-use tahoe_seams::{Conditions, Events, Origin, Record, RecordId, Rejection};
+use tahoe_seams::{Conditions, Events, Origin, Record, Rejection};
 
 const SECRET: &str = "a secret of more than sixteen bytes";
 
@@ -27,15 +27,7 @@ fn given(table: &str, done: &str) -> Conditions {
 }
 
 fn record<'a>(bytes: &'a [u8], origin: &'a Origin) -> Record<'a> {
-    Record {
-        bytes,
-        id: RecordId::default(),
-        origin,
-        start: 0,
-        read_at_ms: 1_795_262_400_000,
-        context: b"",
-        part: None,
-    }
+    Record { read_at_ms: 1_795_262_400_000, ..Record::new(bytes, origin) }
 }
 
 fn origin(dataset: &str) -> Origin {

@@ -49,8 +49,21 @@ pub fn free_port() -> u16 {
 /// # Errors
 /// As curl puts it, with the body if there is one.
 pub fn http_get(url: &str) -> Result<String, String> {
+    http("GET", url)
+}
+
+/// The same of a request that has something done.
+///
+/// # Errors
+/// As [`http_get`].
+pub fn http_post(url: &str) -> Result<String, String> {
+    http("POST", url)
+}
+
+fn http(method: &str, url: &str) -> Result<String, String> {
     let answer = std::process::Command::new("curl")
-        .args(["--silent", "--show-error", "--fail-with-body", "--max-time", "10", url])
+        .args(["--silent", "--show-error", "--fail-with-body", "--max-time", "10"])
+        .args(["--request", method, url])
         .output()
         .expect("curl is installed");
     let text = String::from_utf8_lossy(&answer.stdout).into_owned();

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tahoe_tests::mongodb::Database;
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::program::{Ended, Program};
-use tahoe_tests::servers::free_port;
+use tahoe_tests::servers::{free_port, http_post};
 use tahoe_tests::wait::until;
 
 const KILLS: usize = 8;
@@ -168,14 +168,7 @@ fn log_documents_are_read_when_someone_asks() {
     let mut producer = logs.start(&["--mongo-logs-every", "0 0 1 1 *", "--metrics", &address]);
     producer.says("late rows are looked for");
     assert_eq!(logs.pipeline.in_kafka().len(), 0, "it is not the first of January");
-    until("it is asked", || {
-        let url = format!("http://{address}/poll");
-        let asked = std::process::Command::new("curl")
-            .args(["--silent", "--fail", "--request", "POST", "--max-time", "10", &url])
-            .output();
-        let asked = asked.expect("curl is installed");
-        if asked.status.success() { Ok(()) } else { Err(format!("{asked:?}")) }
-    });
+    until("it is asked", || http_post(&format!("http://{address}/poll")).map(drop));
     logs.wait_for(1);
     producer.stop();
     logs.assert_told_once(1);

@@ -13,7 +13,7 @@ use tahoe_tests::mariadb::Mariadb;
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::postgresql::Database;
 use tahoe_tests::program::{Program, command};
-use tahoe_tests::servers::free_port;
+use tahoe_tests::servers::{free_port, http_post};
 use tahoe_tests::wait::until;
 
 const KILLS: usize = 10;
@@ -192,14 +192,7 @@ fn a_check_of_polled_tables_of_postgresql_names_what_is_wrong_and_a_trigger_read
     let mut producer = postgres(&pipeline, &database, &yearly);
     producer.says("back to the oldest open transaction");
     assert_eq!(pipeline.in_kafka().len(), 0, "it is not the first of January");
-    until("it is asked", || {
-        let url = format!("http://{address}/poll");
-        let asked = std::process::Command::new("curl")
-            .args(["--silent", "--fail", "--request", "POST", "--max-time", "10", &url])
-            .output();
-        let asked = asked.expect("curl is installed");
-        if asked.status.success() { Ok(()) } else { Err(format!("{asked:?}")) }
-    });
+    until("it is asked", || http_post(&format!("http://{address}/poll")).map(drop));
     until("the row comes", || match pipeline.in_kafka().len() {
         1 => Ok(()),
         other => Err(format!("{other} records")),

@@ -9,7 +9,7 @@ use std::path::Path;
 use clap::Parser as _;
 use database::city;
 use tahoe_schemas::datasets;
-use tahoe_seams::{Conditions, Events, Origin, Record, RecordId};
+use tahoe_seams::{Conditions, Events, Origin, Record};
 use tahoe_transformer::{GeoFiles, RuleArgs};
 
 #[derive(clap::Parser)]
@@ -31,15 +31,8 @@ fn place(rules: &RuleArgs, files: &GeoFiles) -> String {
     given.enrichment.networks = files.networks();
     let given = Conditions { rules: given.given(), ..Conditions::default() };
     let origin = Origin::default();
-    let record = Record {
-        bytes: b"203.0.113.9 - - [21/Nov/2026:09:00:00 +0000] \"GET / HTTP/1.1\" 200 7",
-        id: RecordId::default(),
-        origin: &origin,
-        start: 0,
-        read_at_ms: 1_795_262_400_000,
-        context: b"",
-        part: None,
-    };
+    let line = b"203.0.113.9 - - [21/Nov/2026:09:00:00 +0000] \"GET / HTTP/1.1\" 200 7";
+    let record = Record { read_at_ms: 1_795_262_400_000, ..Record::new(line, &origin) };
     let dataset = datasets::find("nginx.access").expect("it is in the list");
     let mut events = Events::default();
     dataset.normalizer.normalize(&record, &given, &mut events).expect("an event");

@@ -61,7 +61,7 @@ pub fn write(kind: Kind, events: u64, seed: u64, out: &mut dyn Write) -> io::Res
 #[cfg(test)]
 mod tests {
     use tahoe_schemas::{datasets, frame_all};
-    use tahoe_seams::{Conditions, Events, Origin, Record, RecordId};
+    use tahoe_seams::{Conditions, Events, Origin, Record};
 
     use super::*;
 
@@ -88,13 +88,10 @@ mod tests {
             let (mut events, mut records) = (Events::default(), 0);
             frame_all(dataset.framer, &lines, &mut |frame| {
                 let record = Record {
-                    bytes: frame.bytes,
-                    id: RecordId::default(),
-                    origin: &origin,
                     start: frame.start,
                     read_at_ms: 1_800_000_000_000,
                     context: frame.context,
-                    part: None,
+                    ..Record::new(frame.bytes, &origin)
                 };
                 records += 1;
                 let given = Conditions::default();

@@ -78,6 +78,14 @@ pub struct Record<'a> {
     pub part: Option<Part>,
 }
 
+impl<'a> Record<'a> {
+    /// Bytes and where they came from, and nothing else: no identity, no position, no time.
+    pub fn new(bytes: &'a [u8], origin: &'a Origin) -> Self {
+        let id = RecordId::default();
+        Self { bytes, id, origin, start: 0, read_at_ms: 0, context: b"", part: None }
+    }
+}
+
 /// What a [`crate::Normalizer`] is given besides the record.
 #[derive(Clone, Debug, Default)]
 pub struct Conditions {

@@ -26,13 +26,11 @@ impl Sent {
         for raw in batch.records() {
             let stream = &batch.streams()[raw.stream as usize];
             let record = Record {
-                bytes: batch.bytes(raw),
-                id: RecordId::default(),
-                origin: &stream.origin,
                 start: raw.start,
                 read_at_ms: raw.read_at_ms,
                 context: batch.context(raw),
                 part: raw.part,
+                ..Record::new(batch.bytes(raw), &stream.origin)
             };
             let mut screened = screen.screened(&record);
             if screened.is_some() && source.knows_by_bytes(stream) {

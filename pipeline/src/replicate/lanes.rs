@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tahoe_seams::{Batch, Known, Origin, Record, RecordId, SourceId, Stream};
+use tahoe_seams::{Batch, Known, Origin, Record, SourceId, Stream};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::partition;
@@ -131,15 +131,7 @@ impl Lanes {
         let Some(screen) = kind.screen.as_ref().map(|screens| screens.now()) else {
             return Cow::Borrowed(bytes);
         };
-        let record = Record {
-            bytes,
-            id: RecordId::default(),
-            origin: &kind.origin,
-            start: 0,
-            read_at_ms,
-            context: &[],
-            part: None,
-        };
+        let record = Record { read_at_ms, ..Record::new(bytes, &kind.origin) };
         // What is encrypted as a whole is found as it was read.
         match screen.screened(&record).filter(|screened| !screened.is_sealed) {
             Some(screened) => Cow::Owned(screened.bytes),

@@ -1,6 +1,7 @@
 //! Settings that every producer shares: whose records they are, and how they are sent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use tahoe_schemas::Dataset;
@@ -8,7 +9,7 @@ use tahoe_schemas::rules::is_namespace;
 use tahoe_seams::Origin;
 
 use crate::log::RECORD_BYTES_MAX;
-use crate::poll::Trigger;
+use crate::poll::{PollSettings, Schedule, Trigger};
 use crate::renewed::Screens;
 use crate::replicate::{RecordKind, feed_id};
 use crate::tail::{TailArgs, TailSettings};
@@ -147,6 +148,28 @@ impl Place {
         let room = self.log_record_bytes_max.saturating_sub(KEY_AND_HEADER_BYTES);
         // What a policy encrypts whole is sent as base64.
         if self.screen.is_some() { room / 4 * 3 } else { room }
+    }
+
+    /// How tables are polled: `every` is the setting of that name with its text, the overlap is in
+    /// seconds.
+    ///
+    /// # Errors
+    /// Names the setting that is no interval.
+    pub fn polling(
+        &self,
+        every: (&str, &str),
+        overlap: Option<u64>,
+        chunk_rows_max: u64,
+    ) -> Result<PollSettings, String> {
+        let (setting, text) = every;
+        let schedule = match self.once {
+            true => Schedule::Once,
+            false => Schedule::parse(text, &self.time_zone)
+                .map_err(|error| format!("{setting}: {error}"))?,
+        };
+        let (trigger, screen) = (self.trigger.clone(), self.screen.clone());
+        let overlap = overlap.map(Duration::from_secs);
+        Ok(PollSettings { schedule, overlap, chunk_rows_max, trigger, screen })
     }
 
     /// Bytes of the largest record that a producer makes if nothing else is asked for: a fifth less,

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tahoe_pipeline::listen::Listen;
-use tahoe_pipeline::seams::{Batch, Known, Record, RecordId, Source, SourceId};
+use tahoe_pipeline::seams::{Batch, Known, Record, Source, SourceId};
 
 use crate::certificates::Certificates;
 use crate::listen_support::{address, args, started, template};
@@ -168,15 +168,7 @@ impl Kept {
             }
             let mut origin = template().origin;
             (origin.source, origin.path) = (*source, path.to_owned());
-            let record = Record {
-                bytes,
-                id: RecordId::default(),
-                origin: &origin,
-                start: span.0,
-                read_at_ms: 0,
-                context: &[],
-                part: None,
-            };
+            let record = Record { start: span.0, ..Record::new(bytes, &origin) };
             listen.recover(&record, &mut known.context);
             known.next = span.1;
         }

@@ -55,19 +55,11 @@ fn is_id(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use tahoe_seams::{Conditions, Events, Origin, Record, RecordId};
+    use tahoe_seams::{Conditions, Events, Origin, Record};
 
     fn document(path: &str) -> Value {
         let origin = Origin { path: path.to_owned(), ..Origin::default() };
-        let record = Record {
-            bytes: b"2026-03-04T09:27:05Z stdout F x",
-            id: RecordId::default(),
-            origin: &origin,
-            start: 0,
-            read_at_ms: 0,
-            context: b"",
-            part: None,
-        };
+        let record = Record::new(b"2026-03-04T09:27:05Z stdout F x", &origin);
         let mut events = Events::default();
         let normalizer = super::super::DATASET.normalizer;
         normalizer.normalize(&record, &Conditions::default(), &mut events).expect("an event");

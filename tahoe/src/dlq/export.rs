@@ -1,13 +1,12 @@
 //! `tahoe dlq export`: letters as a file, to look at elsewhere, mend, or load again.
 
 use std::io::Write as _;
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args};
 use tahoe_transformer::replay::Letters;
 
-use super::{ChosenArgs, as_json, unless_stopped};
+use super::{ChosenArgs, as_json, visit_all};
 use crate::output;
 
 /// Print rejected records as NDJSON, with everything that is known of each.
@@ -33,20 +32,12 @@ pub fn run(args: &ExportArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> 
     let topics = args.chosen.topics(log.as_ref())?;
     let mut letters = Letters::open(log.as_ref())?;
     output::telling(|out| {
-        for topic in &topics {
-            let mut written = Ok(());
-            letters.visit(topic, &filter, &mut |visited| {
-                if args.all || !visited.mark.stored {
-                    written = writeln!(out, "{}", as_json(&visited));
-                }
-                match written.is_err() || process.stop.is_asked() {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                }
-            })?;
-            written?;
-            unless_stopped(&process)?;
-        }
+        visit_all(&process, &mut letters, &topics, &filter, |_, visited| {
+            match args.all || !visited.mark.stored {
+                true => writeln!(out, "{}", as_json(visited)),
+                false => Ok(()),
+            }
+        })?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, ValueEnum};
@@ -10,7 +9,7 @@ use serde_json::json;
 use tahoe_pipeline::service::Progress;
 use tahoe_transformer::replay::{Letters, Visited};
 
-use super::{ChosenArgs, place, time, unless_stopped};
+use super::{ChosenArgs, place, time, visit_all};
 use crate::output;
 
 /// Count rejected records by code and dataset, or list each.
@@ -86,24 +85,15 @@ pub fn run(args: &ListArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let mut rows: BTreeMap<Kind, Row> = BTreeMap::new();
     let mut seen = 0;
     output::telling(|out| {
-        for topic in &topics {
-            let mut written = Ok(());
-            letters.visit(topic, &filter, &mut |visited| {
-                seen += 1;
-                progress.set(seen, || format!("{} kinds", rows.len()));
-                if args.letters {
-                    written = out.write_all(line(args, &visited).as_bytes());
-                } else {
-                    rows.entry(kind(args, topic, &visited)).or_default().add(&visited);
-                }
-                match written.is_err() || process.stop.is_asked() {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                }
-            })?;
-            written?;
-            unless_stopped(&process)?;
-        }
+        visit_all(&process, &mut letters, &topics, &filter, |topic, visited| {
+            seen += 1;
+            progress.set(seen, || format!("{} kinds", rows.len()));
+            if args.letters {
+                return out.write_all(line(args, visited).as_bytes());
+            }
+            rows.entry(kind(args, topic, visited)).or_default().add(visited);
+            Ok(())
+        })?;
         drop(progress);
         out.write_all(table(args, &rows).as_bytes())?;
         Ok(ExitCode::SUCCESS)

@@ -5,6 +5,8 @@ mod list;
 mod replay;
 mod show;
 
+use std::io;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -13,7 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tahoe_pipeline::service::{Process, ProcessArgs};
 use tahoe_seams::Log;
-use tahoe_transformer::replay::{LetterFilter, Visited};
+use tahoe_transformer::replay::{LetterFilter, Letters, Visited};
 use tahoe_transformer::{dead_letter_topic, record_topics};
 
 use crate::backends::BackendArgs;
@@ -115,12 +117,30 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What was printed until a stop is not the whole, and must not look like it.
-fn unless_stopped(process: &Process) -> anyhow::Result<()> {
-    match process.stop.is_asked() {
-        true => Err(anyhow!("stopped before the end")),
-        false => Ok(()),
+/// Visits the letters of these topics that the filter takes. What was printed until a stop is not the
+/// whole, and must not look like it: a stop is an error.
+fn visit_all(
+    process: &Process,
+    letters: &mut Letters<'_>,
+    topics: &[String],
+    filter: &LetterFilter,
+    mut visit: impl FnMut(&str, &Visited<'_, '_>) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    for topic in topics {
+        let mut printed = Ok(());
+        letters.visit(topic, filter, &mut |visited| {
+            printed = visit(topic, &visited);
+            match printed.is_err() || process.stop.is_asked() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        })?;
+        printed?;
+        if process.stop.is_asked() {
+            return Err(anyhow!("stopped before the end"));
+        }
     }
+    Ok(())
 }
 
 /// `TOPIC/PARTITION/OFFSET`, by which [`show`] finds it again.

@@ -5,9 +5,7 @@ mod inspect;
 mod order;
 mod table;
 
-use std::time::Duration;
-
-use tahoe_pipeline::poll::{Poll, PollSettings, Schedule};
+use tahoe_pipeline::poll::{Poll, PollSettings};
 use tahoe_pipeline::replicate::Replicate;
 use tahoe_pipeline::service::{Place, Planned};
 
@@ -34,18 +32,8 @@ pub(crate) fn plan(
     target: &Target,
     place: &Place,
 ) -> Result<Vec<Planned>, String> {
-    let schedule = match place.once {
-        true => Schedule::Once,
-        false => Schedule::parse(&args.mongo_logs_every, &place.time_zone)
-            .map_err(|error| format!("--mongo-logs-every: {error}"))?,
-    };
-    let poll = PollSettings {
-        schedule,
-        overlap: args.mongo_logs_overlap.map(Duration::from_secs),
-        chunk_rows_max: args.mongo_chunk.into(),
-        trigger: place.trigger.clone(),
-        screen: place.screen.clone(),
-    };
+    let every = ("--mongo-logs-every", args.mongo_logs_every.as_str());
+    let poll = place.polling(every, args.mongo_logs_overlap, args.mongo_chunk.into())?;
     let mut planned: Vec<Planned> = Vec::new();
     for logs in &args.mongo_logs {
         let one = plan_collection(logs, args, target, place, &poll)?;

@@ -6,10 +6,9 @@ mod shape;
 mod table;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
-use tahoe_pipeline::poll::{Poll, PollSettings, Schedule};
+use tahoe_pipeline::poll::{Poll, PollSettings};
 use tahoe_pipeline::replicate::Replicate;
 use tahoe_pipeline::service::{List, Place, Planned};
 use tahoe_schemas::datasets;
@@ -122,18 +121,8 @@ pub(crate) fn plan(
     database: &str,
     place: &Place,
 ) -> Result<Vec<Planned>, String> {
-    let schedule = match place.once {
-        true => Schedule::Once,
-        false => Schedule::parse(&args.mysql_poll_every, &place.time_zone)
-            .map_err(|error| format!("--mysql-poll-every: {error}"))?,
-    };
-    let settings = PollSettings {
-        schedule,
-        overlap: args.mysql_poll_overlap.map(Duration::from_secs),
-        chunk_rows_max: args.mysql_poll_rows,
-        trigger: place.trigger.clone(),
-        screen: place.screen.clone(),
-    };
+    let every = ("--mysql-poll-every", args.mysql_poll_every.as_str());
+    let settings = place.polling(every, args.mysql_poll_overlap, args.mysql_poll_rows)?;
     let given = |tables: &[String]| -> Vec<String> {
         tables.iter().filter(|table| !table.is_empty()).cloned().collect()
     };

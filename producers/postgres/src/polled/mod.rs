@@ -4,10 +4,8 @@ mod inspect;
 mod shape;
 mod table;
 
-use std::time::Duration;
-
 use clap::Args;
-use tahoe_pipeline::poll::{Poll, PollSettings, Schedule};
+use tahoe_pipeline::poll::{Poll, PollSettings};
 use tahoe_pipeline::replicate::Replicate;
 use tahoe_pipeline::service::{List, Place, Planned};
 
@@ -80,18 +78,8 @@ pub fn plan(
     record_bytes_max: usize,
     place: &Place,
 ) -> Result<Vec<Planned>, String> {
-    let schedule = match place.once {
-        true => Schedule::Once,
-        false => Schedule::parse(&args.pg_poll_every, &place.time_zone)
-            .map_err(|error| format!("--pg-poll-every: {error}"))?,
-    };
-    let settings = PollSettings {
-        schedule,
-        overlap: args.pg_poll_overlap.map(Duration::from_secs),
-        chunk_rows_max: args.pg_poll_rows,
-        trigger: place.trigger.clone(),
-        screen: place.screen.clone(),
-    };
+    let every = ("--pg-poll-every", args.pg_poll_every.as_str());
+    let settings = place.polling(every, args.pg_poll_overlap, args.pg_poll_rows)?;
     let mut planned: Vec<Planned> = Vec::new();
     for text in args.pg_poll.iter().filter(|text| !text.is_empty()) {
         let asked = Asked::parse(text)?;
