@@ -3,6 +3,8 @@
 
 use std::os::fd::AsFd;
 
+use super::socket_table;
+
 /// A connection, by the number of its socket; 0 if the system does not say.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Line(u64);
@@ -28,19 +30,15 @@ impl Line {
     }
 }
 
-/// The `inode` column is the tenth, `tx_queue:rx_queue` the fifth, in hexadecimal digits.
+/// `tx_queue:rx_queue` is the fifth column, in hexadecimal digits.
 fn unacknowledged_of(tables: &str, inode: u64) -> Option<u64> {
-    let inode = inode.to_string();
-    let mut rows = tables.lines();
-    let row = rows.find(|row| row.split_ascii_whitespace().nth(9) == Some(&inode))?;
-    let (written, _) = row.split_ascii_whitespace().nth(4)?.split_once(':')?;
+    let (written, _) = socket_table::columns_of(tables, inode)?.nth(4)?.split_once(':')?;
     u64::from_str_radix(written, 16).ok()
 }
 
-/// Both of the kernel's tables of TCP sockets; empty on systems that have none.
+/// What the kernel knows of all of them.
 pub(super) fn kernel_tables() -> String {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    read("/proc/net/tcp") + &read("/proc/net/tcp6")
+    socket_table::both("tcp")
 }
 
 #[cfg(test)]

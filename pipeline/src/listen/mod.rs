@@ -21,6 +21,7 @@ mod queue;
 mod relp;
 mod session;
 mod settings;
+mod socket_table;
 mod stream;
 mod tls;
 mod udp;

@@ -11,10 +11,10 @@ use std::time::Instant;
 use tahoe_seams::{Part, Stream};
 use tokio::net::UdpSocket;
 
-use super::Shared;
 use super::closing::{CLOSING_TIME, Lease};
 use super::framing::strip;
 use super::queue::Chunk;
+use super::{Shared, socket_table};
 
 use crate::clock::now_ms;
 
@@ -166,7 +166,7 @@ impl Drops {
         Ok(Self { inode, seen: 0 })
     }
 
-    /// Drops since the last call, given the text of /proc/net/udp and /proc/net/udp6.
+    /// Drops since the last call, given the text of [`kernel_tables`].
     pub(super) fn since_last(&mut self, tables: &str) -> u64 {
         let total = drops_of(tables, self.inode).unwrap_or(self.seen);
         let new = total.saturating_sub(self.seen);
@@ -175,18 +175,14 @@ impl Drops {
     }
 }
 
-/// The `inode` column is the tenth, `drops` the last.
+/// `drops` is the last column.
 fn drops_of(tables: &str, inode: u64) -> Option<u64> {
-    let inode = inode.to_string();
-    let mut rows = tables.lines();
-    let row = rows.find(|row| row.split_ascii_whitespace().nth(9) == Some(&inode))?;
-    row.split_ascii_whitespace().last()?.parse().ok()
+    socket_table::columns_of(tables, inode)?.next_back()?.parse().ok()
 }
 
-/// Both of the kernel's tables of UDP sockets.
+/// What the kernel knows of all sockets for datagrams.
 pub(super) fn kernel_tables() -> String {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    read("/proc/net/udp") + &read("/proc/net/udp6")
+    socket_table::both("udp")
 }
 
 #[cfg(test)]
