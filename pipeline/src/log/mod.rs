@@ -4,6 +4,7 @@
 pub mod embedded;
 pub mod kafka;
 
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::seams::{Appended, LogError, Outgoing, Pending};
@@ -37,4 +38,15 @@ fn durable(pending: &Pending, patience: &Patience) -> Result<Appended, LogError>
         }
     }
     pending.wait(LAST_WAIT).unwrap_or(Err(LogError::Stopped))
+}
+
+/// Starts a thread of a log's own.
+fn start_thread(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, LogError> {
+    let started = thread::Builder::new().name(name.to_owned()).spawn(body);
+    started.map_err(|error| {
+        LogError::Retry("cannot start a thread".to_owned(), Some(Box::new(error)))
+    })
 }

@@ -22,7 +22,7 @@ use self::retention::Retention;
 use self::store::Store;
 use self::writer::{Change, Chunk, Commits, Queue};
 use crate::lock::lock;
-use crate::log::{RECORD_BYTES_MAX, durable, fence_of};
+use crate::log::{RECORD_BYTES_MAX, durable, fence_of, start_thread};
 use crate::seams::{
     KeyValue, Log, LogError, LogReader, Outgoing, Ownership, Pending, Topic, Visit,
 };
@@ -114,15 +114,10 @@ impl EmbeddedLog {
         let age_ms_max = i64::from(settings.retention_days) * 24 * 60 * 60 * 1000;
         let retention = Retention::new(settings.retention_bytes, age_ms_max);
         let of_writer = Arc::clone(&shared);
-        let writer = std::thread::Builder::new()
-            .name("log-writer".to_owned())
-            .spawn(move || {
-                let Shared { store, queue, commits, .. } = &*of_writer;
-                writer::run(store, queue, commits, retention);
-            })
-            .map_err(|error| {
-                LogError::Retry("cannot start a thread".to_owned(), Some(Box::new(error)))
-            })?;
+        let writer = start_thread("log-writer", move || {
+            let Shared { store, queue, commits, .. } = &*of_writer;
+            writer::run(store, queue, commits, retention);
+        })?;
         let record_bytes_max = settings.record_bytes_max;
         Ok(Self { shared, record_bytes_max, writer: Some(writer) })
     }

@@ -17,6 +17,7 @@ use rdkafka::{ClientConfig, TopicPartitionList};
 
 use super::failure::{Faults, journal};
 use super::producer::unusable;
+use crate::log::start_thread;
 use crate::seams::{LogError, Ownership};
 use crate::stop::Patience;
 
@@ -97,12 +98,7 @@ impl Claim {
         let consumer = member.join()?;
         let (stop, fenced) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
         let (stopped, lost) = (Arc::clone(&stop), Arc::clone(&fenced));
-        let thread = std::thread::Builder::new()
-            .name("log-owner".to_owned())
-            .spawn(move || member.hold(consumer, &stopped, &lost))
-            .map_err(|error| {
-                LogError::Retry("cannot start a thread".to_owned(), Some(Box::new(error)))
-            })?;
+        let thread = start_thread("log-owner", move || member.hold(consumer, &stopped, &lost))?;
         let claim = Self { stop, fenced, owner: owner.to_owned(), thread: Some(thread) };
         claim.wait(&agreed, (brokers, faults, patience))?;
         Ok(claim)

@@ -24,7 +24,7 @@ use super::scan::{Native, offset_u64, record};
 use super::settings::LostOffsets;
 use super::standing::Standing;
 use crate::lock::lock;
-use crate::log::durable;
+use crate::log::{durable, start_thread};
 use crate::seams::{LogError, LogReader, LogRecord, MoreHeaders, Pending, Polled, Visit};
 use crate::stop::Patience;
 
@@ -341,7 +341,7 @@ impl LogReader for Reader {
         let (promise, pending) = Pending::channel();
         let (consumer, brokers) = (Arc::clone(&self.consumer), self.brokers.clone());
         let faults = self.faults.clone();
-        let commit = move || {
+        start_thread("log-commit", move || {
             let committed = match consumer.commit(&offsets, CommitMode::Sync) {
                 Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => Ok(()),
                 Err(error) => Err(faults.decide(&brokers, &error, None)),
@@ -349,10 +349,6 @@ impl LogReader for Reader {
             drop(consumer);
             // The loop may have gone without waiting.
             let _ = promise.send(committed.map(|()| Vec::new()));
-        };
-        let thread = std::thread::Builder::new().name("log-commit".to_owned()).spawn(commit);
-        thread.map_err(|error| {
-            LogError::Retry("cannot start a thread".to_owned(), Some(Box::new(error)))
         })?;
         durable(&pending, &self.patience).map(drop)
     }

@@ -26,6 +26,7 @@ pub use self::region::{find as find_region, is_serverless};
 use self::token::Token;
 use crate::clock;
 use crate::lock::lock;
+use crate::log::start_thread;
 use crate::retry::Backoff;
 use crate::seams::LogError;
 
@@ -99,12 +100,7 @@ impl Tokens {
         let shared = Arc::<Shared>::default();
         let mut maker =
             Maker { shared: Arc::clone(&shared), region: region.to_owned(), ask, known: None };
-        std::thread::Builder::new()
-            .name("log-token".to_owned())
-            .spawn(move || maker.renew())
-            .map_err(|error| {
-                LogError::Retry("cannot start a thread".to_owned(), Some(Box::new(error)))
-            })?;
+        start_thread("log-token", move || maker.renew())?;
         Ok(Self { region: region.to_owned(), shared })
     }
 
