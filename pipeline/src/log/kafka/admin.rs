@@ -26,7 +26,6 @@ const CREATED_MAX: Duration = Duration::from_secs(30);
 /// What the cluster says about itself.
 pub(super) struct Admin {
     client: Arc<AdminClient<Plain>>,
-    brokers: String,
     faults: Faults,
 }
 
@@ -38,15 +37,15 @@ struct Found {
 }
 
 impl Admin {
-    pub fn new(config: &ClientConfig, brokers: &str, faults: &Faults) -> Result<Self, LogError> {
+    pub fn new(config: &ClientConfig, faults: &Faults) -> Result<Self, LogError> {
         let client = config.create_with_context(Plain(faults.clone()));
         let client = Arc::new(client.map_err(|error| unusable(&error))?);
         faults.supply(&client);
-        Ok(Self { client, brokers: brokers.to_owned(), faults: faults.clone() })
+        Ok(Self { client, faults: faults.clone() })
     }
 
     fn decide(&self, error: &KafkaError, topic: Option<&str>) -> LogError {
-        self.faults.decide(&self.brokers, error, topic)
+        self.faults.decide(error, topic)
     }
 
     fn find(&self, topic: &str) -> Result<Found, LogError> {
@@ -101,7 +100,7 @@ impl Admin {
         }
         let most = i32::try_from(self.brokers()?).unwrap_or(3).min(3);
         let bytes = record_bytes_max.to_string();
-        let fresh = missing.iter().map(|topic| match iam::is_serverless(&self.brokers) {
+        let fresh = missing.iter().map(|topic| match iam::is_serverless(self.faults.brokers()) {
             true => new_topic(topic, replication.unwrap_or(3), &bytes),
             false => durable_topic(topic, replication.unwrap_or(most).max(1), &bytes),
         });
@@ -115,7 +114,7 @@ impl Admin {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((name, code)) => {
                     let text = code.to_string();
-                    return Err(self.faults.judge(&self.brokers, code, &text, Some(&name)));
+                    return Err(self.faults.judge(code, &text, Some(&name)));
                 }
             }
         }
@@ -138,10 +137,11 @@ impl Admin {
     /// One line per topic; a line that warns says which setting to change.
     pub fn check(&self, topics: &[String], record_bytes_max: usize) -> Result<String, LogError> {
         let deadline = Instant::now() + 2 * REQUEST;
-        let mut lines = vec![format!("{} broker(s) at {}", self.brokers()?, self.brokers)];
+        let at = self.faults.brokers();
+        let mut lines = vec![format!("{} broker(s) at {at}", self.brokers()?)];
         for topic in topics {
             if Instant::now() > deadline {
-                let text = format!("{} is too slow to check {topic} now", self.brokers);
+                let text = format!("{at} is too slow to check {topic} now");
                 return Err(LogError::Retry(text, None));
             }
             let found = self.find(topic)?;
@@ -182,7 +182,7 @@ impl Admin {
             Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) | None => None,
             Some(Err(code)) => {
                 let text = code.to_string();
-                return Err(self.faults.judge(&self.brokers, code, &text, Some(topic)));
+                return Err(self.faults.judge(code, &text, Some(topic)));
             }
         };
         let number = |name: &str| {

@@ -23,9 +23,10 @@ pub(super) enum Login {
 }
 
 /// What librdkafka said last, since its calls only say that they timed out. One per log, shared by
-/// all its clients, with how they log in.
+/// all its clients, with where and how they log in.
 #[derive(Clone, Default)]
 pub(super) struct Faults {
+    brokers: Arc<str>,
     state: Arc<Mutex<State>>,
     login: Login,
 }
@@ -51,8 +52,13 @@ const NO_TOKEN: &str = "Failed to acquire SASL OAUTHBEARER token: ";
 
 impl Faults {
     /// Nothing was said yet.
-    pub fn of(login: Login) -> Self {
-        Self { state: Arc::default(), login }
+    pub fn of(brokers: &str, login: Login) -> Self {
+        Self { brokers: brokers.into(), state: Arc::default(), login }
+    }
+
+    /// The brokers that the clients begin with, as they are set.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
     }
 
     /// What a client needs before it asks the brokers for anything.
@@ -105,10 +111,10 @@ impl Faults {
     }
 
     /// What was said last, if no waiting helps.
-    pub fn take_final(&self, brokers: &str) -> Option<LogError> {
+    pub fn take_final(&self) -> Option<LogError> {
         let mut state = lock(&self.state);
         let fault = state.latest.as_ref().filter(|fault| fault.at.elapsed() < FRESH)?;
-        let decided = self.judge(brokers, fault.code, &fault.reason, None);
+        let decided = self.judge(fault.code, &fault.reason, None);
         let is_final = matches!(decided, LogError::Stop(..));
         is_final.then(|| {
             state.latest = None;
@@ -117,7 +123,7 @@ impl Faults {
     }
 
     /// What to do about a failed call on `topic`, if it was about one.
-    pub fn decide(&self, brokers: &str, error: &KafkaError, topic: Option<&str>) -> LogError {
+    pub fn decide(&self, error: &KafkaError, topic: Option<&str>) -> LogError {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
         let latest = lock(&self.state).latest.take();
         let vague = matches!(
@@ -129,20 +135,15 @@ impl Faults {
                 | RDKafkaErrorCode::CoordinatorNotAvailable
         );
         match latest.filter(|fault| vague && fault.at.elapsed() < FRESH) {
-            Some(fault) => self.judge(brokers, fault.code, &fault.reason, topic),
-            None => self.judge(brokers, code, &error.to_string(), topic),
+            Some(fault) => self.judge(fault.code, &fault.reason, topic),
+            None => self.judge(code, &error.to_string(), topic),
         }
     }
 
     /// What to do about `code`; `reason` is for people.
-    pub fn judge(
-        &self,
-        brokers: &str,
-        code: RDKafkaErrorCode,
-        reason: &str,
-        topic: Option<&str>,
-    ) -> LogError {
+    pub fn judge(&self, code: RDKafkaErrorCode, reason: &str, topic: Option<&str>) -> LogError {
         use RDKafkaErrorCode as Code;
+        let brokers = &*self.brokers;
         let stop = |text: String| LogError::Stop(text, None);
         match code {
             Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
@@ -249,36 +250,37 @@ mod tests {
 
     #[test]
     fn a_time_out_after_a_refused_login_is_about_the_login() {
-        let faults = Faults::default();
+        let faults = Faults::of("a:1", Login::Configured);
         faults.note(&KafkaError::Global(RDKafkaErrorCode::Authentication), "wrong password");
         let timed_out = KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerTransportFailure);
-        let error = faults.decide("a:1", &timed_out, None);
+        let error = faults.decide(&timed_out, None);
         assert!(matches!(&error, LogError::Stop(text, _) if text.contains("KAFKA_PASSWORD")));
-        assert!(matches!(faults.decide("a:1", &timed_out, None), LogError::Retry(..)));
+        assert!(matches!(faults.decide(&timed_out, None), LogError::Retry(..)));
     }
 
     #[test]
     fn no_token_is_no_reason_to_stop_and_a_refused_one_is() {
         let tokens = Tokens::of("AKIATEST", "eu-central-1");
-        let faults = Faults::of(Login::Iam(Arc::new(tokens)));
+        let faults = Faults::of("a:1", Login::Iam(Arc::new(tokens)));
         let authentication = RDKafkaErrorCode::Authentication;
-        let decided = faults.judge("a:1", authentication, &format!("{NO_TOKEN}away"), None);
+        let decided = faults.judge(authentication, &format!("{NO_TOKEN}away"), None);
         assert!(matches!(&decided, LogError::Retry(text, _) if text == "away"), "{decided}");
-        let decided = faults.judge("a:1", authentication, "Access denied", None);
+        let decided = faults.judge(authentication, "Access denied", None);
         let LogError::Stop(text, _) = &decided else { panic!("{decided}") };
         for part in ["AKIATEST", "Access denied", "eu-central-1", "kafka-cluster:Connect"] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains("KAFKA_PASSWORD"), "{text}");
-        let sleeper = Faults::of(Login::Iam(Arc::new(Tokens::without_one("eu-central-1"))));
-        let decided = sleeper.judge("a:1", authentication, "Access denied", None);
+        let without = Login::Iam(Arc::new(Tokens::without_one("eu-central-1")));
+        let sleeper = Faults::of("a:1", without);
+        let decided = sleeper.judge(authentication, "Access denied", None);
         assert!(matches!(decided, LogError::Retry(..)), "{decided}");
     }
 
     #[test]
     fn a_missing_topic_is_named() {
         let error = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition);
-        let decided = Faults::default().decide("a:1", &error, Some("laravel_logs"));
+        let decided = Faults::default().decide(&error, Some("laravel_logs"));
         assert!(matches!(decided, LogError::NoTopic(topic) if topic == "laravel_logs"));
     }
 }

@@ -55,7 +55,6 @@ const RECORD_OVERHEAD: usize = 512;
 pub struct KafkaLog {
     args: KafkaArgs,
     client_id: String,
-    brokers: String,
     faults: Faults,
     patience: Patience,
     admin: Admin,
@@ -72,15 +71,14 @@ impl KafkaLog {
     /// # Errors
     /// [`LogError::Stop`] if a setting is missing, unreadable or refused by librdkafka.
     pub fn connect(args: &KafkaArgs, client_id: &str) -> Result<Self, LogError> {
-        let brokers = args.kafka.clone().unwrap_or_default();
+        let brokers = args.kafka.as_deref().unwrap_or_default();
         let config = args.producer(client_id)?;
-        let faults = Faults::of(args.login()?);
-        let producer = Producer::new(&config, args.kafka_headers, &brokers, &faults)?;
-        let admin = Admin::new(&config, &brokers, &faults)?;
+        let faults = Faults::of(brokers, args.login()?);
+        let producer = Producer::new(&config, args.kafka_headers, &faults)?;
+        let admin = Admin::new(&config, &faults)?;
         Ok(Self {
             args: args.clone(),
             client_id: client_id.to_owned(),
-            brokers,
             faults,
             patience: Patience::default(),
             admin,
@@ -104,7 +102,7 @@ impl KafkaLog {
         if producer.is_broken() {
             tracing::warn!("the producer is made anew");
             let (config, headers) = (self.args.producer(&self.client_id)?, self.args.kafka_headers);
-            *producer = Arc::new(Producer::new(&config, headers, &self.brokers, &self.faults)?);
+            *producer = Arc::new(Producer::new(&config, headers, &self.faults)?);
         }
         Ok(Arc::clone(&producer))
     }
@@ -163,7 +161,7 @@ impl KafkaLog {
             Some(known) => scanner.insert(known),
             None => {
                 let mut config = self.group(SCAN_GROUP)?;
-                scanner.insert(Scanner::new(&mut config, &self.brokers, &self.faults)?)
+                scanner.insert(Scanner::new(&mut config, &self.faults)?)
             }
         };
         ask(scanner)
@@ -261,8 +259,8 @@ impl Log for KafkaLog {
         let topic = &self.args.kafka_positions_topic;
         self.find(topic)?;
         let config = self.group(&group_of_owner(owner))?;
-        let told = (&*self.brokers, &self.faults, &self.patience);
-        let claim = ownership::Claim::take(config, topic, owner, told)?;
+        let claim =
+            ownership::Claim::take(config, topic, owner, &self.faults, &self.patience)?;
         Ok(Box::new(claim))
     }
 
@@ -278,7 +276,6 @@ impl Log for KafkaLog {
         Ok(Box::new(reader::Reader::join(
             config,
             topics,
-            &self.brokers,
             &self.faults,
             self.args.kafka_lost_offsets,
             self.patience.clone(),

@@ -84,7 +84,8 @@ impl Claim {
         mut config: ClientConfig,
         topic: &str,
         owner: &str,
-        (brokers, faults, patience): (&str, &Faults, &Patience),
+        faults: &Faults,
+        patience: &Patience,
     ) -> Result<Self, LogError> {
         config.set("group.instance.id", owner).set("heartbeat.interval.ms", "1000");
         let (held, agreed) = sync_channel(1);
@@ -100,21 +101,22 @@ impl Claim {
         let (stopped, lost) = (Arc::clone(&stop), Arc::clone(&fenced));
         let thread = start_thread("log-owner", move || member.hold(consumer, &stopped, &lost))?;
         let claim = Self { stop, fenced, owner: owner.to_owned(), thread: Some(thread) };
-        claim.wait(&agreed, (brokers, faults, patience))?;
+        claim.wait(&agreed, faults, patience)?;
         Ok(claim)
     }
 
     fn wait(
         &self,
         agreed: &Receiver<()>,
-        (brokers, faults, patience): (&str, &Faults, &Patience),
+        faults: &Faults,
+        patience: &Patience,
     ) -> Result<(), LogError> {
         let deadline = Instant::now() + CLAIM_MAX;
         while Instant::now() < deadline {
             if agreed.recv_timeout(POLL).is_ok() {
                 return Ok(());
             }
-            if let Some(error) = self.lost().or_else(|| faults.take_final(brokers)) {
+            if let Some(error) = self.lost().or_else(|| faults.take_final()) {
                 return Err(error);
             }
             if patience.is_over() {
@@ -122,7 +124,7 @@ impl Claim {
             }
         }
         let timed_out = KafkaError::Global(RDKafkaErrorCode::OperationTimedOut);
-        Err(faults.decide(brokers, &timed_out, None))
+        Err(faults.decide(&timed_out, None))
     }
 }
 

@@ -82,7 +82,6 @@ impl InFlight {
 
 /// Receives what the brokers say about each record, on the producer's own thread.
 pub(super) struct Deliveries {
-    brokers: String,
     faults: Faults,
 }
 
@@ -128,7 +127,7 @@ impl Deliveries {
                     None,
                 )
             }
-            Some(code) => self.faults.judge(&self.brokers, code, &error.to_string(), Some(topic)),
+            Some(code) => self.faults.judge(code, &error.to_string(), Some(topic)),
             None => LogError::Retry(error.to_string(), None),
         }
     }
@@ -144,10 +143,9 @@ impl Producer {
     pub fn new(
         config: &ClientConfig,
         headers: Headers,
-        brokers: &str,
         faults: &Faults,
     ) -> Result<Self, LogError> {
-        let context = Deliveries { brokers: brokers.to_owned(), faults: faults.clone() };
+        let context = Deliveries { faults: faults.clone() };
         let inner = config.create_with_context(context).map_err(|error| unusable(&error))?;
         let cloudevents = (headers == Headers::CloudEvents).then(CloudEvents::default);
         Ok(Self { inner, cloudevents })

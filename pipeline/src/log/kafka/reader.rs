@@ -135,7 +135,6 @@ struct Place {
 /// See [`LogReader`].
 pub(super) struct Reader {
     consumer: Arc<BaseConsumer<Member>>,
-    brokers: String,
     faults: Faults,
     lost_offsets: LostOffsets,
     patience: Patience,
@@ -148,7 +147,6 @@ impl Reader {
     pub fn join(
         mut config: ClientConfig,
         topics: &[String],
-        brokers: &str,
         faults: &Faults,
         lost_offsets: LostOffsets,
         patience: Patience,
@@ -164,11 +162,9 @@ impl Reader {
             config.create_with_context(member).map_err(|error| unusable(&error))?;
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(|error| unusable(&error))?;
-        let (brokers, faults) = (brokers.to_owned(), faults.clone());
         Ok(Self {
             consumer: Arc::new(consumer),
-            brokers,
-            faults,
+            faults: faults.clone(),
             lost_offsets,
             patience,
             places: Vec::new(),
@@ -177,7 +173,7 @@ impl Reader {
     }
 
     fn decide(&self, error: &KafkaError) -> LogError {
-        self.faults.decide(&self.brokers, error, None)
+        self.faults.decide(error, None)
     }
 
     fn change(&mut self) -> Option<Polled> {
@@ -339,12 +335,11 @@ impl LogReader for Reader {
         // Without a coordinator librdkafka waits for one, ten minutes long; a thread of its own
         // does, so that a stop need not.
         let (promise, pending) = Pending::channel();
-        let (consumer, brokers) = (Arc::clone(&self.consumer), self.brokers.clone());
-        let faults = self.faults.clone();
+        let (consumer, faults) = (Arc::clone(&self.consumer), self.faults.clone());
         start_thread("log-commit", move || {
             let committed = match consumer.commit(&offsets, CommitMode::Sync) {
                 Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => Ok(()),
-                Err(error) => Err(faults.decide(&brokers, &error, None)),
+                Err(error) => Err(faults.decide(&error, None)),
             };
             drop(consumer);
             // The loop may have gone without waiting.

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::BorrowedHeaders;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::cloudevents;
@@ -28,21 +27,16 @@ const ASK_TIMES: u32 = 5;
 /// A consumer that is assigned by hand and never joins its group.
 pub(super) struct Scanner {
     consumer: Arc<BaseConsumer<Plain>>,
-    brokers: String,
     faults: Faults,
 }
 
 impl Scanner {
-    pub fn new(
-        config: &mut ClientConfig,
-        brokers: &str,
-        faults: &Faults,
-    ) -> Result<Self, LogError> {
+    pub fn new(config: &mut ClientConfig, faults: &Faults) -> Result<Self, LogError> {
         config.set("enable.partition.eof", "true");
         let consumer = config.create_with_context(Plain(faults.clone()));
         let consumer = Arc::new(consumer.map_err(|error| unusable(&error))?);
         faults.supply(&consumer);
-        Ok(Self { consumer, brokers: brokers.to_owned(), faults: faults.clone() })
+        Ok(Self { consumer, faults: faults.clone() })
     }
 
     /// Visits what is there of `[from, to)`; `lost` is told what is gone of its beginning.
@@ -55,7 +49,7 @@ impl Scanner {
         visit: &mut Visit<'_>,
     ) -> Result<(), LogError> {
         let partition = partition_i32(partition);
-        let decide = |error: &KafkaError| self.faults.decide(&self.brokers, error, Some(topic));
+        let decide = |error: &KafkaError| self.faults.decide(error, Some(topic));
         let watermarks = || self.consumer.fetch_watermarks(topic, partition, ASK);
         let (low, high) = self.ask(topic, patience, watermarks)?;
         if from < offset_u64(low).min(to) {
@@ -86,7 +80,7 @@ impl Scanner {
         patience: &Patience,
     ) -> Result<Range<u64>, LogError> {
         let partition = partition_i32(partition);
-        let decide = |error: KafkaError| self.faults.decide(&self.brokers, &error, Some(topic));
+        let decide = |error: KafkaError| self.faults.decide(&error, Some(topic));
         let watermarks = || self.consumer.fetch_watermarks(topic, partition, ASK);
         let (low, high) = self.ask(topic, patience, watermarks)?;
         let (low, high) = (offset_u64(low), offset_u64(high));
@@ -124,7 +118,7 @@ impl Scanner {
             }
             // What was refused at once is not asked again.
             if times == ASK_TIMES || asked.elapsed() < ASK {
-                return Err(self.faults.decide(&self.brokers, &error, Some(topic)));
+                return Err(self.faults.decide(&error, Some(topic)));
             }
             times += 1;
         }
@@ -157,7 +151,7 @@ impl Scanner {
                 }
                 // The last offsets of the range hold no record (compacted, or a transaction's mark).
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-                Some(Err(error)) => match self.faults.decide(&self.brokers, &error, Some(topic)) {
+                Some(Err(error)) => match self.faults.decide(&error, Some(topic)) {
                     LogError::Retry(..) => {}
                     other => return Err(other),
                 },
@@ -169,7 +163,7 @@ impl Scanner {
             if heard.elapsed() > QUIET_MAX {
                 let text = format!(
                     "{} gave nothing of {topic} for {} s: check KAFKA_BOOTSTRAP_SERVERS",
-                    self.brokers,
+                    self.faults.brokers(),
                     QUIET_MAX.as_secs()
                 );
                 return Err(LogError::Retry(text, None));
