@@ -133,6 +133,9 @@ impl Deliveries {
     }
 }
 
+/// A record on its way, and the batch that it is one of.
+type ToSend<'r> = BaseRecord<'r, [u8], [u8], Arc<Batch>>;
+
 /// The producer, which librdkafka's own thread and one of ours serve.
 pub(super) struct Producer {
     pub inner: ThreadedProducer<Deliveries>,
@@ -166,34 +169,17 @@ impl Producer {
         records: &[Outgoing<'_>],
         patience: &Patience,
     ) -> Result<Pending, LogError> {
-        let (batch, pending) = Batch::new(records.len().max(1));
-        if records.is_empty() {
-            lock(&batch.0).answered(1);
-        }
-        for (at, record) in records.iter().enumerate() {
-            let send = BaseRecord::with_opaque_to(record.topic, Arc::clone(&batch))
+        self.send_all(records, patience, |record, batch| {
+            let message = BaseRecord::with_opaque_to(record.topic, batch)
                 .partition(partition_i32(record.partition))
                 .payload(record.value)
                 .key(record.key)
                 .timestamp(record.timestamp_ms);
-            let send = match self.headers(record) {
-                Ok(Some(headers)) => send.headers(headers),
-                Ok(None) => send,
-                Err(error) => {
-                    batch.abandon(records.len() - at, error);
-                    break;
-                }
-            };
-            match self.send(send, patience) {
-                Ok(()) => {}
-                Err(LogError::Stopped) => return Err(LogError::Stopped),
-                Err(error) => {
-                    batch.abandon(records.len() - at, error);
-                    break;
-                }
-            }
-        }
-        Ok(pending)
+            Ok(match self.headers(record)? {
+                Some(headers) => message.headers(headers),
+                None => message,
+            })
+        })
     }
 
     fn headers(&self, record: &Outgoing<'_>) -> Result<Option<OwnedHeaders>, LogError> {
@@ -213,18 +199,32 @@ impl Producer {
         changes: &[(Vec<u8>, Option<Vec<u8>>)],
         patience: &Patience,
     ) -> Result<Pending, LogError> {
-        let (batch, pending) = Batch::new(changes.len().max(1));
-        if changes.is_empty() {
+        self.send_all(changes, patience, |(key, value), batch| {
+            let mut message = BaseRecord::with_opaque_to(topic, batch).key(key.as_slice());
+            message.payload = value.as_deref();
+            Ok(message)
+        })
+    }
+
+    /// Sends what `message` makes of each record, as one batch; behind one that cannot be sent
+    /// nothing is.
+    fn send_all<'r, R>(
+        &self,
+        records: &'r [R],
+        patience: &Patience,
+        message: impl Fn(&'r R, Arc<Batch>) -> Result<ToSend<'r>, LogError>,
+    ) -> Result<Pending, LogError> {
+        let (batch, pending) = Batch::new(records.len().max(1));
+        if records.is_empty() {
             lock(&batch.0).answered(1);
         }
-        for (at, (key, value)) in changes.iter().enumerate() {
-            let mut send = BaseRecord::with_opaque_to(topic, Arc::clone(&batch)).key(key);
-            send.payload = value.as_ref();
-            match self.send(send, patience) {
+        for (at, record) in records.iter().enumerate() {
+            let sent = message(record, Arc::clone(&batch));
+            match sent.and_then(|message| self.send(message, patience)) {
                 Ok(()) => {}
                 Err(LogError::Stopped) => return Err(LogError::Stopped),
                 Err(error) => {
-                    batch.abandon(changes.len() - at, error);
+                    batch.abandon(records.len() - at, error);
                     break;
                 }
             }
@@ -232,23 +232,15 @@ impl Producer {
         Ok(pending)
     }
 
-    fn send<K, P>(
-        &self,
-        mut record: BaseRecord<'_, K, P, Arc<Batch>>,
-        patience: &Patience,
-    ) -> Result<(), LogError>
-    where
-        K: rdkafka::message::ToBytes + ?Sized,
-        P: rdkafka::message::ToBytes + ?Sized,
-    {
+    fn send(&self, mut message: ToSend<'_>, patience: &Patience) -> Result<(), LogError> {
         loop {
-            match self.inner.send(record) {
+            match self.inner.send(message) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                     if patience.is_over() {
                         return Err(LogError::Stopped);
                     }
-                    record = back;
+                    message = back;
                     self.inner.poll(FULL_WAIT);
                 }
                 Err((error, refused)) => {
