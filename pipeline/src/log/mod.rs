@@ -7,6 +7,7 @@ pub mod kafka;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::header;
 use crate::seams::{Appended, LogError, Outgoing, Pending};
 use crate::stop::Patience;
 
@@ -27,6 +28,12 @@ pub const RECORD_BYTES_MAX: usize = 20 << 20;
 fn fence_of(topic: &str, partition: u32, timestamp_ms: i64) -> Outgoing<'_> {
     let (key, value) = (FENCE_KEY, &b""[..]);
     Outgoing { topic, partition, key, value, timestamp_ms, header: None, more_headers: &[] }
+}
+
+/// All headers of a record by their names, ours before the further ones.
+fn headers_of<'a>(record: &Outgoing<'a>) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+    let ours = record.header.map(|header| (header::NAME, header));
+    ours.into_iter().chain(record.more_headers.iter().copied())
 }
 
 /// Waits until an append is durable or has failed, for as long as there is patience;

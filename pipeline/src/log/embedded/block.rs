@@ -6,6 +6,7 @@
 //! headers, value. A header is `u16` length of the name, `u32` of the value, name, value.
 
 use crate::header;
+use crate::log::headers_of;
 use crate::seams::{FindHeader, LogRecord, MoreHeaders, Outgoing};
 
 /// The engine rounds large values up to pages of a power of two: 60 KiB and the entry's own
@@ -15,16 +16,8 @@ pub(super) const BLOCK_BYTES: usize = 60 << 10;
 /// Bytes of a block before its first record.
 const HEAD: usize = 4 + 8;
 
-fn headers<'a>(record: &Outgoing<'a>) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-    record
-        .header
-        .map(|header| (header::NAME, header))
-        .into_iter()
-        .chain(record.more_headers.iter().copied())
-}
-
 fn headers_size(record: &Outgoing<'_>) -> usize {
-    headers(record).map(|(name, value)| 6 + name.len() + value.len()).sum()
+    headers_of(record).map(|(name, value)| 6 + name.len() + value.len()).sum()
 }
 
 /// Adds one record as it stands in a block.
@@ -34,7 +27,7 @@ pub(super) fn encode(record: &Outgoing<'_>, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&record.timestamp_ms.to_le_bytes());
     out.extend_from_slice(record.key);
-    for (name, value) in headers(record) {
+    for (name, value) in headers_of(record) {
         let name_length = u16::try_from(name.len()).expect("names of headers are our own words");
         out.extend_from_slice(&name_length.to_le_bytes());
         out.extend_from_slice(&length_u32(value.len()).to_le_bytes());

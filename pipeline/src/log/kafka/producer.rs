@@ -16,8 +16,8 @@ use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProd
 use super::cloudevents::CloudEvents;
 use super::failure::{Faults, journal};
 use super::settings::Headers;
-use crate::header;
 use crate::lock::lock;
+use crate::log::headers_of;
 use crate::seams::{Appended, LogError, Outgoing, Pending};
 use crate::stop::Patience;
 
@@ -253,14 +253,14 @@ impl Producer {
 }
 
 fn native_headers(record: &Outgoing<'_>) -> Option<OwnedHeaders> {
-    let count = usize::from(record.header.is_some()) + record.more_headers.len();
+    let count = headers_of(record).count();
     if count == 0 {
         return None;
     }
-    let ours = record.header.map(|header| (header::NAME, header));
-    let all = ours.into_iter().chain(record.more_headers.iter().copied());
     let native = OwnedHeaders::new_with_capacity(count);
-    Some(all.fold(native, |native, (key, value)| native.insert(Header { key, value: Some(value) })))
+    Some(headers_of(record).fold(native, |native, (key, value)| {
+        native.insert(Header { key, value: Some(value) })
+    }))
 }
 
 /// Kafka counts partitions as `i32`; a number over it is no partition of anything.
