@@ -4,6 +4,7 @@
 //! id is stored before the record is sent. Between the two lies what a crash may leave undecided,
 //! and `recover` decides it from the log itself.
 
+mod changes;
 mod envelope;
 mod recover;
 mod screened;

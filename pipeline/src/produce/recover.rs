@@ -7,9 +7,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 
-use tahoe_seams::{Log, LogError, LogRecord, Part, Record, RecordId, Source, SourceId};
-
 use tahoe_schemas::rules::Screen;
+use tahoe_seams::{Log, LogError, LogRecord, Part, Record, RecordId, Source, SourceId};
 
 use crate::header::{Boundaries, Content, Decoder, Header, HeaderError, Privacy};
 use crate::positions::{self, Position};

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use tahoe_schemas::rules::Screen;
 use tahoe_seams::{Batch, Log, LogError, SourceId, Stream};
 
+use super::changes::Changes;
 use super::recover::Recovery;
 use crate::clock::Moment;
 use crate::header;
 use crate::partition;
-use crate::positions::{Position, Segment, key};
+use crate::positions::{Position, Segment};
 
 /// A segment spans a MiB, so that it costs one stored position in some four thousand records.
 const SEGMENT_BYTES: u64 = 1 << 20;
@@ -84,7 +85,8 @@ impl Streams {
         screen: Option<Arc<Screen>>,
         now_ms: i64,
     ) -> Result<Self, LogError> {
-        let (mut floors, mut changes) = (Floors::new(), Vec::new());
+        let mut floors = Floors::new();
+        let mut changes = Changes::new(owner, screen.as_deref(), now_ms);
         let has_renamed = !recovery.renamed.is_empty();
         for position in recovery.positions.values_mut() {
             let is_certain = !recovery.held.contains(&position.source) && !position.clean;
@@ -93,19 +95,14 @@ impl Streams {
                 position.clean = true;
             }
             if is_certain || has_renamed {
-                let value = encoded(position, screen.as_deref(), now_ms);
-                changes.push((key(owner, position.source), Some(value)));
+                changes.put(position);
             }
         }
-        if !changes.is_empty() {
-            log.store_positions(&changes)?;
-        }
+        changes.store(log)?;
         // Only now: a start between the two finds both, and takes the newer.
-        let gone: Vec<_> =
-            recovery.renamed.iter().map(|former| (key(owner, *former), None)).collect();
-        if !gone.is_empty() {
-            log.store_positions(&gone)?;
-        }
+        let mut gone = Changes::new(owner, screen.as_deref(), now_ms);
+        recovery.renamed.iter().for_each(|former| gone.remove(*former));
+        gone.store(log)?;
         Ok(Self {
             owner: owner.to_owned(),
             states: HashMap::new(),
@@ -222,7 +219,7 @@ impl Streams {
         spans: &[Span],
         now: Moment,
     ) -> Result<(), LogError> {
-        let mut changes = Vec::new();
+        let mut changes = Changes::new(&self.owner, self.screen.as_deref(), now.ms);
         for span in spans {
             let Some(state) = self.states.get_mut(&span.source) else { continue };
             state.sent_at = Some(now.at);
@@ -236,11 +233,10 @@ impl Streams {
                 state.position.scan_from = floor(&mut self.floors, log, span)?;
                 state.position.clean = false;
             }
-            let value = encoded(&state.position, self.screen.as_deref(), now.ms);
-            changes.push((key(&self.owner, span.source), Some(value)));
+            changes.put(&state.position);
             state.unstored = false;
         }
-        if changes.is_empty() { Ok(()) } else { log.store_positions(&changes) }
+        changes.store(log)
     }
 
     /// The time in the id of a record of `source` that starts at `start`.
@@ -310,13 +306,13 @@ impl Streams {
         clean: bool,
         now_ms: i64,
     ) -> Result<(), LogError> {
-        let mut changes: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
+        let mut changes = Changes::new(&self.owner, self.screen.as_deref(), now_ms);
         for source in forgotten {
             let state = self.states.remove(source);
             let recovered = self.recovered.remove(source);
             // Of a stream that cannot be resumed nothing was stored, so there is nothing to remove.
             if recovered.is_some() || state.is_some_and(|state| state.stream.resumable) {
-                changes.push((key(&self.owner, *source), None));
+                changes.remove(*source);
             }
         }
         let resumable = self.states.values_mut().filter(|state| state.stream.resumable);
@@ -324,11 +320,10 @@ impl Streams {
             if clean {
                 state.make_clean();
             }
-            let value = encoded(&state.position, self.screen.as_deref(), now_ms);
-            changes.push((key(&self.owner, state.position.source), Some(value)));
+            changes.put(&state.position);
             state.unstored = false;
         }
-        if changes.is_empty() { Ok(()) } else { log.store_positions(&changes) }
+        changes.store(log)
     }
 
     /// Stores as clean the streams from which nothing came for a while, except those that are
@@ -339,18 +334,17 @@ impl Streams {
         in_flight: &HashSet<SourceId>,
         now: Moment,
     ) -> Result<(), LogError> {
-        let mut changes = Vec::new();
+        let mut changes = Changes::new(&self.owner, self.screen.as_deref(), now.ms);
         for (source, state) in &mut self.states {
             let is_quiet = |sent_at| now.at.saturating_duration_since(sent_at) >= QUIET;
             let quiet = state.sent_at.is_none_or(is_quiet) && !in_flight.contains(source);
             if quiet && state.stream.resumable && !state.position.clean {
                 state.make_clean();
-                let value = encoded(&state.position, self.screen.as_deref(), now.ms);
-                changes.push((key(&self.owner, *source), Some(value)));
+                changes.put(&state.position);
                 state.unstored = false;
             }
         }
-        if changes.is_empty() { Ok(()) } else { log.store_positions(&changes) }
+        changes.store(log)
     }
 }
 
@@ -397,14 +391,6 @@ impl State {
         }
         segments.push(Segment(from, span.end.max(from + SEGMENT_BYTES), now_ms));
         true
-    }
-}
-
-/// A position as it is stored.
-fn encoded(position: &Position, screen: Option<&Screen>, now_ms: i64) -> Vec<u8> {
-    match screen.filter(|screen| screen.hides()) {
-        Some(screen) => position.sealed(screen).encode(now_ms),
-        None => position.encode(now_ms),
     }
 }
 
