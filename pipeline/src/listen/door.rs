@@ -18,9 +18,9 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Pause after a connection could not be accepted, mostly for want of file descriptors: it passes
 /// when connections end.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
-
 /// A connection that is silent for this long is asked whether it lives.
 const SILENT_TIME: Duration = Duration::from_secs(60);
+/// Without an answer it is asked so often again, and given up after so many times.
 const ASKED_EVERY: Duration = Duration::from_secs(10);
 const ASKED_TIMES: u32 = 3;
 
@@ -38,24 +38,6 @@ pub(super) struct Door {
     pub(super) acceptor: Option<TlsAcceptor>,
     pub(super) path: Arc<str>,
     pub(super) shared: Arc<Shared>,
-}
-
-/// A sender that is gone without a word is noticed: 60 s after its last byte it is asked, 3 times in
-/// 30 s, and answers that it does not take are given up after as long.
-fn notice_dead(socket: &TcpStream) {
-    let keepalive = socket2::TcpKeepalive::new()
-        .with_time(SILENT_TIME)
-        .with_interval(ASKED_EVERY)
-        .with_retries(ASKED_TIMES);
-    let socket = socket2::SockRef::from(socket);
-    let noticed = socket.set_tcp_keepalive(&keepalive);
-    // Without it the kernel tries for a quarter of an hour.
-    #[cfg(target_os = "linux")]
-    let noticed =
-        noticed.and(socket.set_tcp_user_timeout(Some(SILENT_TIME + ASKED_EVERY * ASKED_TIMES)));
-    if let Err(error) = noticed {
-        tracing::debug!(%error, "dead connections end when the kernel notices");
-    }
 }
 
 impl Door {
@@ -142,5 +124,23 @@ impl Door {
                 }
             }
         }
+    }
+}
+
+/// A sender that is gone without a word is noticed, and answers that it does not take are given up
+/// after as long.
+fn notice_dead(socket: &TcpStream) {
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(SILENT_TIME)
+        .with_interval(ASKED_EVERY)
+        .with_retries(ASKED_TIMES);
+    let socket = socket2::SockRef::from(socket);
+    let noticed = socket.set_tcp_keepalive(&keepalive);
+    // Without it the kernel tries for a quarter of an hour.
+    #[cfg(target_os = "linux")]
+    let noticed =
+        noticed.and(socket.set_tcp_user_timeout(Some(SILENT_TIME + ASKED_EVERY * ASKED_TIMES)));
+    if let Err(error) = noticed {
+        tracing::debug!(%error, "dead connections end when the kernel notices");
     }
 }

@@ -94,39 +94,16 @@ pub(super) async fn converse(
     shared: &Shared,
     lease: Lease,
 ) -> io::Result<()> {
-    let mut session = Session {
-        path,
-        peer,
-        line,
-        shared,
-        phase: Phase::Fresh,
-        inbox: Inbox::new(Arc::clone(&shared.growth)),
-        frame: None,
-        records: 0,
-        due: VecDeque::new(),
-        answers: Vec::new(),
-        chunk: Chunk::default(),
-        held_bytes: 0,
-        borrowed: None,
-        closing: false,
-        lease,
-        stopping: false,
-    };
+    let mut session = Session::new(path, (peer, line), shared, lease);
     loop {
         let understood = session.take_frames().await;
         // What has a sequence number must reach the log, whatever the rest of the bytes are.
         session.hand_over().await;
         understood.map_err(|reason| io::Error::new(io::ErrorKind::InvalidData, reason))?;
         let lane = session.lane();
-        let reclaimed = async {
-            match &lane {
-                Some(lane) => lane.reclaimed().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
-            () = reclaimed => {
+            () = reclaimed(lane.as_deref()) => {
                 tracing::info!(path, %peer, "relp sender came back: its older connection is closed");
                 return Ok(());
             }
@@ -149,13 +126,42 @@ pub(super) async fn converse(
     }
 }
 
+/// Waits until a connection that has a lane is told to leave it.
+async fn reclaimed(lane: Option<&Lane>) {
+    match lane {
+        Some(lane) => lane.reclaimed().await,
+        None => std::future::pending().await,
+    }
+}
+
 #[derive(PartialEq, Eq)]
 enum Wake {
     Ready,
     Ended,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    fn new(path: &'a str, (peer, line): (IpAddr, Line), shared: &'a Shared, lease: Lease) -> Self {
+        Self {
+            path,
+            peer,
+            line,
+            shared,
+            phase: Phase::Fresh,
+            inbox: Inbox::new(Arc::clone(&shared.growth)),
+            frame: None,
+            records: 0,
+            due: VecDeque::new(),
+            answers: Vec::new(),
+            chunk: Chunk::default(),
+            held_bytes: 0,
+            borrowed: None,
+            closing: false,
+            lease,
+            stopping: false,
+        }
+    }
+
     async fn wait(&mut self, socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Wake> {
         let lane = self.lane();
         let released = async {
