@@ -41,13 +41,26 @@ fn connect(listen: &Listen) -> TcpStream {
     client(socket)
 }
 
+/// A further connection that sends these frames, and what comes of them: so many records. Others
+/// stay open.
+fn sends(
+    listen: &mut Listen,
+    frames: &[Vec<u8>],
+    count: usize,
+) -> (TcpStream, Vec<String>, Batch) {
+    let mut client = connect(listen);
+    client.write_all(&frames.concat()).expect("write");
+    let mut batch = Batch::new(1 << 20);
+    let texts = texts_until(listen, &mut batch, count);
+    (client, texts, batch)
+}
+
 #[test]
 fn relp_answers_only_what_is_durable() {
     let mut listen = started(&["--syslog-relp", "127.0.0.1:0"]);
-    let mut client = connect(&listen);
-    client.write_all(&[frame(2, "<13>one"), frame(3, "<13>two")].concat()).expect("write");
-    let mut batch = Batch::new(1 << 20);
-    assert_eq!(texts_until(&mut listen, &mut batch, 2), ["<13>one", "<13>two"]);
+    let frames = [frame(2, "<13>one"), frame(3, "<13>two")];
+    let (mut client, texts, batch) = sends(&mut listen, &frames, 2);
+    assert_eq!(texts, ["<13>one", "<13>two"]);
     client.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
     assert!(client.read(&mut [0; 16]).is_err(), "answered before it was durable");
     client.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
@@ -61,10 +74,8 @@ fn relp_answers_only_what_is_durable() {
 #[test]
 fn a_relp_client_that_reconnects_repeats_without_doubling() {
     let mut listen = started(&["--syslog-relp", "127.0.0.1:0"]);
-    let mut client = connect(&listen);
-    client.write_all(&[frame(2, "<13>one"), frame(3, "<13>two")].concat()).expect("write");
-    let mut batch = Batch::new(1 << 20);
-    texts_until(&mut listen, &mut batch, 2);
+    let frames = [frame(2, "<13>one"), frame(3, "<13>two")];
+    let (client, _, mut batch) = sends(&mut listen, &frames, 2);
     let stream = Arc::clone(&batch.streams()[0]);
     let first = batch.end();
     batch.next();
@@ -86,10 +97,7 @@ fn a_relp_client_that_reconnects_repeats_without_doubling() {
 fn a_sender_that_was_away_for_too_long_is_forgotten_with_its_position() {
     let flags = ["--syslog-relp", "127.0.0.1:0", "--syslog-relp-forget-after", "400ms"];
     let mut listen = started(&flags);
-    let mut client = connect(&listen);
-    client.write_all(&frame(2, "<13>one")).expect("write");
-    let mut batch = Batch::new(1 << 20);
-    texts_until(&mut listen, &mut batch, 1);
+    let (mut client, _, mut batch) = sends(&mut listen, &[frame(2, "<13>one")], 1);
     let source = batch.streams()[0].origin.source;
     listen.release(batch.end()).expect("release");
     answered(&mut client, 2);
@@ -111,10 +119,7 @@ fn a_sender_that_was_away_for_too_long_is_forgotten_with_its_position() {
 #[test]
 fn a_stop_takes_no_further_frame_and_still_answers_what_becomes_durable() {
     let mut listen = started(&["--syslog-relp", "127.0.0.1:0"]);
-    let mut client = connect(&listen);
-    client.write_all(&frame(2, "<13>one")).expect("write");
-    let mut batch = Batch::new(1 << 20);
-    texts_until(&mut listen, &mut batch, 1);
+    let (mut client, _, mut batch) = sends(&mut listen, &[frame(2, "<13>one")], 1);
     let end = batch.end();
     listen.close().expect("it closes");
     batch.next();
@@ -128,26 +133,16 @@ fn a_stop_takes_no_further_frame_and_still_answers_what_becomes_durable() {
     assert_eq!(rest, "0 serverclose 0\n");
 }
 
-/// The first connection stays open: its sender has given it up, and nobody has told us.
-fn comes_back_beside(listen: &mut Listen, again: &[u8]) -> (TcpStream, Vec<String>, Batch) {
-    let mut client = connect(listen);
-    client.write_all(again).expect("write");
-    let mut batch = Batch::new(1 << 20);
-    let texts = texts_until(listen, &mut batch, 1);
-    (client, texts, batch)
-}
-
 #[test]
 fn a_sender_that_comes_back_while_its_old_connection_seems_to_live_repeats_without_doubling() {
     let mut listen = started(&["--syslog-relp", "127.0.0.1:0"]);
-    let mut old = connect(&listen);
-    old.write_all(&[frame(2, "<13>one"), frame(3, "<13>two")].concat()).expect("write");
-    let mut batch = Batch::new(1 << 20);
-    texts_until(&mut listen, &mut batch, 2);
+    let frames = [frame(2, "<13>one"), frame(3, "<13>two")];
+    let (mut old, _, batch) = sends(&mut listen, &frames, 2);
     let source = batch.streams()[0].origin.source;
     let first = batch.end();
-    let again = [frame(2, "<13>one"), frame(3, "<13>two"), frame(4, "<13>new")].concat();
-    let (mut client, texts, mut later) = comes_back_beside(&mut listen, &again);
+    // The sender has given its connection up, and nobody has told us.
+    let again = [frame(2, "<13>one"), frame(3, "<13>two"), frame(4, "<13>new")];
+    let (mut client, texts, mut later) = sends(&mut listen, &again, 1);
     assert_eq!(texts, ["<13>new"]);
     assert_eq!((later.streams()[0].origin.source, later.records()[0].start), (source, 2));
     let mut rest = Vec::new();
@@ -164,19 +159,17 @@ fn a_sender_that_comes_back_while_its_old_connection_seems_to_live_repeats_witho
 #[test]
 fn a_second_connection_of_a_host_that_happens_to_send_the_same_is_no_repetition() {
     let mut listen = started(&["--syslog-relp", "127.0.0.1:0"]);
-    let mut first = connect(&listen);
-    first.write_all(&[frame(2, "<13>one"), frame(3, "<13>same")].concat()).expect("write");
-    let mut batch = Batch::new(1 << 20);
-    texts_until(&mut listen, &mut batch, 2);
+    let frames = [frame(2, "<13>one"), frame(3, "<13>same")];
+    let (mut first, _, batch) = sends(&mut listen, &frames, 2);
     let end = batch.end();
-    let (mut second, texts, later) = comes_back_beside(&mut listen, &frame(2, "<13>same"));
+    let (mut second, texts, later) = sends(&mut listen, &[frame(2, "<13>same")], 1);
     assert_eq!(texts, ["<13>same"], "the first still waits for an answer to `one`");
     listen.release(end).expect("release");
     answered(&mut first, 2);
     answered(&mut first, 3);
     listen.release(later.end()).expect("release");
     answered(&mut second, 2);
-    let (_third, texts, _) = comes_back_beside(&mut listen, &frame(2, "<13>same"));
+    let (_third, texts, _) = sends(&mut listen, &[frame(2, "<13>same")], 1);
     assert_eq!(texts, ["<13>same"], "both have all their answers");
 }
 
@@ -197,8 +190,8 @@ fn answers_that_the_senders_machine_did_not_take_are_no_answers() {
     listen.release(batch.end()).expect("release");
     // Once the first answer is there, all are written.
     answered(&mut old, 2);
-    let last = [frame(2, &format!("<13>{}", count - 1)), frame(3, "<13>new")].concat();
-    let (mut client, texts, later) = comes_back_beside(&mut listen, &last);
+    let last = [frame(2, &format!("<13>{}", count - 1)), frame(3, "<13>new")];
+    let (mut client, texts, later) = sends(&mut listen, &last, 1);
     assert_eq!(texts, ["<13>new"]);
     answered(&mut client, 2);
     listen.release(later.end()).expect("release");
@@ -210,10 +203,8 @@ fn what_is_held_to_tell_a_repetition_counts_to_what_connections_may_grow_by() {
     let flags = ["--syslog-relp", "127.0.0.1:0", "--syslog-queue-bytes-max", "65536"];
     let mut listen = started(&flags);
     let long = |n: u32| format!("<13>{n:040000}");
-    let mut old = connect(&listen);
-    old.write_all(&(0..3).flat_map(|n| frame(n + 2, &long(n))).collect::<Vec<_>>()).expect("write");
-    let mut batch = Batch::new(1 << 20);
-    texts_until(&mut listen, &mut batch, 3);
+    let frames = [frame(2, &long(0)), frame(3, &long(1)), frame(4, &long(2))];
+    let (old, _, mut batch) = sends(&mut listen, &frames, 3);
     drop(old);
     // Held as a repetition of all three until the third is another one: more than there is room for.
     let mut held = connect(&listen);
