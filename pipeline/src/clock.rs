@@ -16,7 +16,7 @@ pub fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// As the system has it, and whoever gives credentials that end.
+/// The system's own, to compare with times that others have set, such as the end of credentials.
 pub fn now() -> SystemTime {
     SystemTime::now()
 }

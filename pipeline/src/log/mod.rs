@@ -53,7 +53,6 @@ fn start_thread(
     body: impl FnOnce() + Send + 'static,
 ) -> Result<JoinHandle<()>, LogError> {
     let started = thread::Builder::new().name(name.to_owned()).spawn(body);
-    started.map_err(|error| {
-        LogError::Retry("cannot start a thread".to_owned(), Some(Box::new(error)))
-    })
+    started
+        .map_err(|error| LogError::Retry("cannot start a thread".to_owned(), Some(Box::new(error))))
 }

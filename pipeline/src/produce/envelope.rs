@@ -100,8 +100,8 @@ fn is_dated(read_at_ms: i64, now_ms: i64) -> bool {
     !(now_ms - READ_AT_AGE_MAX_MS..now_ms + READ_AT_AHEAD_MAX_MS).contains(&read_at_ms)
 }
 
-/// Adds the lengths of the records from `first` on that share one Kafka record: neighbours of one stream
-/// and one segment, none with a context or a part of its own, up to `pack_bytes`.
+/// Adds the lengths of the records from `first` on that share one Kafka record: neighbours of one
+/// stream and one segment, none with a context or a part of its own, up to `pack_bytes`.
 fn pack(
     batch: &Batch,
     first: usize,

@@ -162,7 +162,7 @@ impl Recovery {
 type Each<'a> = (RecordId, Option<Part>, (u64, u64), &'a [u8]);
 
 /// The records in one Kafka record, a pack's one by one. The last item is an error if the value is
-/// not what the header's boundaries say: what is left of it has no records that could be told apart.
+/// not what the header's boundaries say: nothing tells the records in the rest of it apart.
 pub fn each<'h, 'v: 'h>(
     header: &'h Header<'h>,
     value: &'v [u8],

@@ -1,5 +1,5 @@
-//! Records that are longer than the log takes: key and coordinates stay, and large values give way to
-//! what they can be compared by, the largest first.
+//! Records that are longer than the log takes: key and coordinates stay, and large values give way
+//! to what they can be compared by, the largest first.
 
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +18,7 @@ pub fn write_stand_in(value: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends a record of at most `bytes_max`, if leaving out large values makes it so short: `write`
-/// is told how many bytes a value may have, `usize::MAX` at first unless it is `hopeless`.
+/// is told how many bytes a value may have: any number at first, unless that `is_hopeless`.
 ///
 /// # Errors
 /// Those of `write`.

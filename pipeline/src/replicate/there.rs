@@ -3,11 +3,11 @@
 //!
 //! A row that carries a place in the database's log is known by its key: every change behind that
 //! point is told as well, so what the log has of the row and these changes are all there is to know
-//! of it, whatever the row has become meanwhile. One that a transaction is named of was read because
-//! that moved it, and tells what the change leaves out. It and rows of tables that are polled are
-//! known by their bytes, since another version of one is another record; and of versions of one key
-//! the last that the log has counts alone, so that a row that has gone back to an earlier one is
-//! told again.
+//! of it, whatever the row has become meanwhile. One that a transaction is named of was read
+//! because that moved it, and tells what the change leaves out. It and rows of tables that are
+//! polled are known by their bytes, since another version of one is another record; and of versions
+//! of one key the last that the log has counts alone, so that a row that has gone back to an
+//! earlier one is told again.
 //!
 //! Until the last of them has come, the lanes of rows stay where they are: the next start, after
 //! another crash, must find in the log what this one found.
@@ -23,8 +23,9 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 /// What has not come for so long is given up, if no further rows come at all.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Most rows that are remembered, in 64 MiB: two tables of 2^20 entries of 32 bytes hold 7/8 of them.
-/// A table without a primary key is one chunk, so that a crash may leave all of it beyond the point.
+/// Most rows that are remembered, in 64 MiB: two tables of 2^20 entries of 32 bytes hold 7/8 of
+/// them. A table without a primary key is one chunk, so that a crash may leave all of it beyond the
+/// point.
 const ROWS_MAX: usize = (1 << 20) / 8 * 7;
 
 /// How often each row is there.

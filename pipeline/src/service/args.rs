@@ -144,7 +144,7 @@ impl RecordArgs {
 
 impl Place {
     /// Bytes of the largest record, as it is read, that the log takes from here.
-    fn most(&self) -> usize {
+    fn bytes_max(&self) -> usize {
         let room = self.log_record_bytes_max.saturating_sub(KEY_AND_HEADER_BYTES);
         // What a policy encrypts whole is sent as base64.
         if self.screen.is_some() { room / 4 * 3 } else { room }
@@ -172,10 +172,10 @@ impl Place {
         Ok(PollSettings { schedule, overlap, chunk_rows_max, trigger, screen })
     }
 
-    /// Bytes of the largest record that a producer makes if nothing else is asked for: a fifth less,
-    /// as the event that becomes of it is longer, and a key may repeat a part of it.
+    /// Bytes of the largest record that a producer makes if nothing else is asked for: a fifth
+    /// less, as the event that becomes of it is longer, and a key may repeat a part of it.
     pub fn record_bytes_max(&self) -> usize {
-        self.most() / 5 * 4
+        self.bytes_max() / 5 * 4
     }
 
     /// The limit of a producer's own, or the log's where there is none.
@@ -183,15 +183,15 @@ impl Place {
     /// # Errors
     /// The log would refuse what the producer lets pass; names both settings.
     pub fn fitting(&self, setting: &str, asked: Option<usize>) -> Result<usize, String> {
-        let most = self.most();
+        let bytes_max = self.bytes_max();
         match asked {
-            Some(asked) if asked > most => {
+            Some(asked) if asked > bytes_max => {
                 let sealed = match self.screen {
                     Some(_) => ", and a quarter of the rest for what --privacy encrypts",
                     None => "",
                 };
                 Err(format!(
-                    "{setting} {asked}: a record may have {most} bytes, as KAFKA_RECORD_BYTES_MAX \
+                    "{setting} {asked}: a record may have {bytes_max} bytes, as KAFKA_RECORD_BYTES_MAX \
                      is {}, less {KEY_AND_HEADER_BYTES} for key and header{sealed}: lower the one \
                      or raise the other",
                     self.log_record_bytes_max
@@ -254,7 +254,7 @@ mod tests {
         let args = ScreenArgs { privacy_key, ..ScreenArgs::default() };
         let sealed = Place { screen: args.screens().expect("readable"), ..serverless };
         // Base64 has four bytes for three.
-        assert!(sealed.most() / 3 * 4 + (60 << 10) <= 8 << 20);
+        assert!(sealed.bytes_max() / 3 * 4 + (60 << 10) <= 8 << 20);
         assert!(sealed.fitting("--x", Some(7 << 20)).expect_err("too large").contains("--privacy"));
     }
 

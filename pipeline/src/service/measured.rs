@@ -64,7 +64,7 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Begins, if there is anything to say. The end waits for the last only while there is `patience`.
+    /// Begins, if there is anything to say. The end waits for the last with that `patience`.
     pub fn begin(
         every: Option<Duration>,
         speaker: Speaker,

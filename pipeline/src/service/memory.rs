@@ -1,5 +1,5 @@
-//! Memory is bounded by bytes, and what the bound is made of is logged at start. What a reader holds
-//! beside (a listener's connections) it logs itself.
+//! Memory is bounded by bytes, and what the bound is made of is logged at start. What a reader
+//! holds beside (a listener's connections) it logs itself.
 
 /// What holds records in a process, and how many bytes at most.
 pub struct Memory(Vec<(&'static str, usize)>);

@@ -61,8 +61,8 @@ impl Tail {
         self.problem(path, text);
     }
 
-    /// The file at the same path before it has not been read to its end yet. One that cannot be read
-    /// holds up nothing: it is tried at each turn, and read when it can be.
+    /// The file at the same path before it has not been read to its end yet. One that cannot be
+    /// read holds up nothing: it is tried at each turn, and read when it can be.
     fn must_wait(&self, index: usize) -> bool {
         let file = &self.files[index];
         file.position == file.start

@@ -43,11 +43,7 @@ fn connect(listen: &Listen) -> TcpStream {
 
 /// A further connection that sends these frames, and what comes of them: so many records. Others
 /// stay open.
-fn sends(
-    listen: &mut Listen,
-    frames: &[Vec<u8>],
-    count: usize,
-) -> (TcpStream, Vec<String>, Batch) {
+fn sends(listen: &mut Listen, frames: &[Vec<u8>], count: usize) -> (TcpStream, Vec<String>, Batch) {
     let mut client = connect(listen);
     client.write_all(&frames.concat()).expect("write");
     let mut batch = Batch::new(1 << 20);
@@ -206,7 +202,7 @@ fn what_is_held_to_tell_a_repetition_counts_to_what_connections_may_grow_by() {
     let frames = [frame(2, &long(0)), frame(3, &long(1)), frame(4, &long(2))];
     let (old, _, mut batch) = sends(&mut listen, &frames, 3);
     drop(old);
-    // Held as a repetition of all three until the third is another one: more than there is room for.
+    // Held as a repetition of all three until the third differs: more than there is room for.
     let mut held = connect(&listen);
     let frames = [frame(2, &long(0)), frame(3, &long(1)), frame(4, &long(9))].concat();
     held.write_all(&frames).expect("write");

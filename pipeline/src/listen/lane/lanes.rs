@@ -139,4 +139,3 @@ impl Lanes {
         lock(&self.by_peer)
     }
 }
-

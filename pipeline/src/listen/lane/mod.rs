@@ -10,13 +10,13 @@
 //! to the end is there already and is only acknowledged (once it is durable); the rest goes on with
 //! the sequence. A lane that another connection has is meant too if that one has frames without an
 //! answer and the match begins with the first of them at the latest, as a repetition must: a sender
-//! sees its connection break long before we do. So is one whose answers its sender's machine has not
-//! acknowledged. The older connection is then told to leave, gives what it has taken in to the
+//! sees its connection break long before we do. So is one whose answers its sender's machine has
+//! not acknowledged. The older connection is then told to leave, gives what it has taken in to the
 //! queue, and the lane goes on with the younger one.
 //!
 //! The hashes are the lane's carried context, so they are stored with its position, and `recover`
-//! adds those of records found beyond it. A record that a dead run's socket still delivers later has
-//! the same sequence, bytes and segment as its repetition, and so the same id.
+//! adds those of records found beyond it. A record that a dead run's socket still delivers later
+//! has the same sequence, bytes and segment as its repetition, and so the same id.
 //!
 //! A lane that had no connection for `--syslog-relp-forget-after` is forgotten, and its position
 //! with it; until then a sender may come back and repeat what it has no answer for. When it had its
@@ -45,7 +45,7 @@ use crate::lock::lock;
 /// Bytes of one hash in the carried context (little endian).
 const HASH_BYTES: usize = 8;
 
-/// A machine that is there acknowledges within this, a slow way and the kernel's own delay included.
+/// A machine that is there acknowledges within this, slow way and the kernel's delay included.
 const TAKEN_TIME: Duration = Duration::from_secs(1);
 /// Between two looks at whether it has.
 const TAKEN_LOOK: Duration = Duration::from_millis(50);

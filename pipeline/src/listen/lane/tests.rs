@@ -19,8 +19,7 @@ const HOUR_MS: i64 = 3_600_000;
 fn lanes_holding(records: &[u64]) -> Lanes {
     let lanes = Lanes::new(HOUR);
     let context: Vec<u8> = records.iter().flat_map(|hash| hash.to_le_bytes()).collect();
-    let identity =
-        serde_json::json!({"relp": "relp://a", "peer": PEER.to_string(), "seen_ms": 0});
+    let identity = serde_json::json!({"relp": "relp://a", "peer": PEER.to_string(), "seen_ms": 0});
     let source = SourceId([1; 16]);
     let next = 100 + records.len() as u64;
     let known = Known { source, generation: 0, next, context, identity };
@@ -30,13 +29,7 @@ fn lanes_holding(records: &[u64]) -> Lanes {
 
 fn stream() -> Arc<Stream> {
     let origin = Origin::default();
-    Arc::new(Stream {
-        origin,
-        topic: String::new(),
-        key: Vec::new(),
-        lane: None,
-        resumable: true,
-    })
+    Arc::new(Stream { origin, topic: String::new(), key: Vec::new(), lane: None, resumable: true })
 }
 
 /// What nothing has to be waited for.

@@ -259,8 +259,7 @@ impl Log for KafkaLog {
         let topic = &self.args.kafka_positions_topic;
         self.find(topic)?;
         let config = self.group(&group_of_owner(owner))?;
-        let claim =
-            ownership::Claim::take(config, topic, owner, &self.faults, &self.patience)?;
+        let claim = ownership::Claim::take(config, topic, owner, &self.faults, &self.patience)?;
         Ok(Box::new(claim))
     }
 

@@ -143,11 +143,7 @@ pub(super) struct Producer {
 }
 
 impl Producer {
-    pub fn new(
-        config: &ClientConfig,
-        headers: Headers,
-        faults: &Faults,
-    ) -> Result<Self, LogError> {
+    pub fn new(config: &ClientConfig, headers: Headers, faults: &Faults) -> Result<Self, LogError> {
         let context = Deliveries { faults: faults.clone() };
         let inner = config.create_with_context(context).map_err(|error| unusable(&error))?;
         let cloudevents = (headers == Headers::CloudEvents).then(CloudEvents::default);
@@ -258,9 +254,10 @@ fn native_headers(record: &Outgoing<'_>) -> Option<OwnedHeaders> {
         return None;
     }
     let native = OwnedHeaders::new_with_capacity(count);
-    Some(headers_of(record).fold(native, |native, (key, value)| {
-        native.insert(Header { key, value: Some(value) })
-    }))
+    Some(
+        headers_of(record)
+            .fold(native, |native, (key, value)| native.insert(Header { key, value: Some(value) })),
+    )
 }
 
 /// Kafka counts partitions as `i32`; a number over it is no partition of anything.

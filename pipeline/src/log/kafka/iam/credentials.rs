@@ -1,6 +1,6 @@
-//! AWS credentials from where AWS's own tools take them, in their order: the environment, the shared
-//! profile, a web identity, the container's endpoint (a task's role), the instance's. Nothing of
-//! them reaches a log: what failed is told by its cause alone.
+//! AWS credentials from where AWS's own tools take them, in their order: the environment, the
+//! shared profile, a web identity, the container's endpoint (a task's role), the instance's.
+//! Nothing of them reaches a log: what failed is told by its cause alone.
 
 use std::error::Error;
 

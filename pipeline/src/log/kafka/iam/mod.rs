@@ -292,8 +292,8 @@ fn set(client: &Client<impl ClientContext>, token: &Token) {
     let principal = CString::new(token.principal.as_str()).unwrap_or_default();
     let mut reason = [0u8; 512];
     // SAFETY: the client is there while it is borrowed and the texts until the call returns, which
-    // copies them under a lock of librdkafka's own; there are no extensions, and `reason` is as long
-    // as it says. The crate has this call for clients that are polled alone.
+    // copies them under a lock of librdkafka's own; there are no extensions, and `reason` is as
+    // long as it says. The crate has this call for clients that are polled alone.
     let code = unsafe {
         rd_kafka_oauthbearer_set_token(
             client.native_ptr(),

@@ -31,7 +31,7 @@ pub fn find(
     }
 }
 
-/// Of `b-1.NAME.ID.c2.kafka.REGION.amazonaws.com`. A cluster's own name may have a region in it too.
+/// Of `b-1.NAME.ID.c2.kafka.REGION.amazonaws.com`. A cluster's own name may hold a region too.
 fn of_name(host: &str) -> Option<&str> {
     let host = host.strip_suffix(".amazonaws.com").or(host.strip_suffix(".amazonaws.com.cn"))?;
     let (rest, region) = host.rsplit_once('.')?;
