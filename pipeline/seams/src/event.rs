@@ -46,7 +46,7 @@ pub struct Events {
 #[derive(Debug, Default)]
 struct DataStreams {
     names: Vec<String>,
-    numbers: HashMap<String, u32>,
+    numbers: HashMap<String, usize>,
     /// That of the last event, of which the next one mostly is too.
     last: usize,
     /// Where a name is put together.
@@ -69,7 +69,7 @@ impl DataStreams {
                 self.name.push_str(part);
             }
             self.last = match self.numbers.get(&self.name) {
-                Some(number) => *number as usize,
+                Some(number) => *number,
                 None => self.add(),
             };
         }
@@ -79,14 +79,20 @@ impl DataStreams {
     fn add(&mut self) -> usize {
         let number = self.names.len();
         self.names.push(self.name.clone());
-        self.numbers.insert(self.name.clone(), number as u32);
+        self.numbers.insert(self.name.clone(), number);
         number
     }
 
-    fn take(&mut self) -> Arc<[String]> {
+    fn clear(&mut self) {
+        self.names.clear();
         self.numbers.clear();
         self.last = 0;
-        std::mem::take(&mut self.names).into()
+    }
+
+    fn take(&mut self) -> Arc<[String]> {
+        let names = std::mem::take(&mut self.names);
+        self.clear();
+        names.into()
     }
 }
 
@@ -199,7 +205,7 @@ impl Events {
     pub fn clear(&mut self) {
         self.body.clear();
         self.events.clear();
-        self.data_streams.take();
+        self.data_streams.clear();
         self.row_changes.clear();
         self.row_bytes = 0;
         self.record = 0;
