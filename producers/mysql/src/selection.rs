@@ -1,9 +1,16 @@
 //! Which tables are read.
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable as _;
+
+use crate::ddl::TableName;
 
 /// Databases of the server itself.
 const SYSTEM: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
+
+const TABLES: &str = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
+     WHERE TABLE_TYPE = 'BASE TABLE'";
 
 /// A database, and patterns of `database.table`.
 #[derive(Clone, Debug)]
@@ -39,6 +46,13 @@ impl Selection {
         let name = || format!("{database}.{table}");
         self.has_database(database)
             && self.patterns.as_ref().is_none_or(|patterns| patterns.is_match(name()))
+    }
+
+    /// Those of the server's tables that are selected.
+    pub async fn tables(&self, conn: &mut Conn) -> Result<Vec<TableName>, mysql_async::Error> {
+        let mut tables: Vec<TableName> = conn.query(TABLES).await?;
+        tables.retain(|(database, table)| self.has(database, table));
+        Ok(tables)
     }
 }
 

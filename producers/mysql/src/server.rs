@@ -34,9 +34,6 @@ const SESSION: &str = "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '', \
      net_write_timeout = 31536000, net_read_timeout = 3600, wait_timeout = 31536000, \
      lock_wait_timeout = 60";
 
-const TABLES: &str = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
-     WHERE TABLE_TYPE = 'BASE TABLE'";
-
 /// A transaction that has read from a table keeps its definition as it is.
 const DEFINITIONS_STAND: &str = "START TRANSACTION";
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
@@ -264,13 +261,11 @@ impl Server {
         selection: &Selection,
     ) -> Result<Descriptions, Failure> {
         let what = "read the columns of all tables";
-        let tables: Vec<(String, String)> = conn.query(TABLES).await.map_err(self.failure(what))?;
+        let tables = selection.tables(conn).await.map_err(self.failure(what))?;
         let mut all = Descriptions::default();
         for (database, table) in tables {
-            if selection.has(&database, &table) {
-                let described = self.describe(conn, &database, &table).await?;
-                all.insert((database, table), described);
-            }
+            let described = self.describe(conn, &database, &table).await?;
+            all.insert((database, table), described);
         }
         Ok(all)
     }
@@ -310,8 +305,7 @@ impl Server {
         selection: &Selection,
     ) -> Result<Vec<(TableName, Definition)>, Failure> {
         let what = "list the tables";
-        let mut tables: Vec<TableName> = conn.query(TABLES).await.map_err(self.failure(what))?;
-        tables.retain(|(database, table)| selection.has(database, table));
+        let tables = selection.tables(conn).await.map_err(self.failure(what))?;
         let mut all = Vec::with_capacity(tables.len());
         let databases = "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME FROM \
              information_schema.SCHEMATA";

@@ -64,12 +64,7 @@ async fn next_table(
     selection: &Selection,
     after: Option<&Chunk>,
 ) -> Result<Option<(String, String)>, Failure> {
-    let what = "list the tables";
-    let query = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
-         WHERE TABLE_TYPE = 'BASE TABLE'";
-    let mut tables: Vec<(String, String)> =
-        conn.query(query).await.map_err(server.failure(what))?;
-    tables.retain(|(database, table)| selection.has(database, table));
+    let mut tables = selection.tables(conn).await.map_err(server.failure("list the tables"))?;
     // By bytes, so that no collation takes two names for one.
     tables.sort_unstable();
     let after = after.map(|chunk| (chunk.database.clone(), chunk.table.clone()));
