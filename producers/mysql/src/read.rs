@@ -2,22 +2,57 @@
 //! as the binlog would give it.
 
 use mysql_async::{Column, Row, Value};
+use tahoe_schemas::json;
 
 use crate::charset::{Charset, write_base64};
 use crate::column::{Described, Table};
+use crate::failure::Failure;
 use crate::point::Chunk;
 use crate::record::Image;
 use crate::temporal::{Moment, write_span};
 use crate::value::{write_f32, write_geometry, write_labels};
-use tahoe_schemas::json;
 
 /// `` `order``s` ``
 pub(crate) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
+/// `` `shop`.`orders` ``
+pub(crate) fn quoted_table(database: &str, table: &str) -> String {
+    format!("{}.{}", quoted(database), quoted(table))
+}
+
+/// A text as a literal of SQL: hexadecimal digits, so that nothing needs quotes.
+pub(crate) fn text_literal(text: &[u8]) -> String {
+    format!("_utf8mb4 {}", bytes_literal(text))
+}
+
+fn bytes_literal(bytes: &[u8]) -> String {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("X'{hex}'")
+}
+
+/// Rows behind these values (`>`), or up to them (`<=`), in the order of the columns:
+/// `(a > 1 OR (a = 1 AND (b > 2)))`, which every version finds by an index.
+pub(crate) fn compared(columns: &[String], last: &str, values: &[String]) -> String {
+    let strict = &last[..1];
+    let mut out = String::new();
+    for (at, (column, value)) in columns.iter().zip(values).enumerate().rev() {
+        out = match at + 1 == columns.len() {
+            true => format!("({column} {last} {value})"),
+            false => format!("({column} {strict} {value} OR ({column} = {value} AND {out}))"),
+        };
+    }
+    out
+}
+
+/// A row of it has a value that no record can be made of.
+pub(crate) fn unreadable(table: &Table) -> Failure {
+    Failure::Stop(format!("a row of {} cannot be read", table.key_prefix))
+}
+
 /// A table as it is read: like one of the binlog, without types of the wire.
-pub(crate) fn table_of(chunk: &Chunk, described: &[Described]) -> Table {
+pub(crate) fn table_of(database: &str, name: &str, described: &[Described]) -> Table {
     let mut key: Vec<_> = described
         .iter()
         .enumerate()
@@ -25,11 +60,11 @@ pub(crate) fn table_of(chunk: &Chunk, described: &[Described]) -> Table {
         .collect();
     key.sort_unstable();
     Table {
-        database: chunk.database.clone(),
-        name: chunk.table.clone(),
+        database: database.to_owned(),
+        name: name.to_owned(),
         columns: Vec::new(),
         key: key.into_iter().map(|(_, at)| at).collect(),
-        key_prefix: format!("{}.{}:", chunk.database, chunk.table),
+        key_prefix: format!("{database}.{name}:"),
     }
 }
 
@@ -41,17 +76,16 @@ fn ordered(column: &Described) -> String {
     }
 }
 
-/// A value as a literal of SQL. Bytes go as hexadecimal digits, so nothing needs quotes.
+/// A value as a literal of SQL.
 fn literal(column: &Described, value: &Value) -> String {
     let numeric = ["decimal", "enum", "set", "bit", "year"].contains(&&*column.data_type)
         || column.data_type.ends_with("int");
     match value {
         Value::Bytes(bytes) if numeric => String::from_utf8_lossy(bytes).into_owned(),
         Value::Bytes(bytes) => {
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             let is_bytes =
                 column.data_type.ends_with("binary") || column.data_type.ends_with("blob");
-            if is_bytes { format!("X'{hex}'") } else { format!("_utf8mb4 X'{hex}'") }
+            if is_bytes { bytes_literal(bytes) } else { text_literal(bytes) }
         }
         other => other.as_sql(true),
     }
@@ -67,34 +101,24 @@ pub(crate) struct Reading<'a> {
 
 impl Reading<'_> {
     fn from(&self) -> String {
-        format!("{}.{}", quoted(&self.chunk.database), quoted(&self.chunk.table))
+        quoted_table(&self.chunk.database, &self.chunk.table)
     }
 
-    /// Behind `bound`, or up to it: `(a > 1 OR (a = 1 AND b > 2))`, which every version finds by
-    /// the key.
-    fn compared(&self, bound: &[String], last: &str) -> String {
-        let columns: Vec<_> = self.key.iter().map(|at| ordered(&self.described[*at])).collect();
-        let strict = &last[..1];
-        let mut out = String::new();
-        for (at, (column, value)) in columns.iter().zip(bound).enumerate().rev() {
-            out = match at + 1 == columns.len() {
-                true => format!("({column} {last} {value})"),
-                false => format!("({column} {strict} {value} OR ({column} = {value} AND {out}))"),
-            };
-        }
-        out
+    /// Expressions of the key's columns that order as they do.
+    fn key_columns(&self) -> Vec<String> {
+        self.key.iter().map(|at| ordered(&self.described[*at])).collect()
     }
 
     fn range(&self) -> String {
-        let lower = self.chunk.lower.as_ref().map(|bound| self.compared(bound, ">"));
-        let upper = self.chunk.upper.as_ref().map(|bound| self.compared(bound, "<="));
+        let columns = self.key_columns();
+        let lower = self.chunk.lower.as_ref().map(|bound| compared(&columns, ">", bound));
+        let upper = self.chunk.upper.as_ref().map(|bound| compared(&columns, "<=", bound));
         let both: Vec<_> = [lower, upper].into_iter().flatten().collect();
         if both.is_empty() { String::new() } else { format!(" WHERE {}", both.join(" AND ")) }
     }
 
     fn order(&self) -> String {
-        let columns: Vec<_> = self.key.iter().map(|at| ordered(&self.described[*at])).collect();
-        format!(" ORDER BY {}", columns.join(", "))
+        format!(" ORDER BY {}", self.key_columns().join(", "))
     }
 
     /// The rows of the chunk.
@@ -110,10 +134,9 @@ impl Reading<'_> {
 
     /// The key that is `rows` rows behind the chunk's lower bound: its upper one.
     pub fn upper(&self, rows: u64) -> String {
-        let columns: Vec<_> = self.key.iter().map(|at| ordered(&self.described[*at])).collect();
         format!(
             "SELECT {} FROM {}{}{} LIMIT 1 OFFSET {}",
-            columns.join(", "),
+            self.key_columns().join(", "),
             self.from(),
             self.range(),
             self.order(),
@@ -234,9 +257,8 @@ mod tests {
         let reading = Reading { chunk: &chunk, described: &described, key: &[0, 1] };
         assert_eq!(
             reading.upper(100),
-            "SELECT `a`, `b```, FROM".replace(", FROM", " FROM")
-                + " `shop`.`t` WHERE (`a` > 1 OR (`a` = 1 AND (`b``` > X'61'))) \
-                   ORDER BY `a`, `b``` LIMIT 1 OFFSET 99"
+            "SELECT `a`, `b``` FROM `shop`.`t` WHERE (`a` > 1 OR (`a` = 1 AND (`b``` > X'61'))) \
+             ORDER BY `a`, `b``` LIMIT 1 OFFSET 99"
         );
         let text = Value::Bytes("ä'".as_bytes().to_vec());
         assert_eq!(literal(&described[1], &text), "_utf8mb4 X'c3a427'");

@@ -16,7 +16,7 @@ use crate::ddl::{Definition, TableName, charset_of_collation};
 use crate::failure::{CONNECT, Failure};
 use crate::gtid::{Gtids, uuid_bytes};
 use crate::point::Offset;
-use crate::read::quoted;
+use crate::read::quoted_table;
 use crate::selection::Selection;
 use crate::table_map::Dialect;
 
@@ -280,7 +280,7 @@ impl Server {
         let what = "read the definition of a table";
         let (database, table) = name;
         conn.query_drop(DEFINITIONS_STAND).await.map_err(self.failure(what))?;
-        let used = format!("SELECT 1 FROM {}.{} LIMIT 0", quoted(database), quoted(table));
+        let used = format!("SELECT 1 FROM {} LIMIT 0", quoted_table(database, table));
         match conn.query_drop(used).await {
             // Without the right to read it, or without it, there is nothing to wait for.
             Ok(()) => {}

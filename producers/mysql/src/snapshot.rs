@@ -16,7 +16,7 @@ use crate::column::Described;
 use crate::ddl::TableName;
 use crate::failure::Failure;
 use crate::point::{Chunk, Offset};
-use crate::read::{ReadRow, Reading, quoted, table_of};
+use crate::read::{ReadRow, Reading, quoted_table, table_of, unreadable};
 use crate::record::{Image, Origin, write_kafka_key};
 use crate::selection::Selection;
 use crate::server::{Server, Variables};
@@ -78,7 +78,7 @@ async fn upper(
     described: &[Described],
     rows: u64,
 ) -> Result<Option<Vec<String>>, Failure> {
-    let key = table_of(chunk, described).key;
+    let key = table_of(&chunk.database, &chunk.table, described).key;
     if key.is_empty() {
         return Ok(None);
     }
@@ -143,8 +143,7 @@ pub(crate) async fn open_tables(
         return Ok(Place { offset, exact: false });
     }
     let mut lock = server.connect().await?;
-    let name =
-        |(database, table): &TableName| format!("{}.{} READ", quoted(database), quoted(table));
+    let name = |(database, table): &TableName| quoted_table(database, table) + " READ";
     let names: Vec<_> = tables.iter().map(name).collect();
     let exact = match lock.query_drop(format!("LOCK TABLES {}", names.join(", "))).await {
         Ok(()) => true,
@@ -183,7 +182,7 @@ async fn read(
 ) -> Result<Conn, Failure> {
     let described = server.describe(&mut conn, &chunk.database, &chunk.table).await?;
     if !described.is_empty() {
-        let table = table_of(chunk, &described);
+        let table = table_of(&chunk.database, &chunk.table, &described);
         let query = Reading { chunk, described: &described, key: &table.key }.rows();
         let failed = server.failure("read a table");
         let mut result = conn.exec_iter(query, ()).await.map_err(&failed)?;
@@ -200,9 +199,7 @@ async fn read(
                     |out| write_kafka_key(&table, None, after, out),
                     |out| origin.write_row(&table, None, after, out),
                 );
-                written.ok_or_else(|| {
-                    Failure::Stop(format!("a row of {} cannot be read", table.key_prefix))
-                })?;
+                written.ok_or_else(|| unreadable(&table))?;
                 if steps.length() > PIECE_BYTES
                     && sender.send(std::mem::take(&mut steps)).await.is_err()
                 {

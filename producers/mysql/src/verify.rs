@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use crate::column::Described;
 use crate::failure::Failure;
 use crate::point::{Chunk, Offset, Point};
-use crate::read::{ReadRow, Reading, table_of};
+use crate::read::{ReadRow, Reading, table_of, unreadable};
 use crate::record::{Image, Origin};
 use crate::server::Server;
 use crate::settings::Settings;
@@ -140,7 +140,7 @@ async fn read(
     (chunk, described): (&Chunk, &[Described]),
     each: &mut dyn FnMut(&[u8]),
 ) -> Result<(), Failure> {
-    let table = table_of(chunk, described);
+    let table = table_of(&chunk.database, &chunk.table, described);
     let query = Reading { chunk, described, key: &table.key }.ordered_rows();
     let failed = server.failure("read a table");
     let mut result = conn.exec_iter(query, ()).await.map_err(&failed)?;
@@ -153,9 +153,7 @@ async fn read(
         let row = ReadRow { described, columns: &columns, values: &values };
         record.clear();
         let written = origin.write_row(&table, None, Some(&row as &dyn Image), &mut record);
-        written.ok_or_else(|| {
-            Failure::Stop(format!("a row of {} cannot be read", table.key_prefix))
-        })?;
+        written.ok_or_else(|| unreadable(&table))?;
         each(&record);
     }
     Ok(())

@@ -7,8 +7,7 @@ use tahoe_pipeline::poll::{Cursor, Part, offset_now};
 use super::Asked;
 use crate::column::{Described, Table};
 use crate::failure::Failure;
-use crate::point::Chunk;
-use crate::read::{quoted, table_of};
+use crate::read::{self, quoted, quoted_table, table_of, text_literal};
 use crate::server::Server;
 
 /// What a slow log's rows are read by: they are written when their statement ends, and only say
@@ -51,9 +50,8 @@ impl Shape {
         if described.is_empty() {
             let text = format!(
                 "{setting}: no table {name} that this user may read: correct the name, or \
-                 GRANT SELECT ON {}.{} TO its account",
-                quoted(database),
-                quoted(table)
+                 GRANT SELECT ON {} TO its account",
+                quoted_table(database, table)
             );
             return Err(Failure::Stop(text));
         }
@@ -88,16 +86,9 @@ impl Shape {
             .await
             .map_err(&failed)?;
         let is_by = |name: &String| asked.by.contains(name);
-        let chunk = Chunk {
-            database: asked.database.clone(),
-            table: asked.table.clone(),
-            lower: None,
-            upper: None,
-            at: String::new(),
-        };
         let engine = engine.flatten().unwrap_or_default().to_ascii_lowercase();
         Ok(Self {
-            table: table_of(&chunk, &described),
+            table: table_of(database, table, &described),
             is_transactional: !["csv", "myisam", "aria", "archive"].contains(&engine.as_str()),
             is_unique: is_unique(&indexed, is_by),
             has_index: indexed.iter().any(|(_, name, _, at)| *at == 1 && *name == asked.by[0]),
@@ -109,7 +100,7 @@ impl Shape {
 
     /// `` `shop`.`orders` ``
     pub fn from(&self) -> String {
-        format!("{}.{}", quoted(&self.table.database), quoted(&self.table.name))
+        quoted_table(&self.table.database, &self.table.name)
     }
 
     /// A column, or what stands for it.
@@ -163,22 +154,16 @@ impl Shape {
         condition
     }
 
-    /// Behind a place, or up to it: `(a > 1 OR (a = 1 AND (b > 2)))`, beside `a >= 1`, by which
-    /// every version finds the rows in an index.
+    /// Behind a place, or up to it; beside `a >= 1`, by which every version finds the rows in an
+    /// index.
     pub fn compared(&self, cursor: &Cursor, last: &str) -> String {
         let columns = self.expressions();
         let values: Vec<_> = cursor.0.iter().map(literal).collect();
+        let compared = read::compared(&columns, last, &values);
         let strict = &last[..1];
-        let mut out = String::new();
-        for (at, (column, value)) in columns.iter().zip(&values).enumerate().rev() {
-            out = match at + 1 == columns.len() {
-                true => format!("({column} {last} {value})"),
-                false => format!("({column} {strict} {value} OR ({column} = {value} AND {out}))"),
-            };
-        }
         match columns.len() {
-            1 => format!(" AND {out}"),
-            _ => format!(" AND {} {strict}= {} AND {out}", columns[0], values[0]),
+            1 => format!(" AND {compared}"),
+            _ => format!(" AND {} {strict}= {} AND {compared}", columns[0], values[0]),
         }
     }
 }
@@ -194,8 +179,7 @@ fn end_time() -> Described {
     }
 }
 
-/// A value as a literal of SQL. Texts go as hexadecimal digits, so nothing needs quotes; times in
-/// the form of old versions.
+/// A value as a literal of SQL; times in the form of old versions.
 fn literal(part: &Part) -> String {
     let text = match part {
         Part::Number(number) => return number.to_string(),
@@ -205,8 +189,7 @@ fn literal(part: &Part) -> String {
     if is_time && text.bytes().all(|byte| byte.is_ascii_digit() || b"-:T.".contains(&byte)) {
         return format!("'{} {}'", &text[..10], &text[11..]);
     }
-    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-    format!("_utf8mb4 X'{hex}'")
+    text_literal(text.as_bytes())
 }
 
 /// The columns hold all those of an index without doubles.
@@ -258,15 +241,8 @@ mod tests {
             in_key: None,
         };
         let described = vec![described("at", "timestamp"), described("i`d", "varchar")];
-        let chunk = Chunk {
-            database: "shop".to_owned(),
-            table: "t".to_owned(),
-            lower: None,
-            upper: None,
-            at: String::new(),
-        };
         let shape = Shape {
-            table: table_of(&chunk, &described),
+            table: table_of("shop", "t", &described),
             described,
             by: vec![0, 1],
             is_transactional: true,

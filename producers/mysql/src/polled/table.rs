@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::Asked;
 use super::shape::Shape;
 use crate::failure::Failure;
-use crate::read::ReadRow;
+use crate::read::{ReadRow, unreadable};
 use crate::record::{Image, Origin, write_kafka_key};
 use crate::server::Server;
 
@@ -198,8 +198,7 @@ impl State {
             let written = write_kafka_key(&shape.table, None, after, &mut key);
             written.and_then(|()| origin.write_row(&shape.table, None, after, &mut bytes))
         };
-        let name = &shape.table.key_prefix;
-        written.ok_or_else(|| Failure::Stop(format!("a row of {name} cannot be read")))?;
+        written.ok_or_else(|| unreadable(&shape.table))?;
         Ok(Row { cursor, key, bytes })
     }
 }
