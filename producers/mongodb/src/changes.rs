@@ -11,13 +11,13 @@ use mongodb::Database;
 use mongodb::error::Error;
 use tahoe_pipeline::replicate::{Feed, OnLostPosition, Take};
 use tahoe_pipeline::seams::{Lag, SourceError};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::change::Recorder;
 use crate::oplog::Watched;
 use crate::point::Point;
 use crate::reader::{Reader, SNAPSHOT_WAIT, WAIT};
-use crate::server::{Identity, SHARDED, connect, decide, identify, is_lost};
+use crate::server::{Identity, SHARDED, connect, decide, identify, is_lost, runtime};
 use crate::settings::{MongoArgs, Snapshot as SnapshotMode, Target};
 use crate::snapshot::{self, Snapshot};
 use crate::stream::{ChangeStream, Watch};
@@ -42,9 +42,7 @@ impl Changes {
     /// # Errors
     /// The system has no more threads or files.
     pub fn new(settings: Settings) -> Result<Self, SourceError> {
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
-            SourceError::Retry(format!("cannot start to read: {error}"), Some(error.into()))
-        })?;
+        let runtime = runtime()?;
         Ok(Self { settings, runtime, reader: None, oplog: Watched::default() })
     }
 }

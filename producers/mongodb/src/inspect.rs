@@ -4,10 +4,9 @@ use futures_util::StreamExt as _;
 use mongodb::Database;
 use mongodb::bson::doc;
 use mongodb::error::Error;
-use tokio::runtime::Builder;
 
 use crate::oplog::{GRANT, Window};
-use crate::server::{SHARDED, connect, decide, identify};
+use crate::server::{SHARDED, connect, decide, identify, runtime};
 use crate::settings::{Before, FullDocument, MongoArgs, Target};
 
 /// Within this, a restart after a weekend finds its place.
@@ -29,8 +28,7 @@ pub(crate) fn within_runtime(
     target: &Target,
     look: impl Future<Output = Result<Vec<String>, Error>>,
 ) -> Result<String, String> {
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start to read: {error}"))?;
+    let runtime = runtime().map_err(|error| error.to_string())?;
     let lines = runtime.block_on(look).map_err(|error| decide(error, target).to_string())?;
     match lines.iter().find_map(|line| line.strip_prefix("error: ")) {
         Some(error) => Err(error.to_owned()),

@@ -4,6 +4,7 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::{Client, Database};
 use tahoe_pipeline::seams::SourceError;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::connection::Connection;
 use crate::settings::Target;
@@ -33,6 +34,16 @@ impl Identity {
     pub fn name(&self) -> &str {
         if self.id.is_empty() { &self.set } else { &self.id }
     }
+}
+
+/// Drives the connections of one source, on its thread.
+///
+/// # Errors
+/// The system has no more threads or files.
+pub(crate) fn runtime() -> Result<Runtime, SourceError> {
+    Builder::new_current_thread().enable_all().build().map_err(|error| {
+        SourceError::Retry(format!("cannot start to read: {error}"), Some(error.into()))
+    })
 }
 
 /// Connects to a database.

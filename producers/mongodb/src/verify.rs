@@ -11,12 +11,12 @@ use mongodb::bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
 use mongodb::error::Error;
 use mongodb::raw_batch_cursor::RawBatchCursor;
 use tahoe_pipeline::verify::{Has, Held, Manner, Told, Truth};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::change::{Place, Recorder};
 use crate::changes::Settings;
 use crate::point::Point;
-use crate::server::{code, connect, identify};
+use crate::server::{code, connect, identify, runtime};
 use crate::settings::FullDocument;
 use crate::snapshot::{KINDS, filter};
 use crate::stream::{is_of_a_change, operation_time, place_in_oplog};
@@ -47,8 +47,7 @@ pub(crate) fn is_settled(point: &[u8]) -> bool {
 /// # Errors
 /// A sentence that names the setting to change.
 pub(crate) fn open(settings: Settings) -> Result<Box<dyn Truth>, String> {
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start to read: {error}"))?;
+    let runtime = runtime().map_err(|error| error.to_string())?;
     let target = &settings.target;
     let found = runtime.block_on(async {
         let db = connect(&target.connection, &target.db).await?;

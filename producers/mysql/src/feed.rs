@@ -46,11 +46,7 @@ struct Unstored {
 
 impl MysqlFeed {
     pub fn new(settings: Settings) -> Result<Self, SourceError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| {
-            SourceError::Retry("cannot start a runtime".to_owned(), Some(error.into()))
-        })?;
-        let steps = Steps::default();
+        let (runtime, steps) = (crate::runtime()?, Steps::default());
         Ok(Self { settings, runtime, steps, session: None, kept: Vec::new(), unstored: None })
     }
 }

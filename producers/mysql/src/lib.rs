@@ -64,6 +64,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use tahoe_pipeline::replicate::{OnLostPosition, RecordKind, Replicate};
+use tahoe_pipeline::seams::SourceError;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
 use tahoe_pipeline::service::{
     Inspect, List, Open, Place, Planned, Producer, add_lists, path_set, plan_files,
@@ -71,6 +72,7 @@ use tahoe_pipeline::service::{
 use tahoe_pipeline::verify::Verification;
 use tahoe_schemas::datasets;
 use tahoe_schemas::table::Table;
+use tokio::runtime::{Builder, Runtime};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::failure::Failure;
@@ -354,6 +356,13 @@ fn changes(args: &MysqlArgs, host: &str, place: &Place) -> Result<Planned, Strin
     })
 }
 
+/// Drives the connections of one source, on its thread.
+fn runtime() -> Result<Runtime, SourceError> {
+    Builder::new_current_thread().enable_all().build().map_err(|error| {
+        SourceError::Retry("cannot start a runtime".to_owned(), Some(error.into()))
+    })
+}
+
 fn inspection<F>(
     server: Arc<Server>,
     look: impl FnOnce(Arc<Server>) -> F + Send + 'static,
@@ -362,14 +371,13 @@ where
     F: Future<Output = Result<String, Failure>>,
 {
     Box::new(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| error.to_string())?;
         let name = server.name();
         // A timer belongs to a runtime, so it is made inside.
         let looking = async { tokio::time::timeout(CHECK_TIMEOUT, look(server)).await };
         match runtime.block_on(looking) {
-            Ok(found) => found
-                .map_err(|failure| tahoe_pipeline::seams::SourceError::from(failure).to_string()),
+            Ok(found) => found.map_err(|failure| SourceError::from(failure).to_string()),
             Err(_) => {
                 Err(format!("MySQL at {name} does not answer: correct MYSQL_HOST and MYSQL_PORT"))
             }

@@ -2,12 +2,14 @@
 //! is of: as of a chunk, MariaDB says it; on MySQL the tables are locked for a moment. Without the
 //! right to lock, what changed in that moment is not compared.
 
+use std::sync::Arc;
+
 use futures_util::TryStreamExt as _;
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Row};
 use tahoe_pipeline::seams::SourceError;
 use tahoe_pipeline::verify::{Has, Held, Told, Truth};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::column::Described;
 use crate::failure::Failure;
@@ -22,7 +24,7 @@ use crate::snapshot;
 pub(crate) struct Snapshot {
     runtime: Runtime,
     conn: Conn,
-    server: std::sync::Arc<Server>,
+    server: Arc<Server>,
     identity: String,
     /// It has all before `from`, and nothing behind `to`.
     from: Offset,
@@ -41,7 +43,7 @@ pub(crate) fn is_settled(point: &[u8]) -> bool {
 /// # Errors
 /// A sentence that names the setting to change.
 pub(crate) fn open(settings: &Settings) -> Result<Box<dyn Truth>, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     Ok(Box::new(Snapshot::open(settings, runtime).map_err(said)?))
 }
@@ -52,7 +54,7 @@ fn said(failure: Failure) -> String {
 
 impl Snapshot {
     fn open(settings: &Settings, runtime: Runtime) -> Result<Self, Failure> {
-        let server = std::sync::Arc::clone(&settings.server);
+        let server = Arc::clone(&settings.server);
         let (conn, identity, from, to, found) = runtime.block_on(async {
             let mut conn = server.connect().await?;
             let variables = server.variables(&mut conn).await?;
@@ -144,7 +146,7 @@ async fn read(
     let query = Reading { chunk, described, key: &table.key }.ordered_rows();
     let failed = server.failure("read a table");
     let mut result = conn.exec_iter(query, ()).await.map_err(&failed)?;
-    let columns = result.columns().unwrap_or_else(|| std::sync::Arc::from(Vec::new()));
+    let columns = result.columns().unwrap_or_else(|| Arc::from(Vec::new()));
     let origin = Origin::read(identity, &chunk.at, server.record_bytes_max);
     let Some(mut stream) = result.stream::<Row>().await.map_err(&failed)? else { return Ok(()) };
     let mut record = Vec::new();

@@ -11,12 +11,12 @@ use mongodb::bson::{DateTime, Document, RawBsonRef, RawDocument, RawDocumentBuf,
 use mongodb::error::Error;
 use tahoe_pipeline::poll::{Cursor, Former, Look, Opened, Range, Row, Rows, Table};
 use tahoe_pipeline::seams::SourceError;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use super::Settings;
 use super::order::{self, Order};
 use crate::change::{Place, Recorder, id_of};
-use crate::server::{code, connect, decide, identify};
+use crate::server::{code, connect, decide, identify, runtime};
 use crate::value;
 
 /// A collection of one server.
@@ -39,9 +39,7 @@ impl Documents {
     /// # Errors
     /// The system has no more threads or files.
     pub fn new(settings: Settings) -> Result<Self, SourceError> {
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
-            SourceError::Retry(format!("cannot start to read: {error}"), Some(error.into()))
-        })?;
+        let runtime = runtime()?;
         let time = settings.args.mongo_logs_time.clone();
         let recorder = Recorder::new(String::new(), settings.args.record_bytes_max());
         let (order, by) = (Order::by(&time), [time, "_id".to_owned()]);

@@ -12,7 +12,7 @@ use tahoe_pipeline::poll::{Cursor, Look, Opened, Part, Range, Row, Rows, Table};
 use tahoe_pipeline::replicate::write_within;
 use tahoe_pipeline::seams::SourceError;
 use tahoe_schemas::json;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use super::Asked;
 use super::shape::Shape;
@@ -55,9 +55,7 @@ struct State {
 
 impl Polled {
     pub fn new(asked: Asked, server: Arc<Server>, zone: String) -> Result<Self, SourceError> {
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
-            SourceError::Retry("cannot start a runtime".to_owned(), Some(error.into()))
-        })?;
+        let runtime = crate::runtime()?;
         Ok(Self { asked, server, zone, runtime, state: None, conn: None })
     }
 }
