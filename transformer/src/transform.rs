@@ -420,7 +420,7 @@ impl Transformer<'_> {
         self.reader.commit(&next)?;
         self.counts.set_reached(&next);
         let is_lost = |taken: &Taken| flight.lost.contains(&taken.place.partition);
-        self.tallies.count(&self.intake.sources, &flight.taken, verdicts, is_lost);
+        self.tallies.count(&self.intake.sources.names, &flight.taken, verdicts, is_lost);
         Ok(())
     }
 }

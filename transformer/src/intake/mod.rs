@@ -1,124 +1,36 @@
 //! From the log's records to events: decode the header, find the dataset, normalise.
 
-use std::collections::{BTreeMap, HashMap};
+mod rules;
+mod sealed;
+mod select;
+mod sources;
+mod taken;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use tahoe_pipeline::header::{Content, Decoder, HeaderError, Privacy as Private};
+use tahoe_pipeline::header::{Content, Decoder, Header, HeaderError, Privacy};
 use tahoe_pipeline::produce::each_record;
-use tahoe_pipeline::telemetry::SourceName;
-use tahoe_schemas::rules::{EventRules, Privacy};
+use tahoe_schemas::rules::EventRules;
 use tahoe_schemas::time::{Time, time_of};
 use tahoe_schemas::{Foreign, datasets};
 use tahoe_seams::{
-    Conditions, Events, LogRecord, Normalizer, Origin, Part, Record, RecordId, Rejection, Rules,
-    SourceId,
+    Conditions, Events, LogRecord, Normalizer, Origin, Record, RecordId, Rejection, SourceId,
 };
 
 use crate::rules::Renewal;
+use rules::CurrentRules;
+use sealed::Unsealed;
+use sources::Sources;
 
-/// Where a record stands in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Index of its topic and partition in [`Intake::partitions`].
-    pub partition: u32,
-    /// Offset.
-    pub offset: u64,
-    /// Number in its pack.
-    pub ordinal: u32,
-}
-
-/// A record that was taken in.
-#[derive(Clone, Debug)]
-pub struct Taken {
-    /// Where it stands.
-    pub place: Place,
-    /// Its identity; of no use to one that is rejected.
-    pub id: RecordId,
-    /// What it was read from, by index into [`Intake::sources`].
-    pub source: u32,
-    /// When it was sent to the log: as soon as it was read, or loaded.
-    pub read_at_ms: i64,
-    /// The time of its first event; none of a rejected record.
-    pub event_ms: Option<i64>,
-    /// Why it can never be stored, if that is known already.
-    pub rejection: Option<Rejection>,
-    /// The rule by which it is not stored.
-    pub left_out: Option<Arc<str>>,
-}
-
-/// What a batch holds of one partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reach {
-    /// Index into [`Intake::partitions`].
-    pub partition: u32,
-    /// Offset of its first record, fences included.
-    pub first: u64,
-    /// The offset after its last one.
-    pub next: u64,
-    /// Bytes of its events.
-    pub bytes: usize,
-}
+pub use select::Select;
+pub use taken::{Place, Reach, Taken};
 
 /// Of a record that does not say its dataset.
 pub(crate) const UNKNOWN: &str = "unknown";
 
 fn from(origin: &Origin) -> (&str, &str) {
     (&origin.dataset, &origin.path)
-}
-
-/// Which records are taken in, and as whose: all of them, and as they say, unless they are replayed.
-#[derive(Clone, Debug, Default)]
-pub struct Select {
-    /// Only this one of a pack.
-    pub ordinal: Option<u32>,
-    /// Only those that came as this dataset.
-    pub dataset: Option<String>,
-    /// As if they had been read for this client company.
-    pub namespace: Option<String>,
-}
-
-impl Select {
-    fn takes(&self, dataset: &str) -> bool {
-        self.dataset.as_deref().is_none_or(|wanted| wanted == dataset)
-    }
-
-    fn origin(&self, origin: &Arc<Origin>) -> Arc<Origin> {
-        match &self.namespace {
-            Some(name) if *name != origin.namespace => {
-                Arc::new(Origin { namespace: name.clone(), ..Origin::clone(origin) })
-            }
-            _ => Arc::clone(origin),
-        }
-    }
-}
-
-/// A record that its producer encrypted, as it was read.
-pub(crate) struct Unsealed {
-    bytes: Vec<u8>,
-    context: Vec<u8>,
-}
-
-/// What a record was that its producer encrypted; `None` of any other.
-///
-/// # Errors
-/// It cannot be read here, or what the producer left to the policy would not be hidden.
-pub(crate) fn open(
-    privacy: Private<'_>,
-    (value, context): (&[u8], &[u8]),
-    policy: &Privacy,
-) -> Result<Option<Unsealed>, String> {
-    if privacy != Private::Sealed {
-        return Ok(None);
-    }
-    if !policy.hides() {
-        return Err("its producer encrypted it for its policy to be applied here: set --privacy \
-                    and TAHOE_PRIVACY_KEY_FILE as there"
-            .to_owned());
-    }
-    let opened = |bytes: &[u8]| {
-        policy.opened(bytes).map_err(|error| format!("{error}: TAHOE_PRIVACY_KEY_FILE"))
-    };
-    Ok(Some(Unsealed { bytes: opened(value)?, context: opened(context)? }))
 }
 
 /// The dataset that a topic's records are taken for when they do not say.
@@ -139,17 +51,13 @@ pub struct Intake {
     /// Topics and partitions seen.
     pub partitions: Vec<(String, u32)>,
     /// What records were read from.
-    pub sources: Vec<SourceName>,
-    /// Indices into them.
-    source_of: BTreeMap<SourceName, u32>,
-    /// That of the last record, of which the next one mostly is too.
-    last_source: u32,
+    pub sources: Sources,
     /// Events of the batch that is being filled.
     pub events: Events,
     /// Records of the batch that is being filled; [`tahoe_seams::EventMeta::record`] counts in it.
     pub taken: Vec<Taken>,
     /// How far the batch that is being filled reaches in each partition.
-    pub reached: Vec<Reach>,
+    reached: Vec<Reach>,
     /// Bytes of the log's records in it.
     bytes_read: usize,
     /// `event.ingested` and what to keep.
@@ -160,68 +68,35 @@ pub struct Intake {
     sent_at_ms: i64,
     foreign: HashMap<String, Arc<Origin>>,
     by_topic: HashMap<String, Arc<Foreign>>,
-    rules: EventRules,
-    /// Only of topics that have rules of their own.
-    rules_by_topic: HashMap<String, Rules>,
-    renewal: Renewal,
-    /// Of the databases that the rules ask, and of the policy.
-    renewed: (Option<u64>, Option<u64>),
+    rules: CurrentRules,
 }
 
 impl Intake {
     /// Nothing taken in yet. The time in `given` is set with every look at the log.
     pub fn new(given: Conditions, rules: &EventRules, renewal: Renewal) -> Self {
+        let rules = CurrentRules::new(rules, renewal);
         Self {
             decoder: Decoder::default(),
             partitions: Vec::new(),
-            sources: Vec::new(),
-            source_of: BTreeMap::new(),
-            last_source: 0,
+            sources: Sources::default(),
             events: Events::default(),
             taken: Vec::new(),
             reached: Vec::new(),
             bytes_read: 0,
-            given: Conditions { rules: rules.clone().given(), ..given },
+            given: Conditions { rules: rules.given(), ..given },
             select: Select::default(),
             sent_at_ms: 0,
             foreign: HashMap::new(),
             by_topic: datasets_by_topic(),
-            rules: rules.clone(),
-            rules_by_topic: HashMap::new(),
-            renewal,
-            renewed: (None, None),
+            rules,
         }
     }
 
     /// From here on the rules ask the databases that are there now, and the policy is that of now.
     pub fn renew(&mut self) {
-        let Renewal { geoip, policy } = &self.renewal;
-        let geoip_version = geoip.as_ref().map(|files| files.version());
-        let versions = (geoip_version, policy.as_ref().map(|policy| policy.version()));
-        if self.renewed == versions {
-            return;
+        if let Some(rules) = self.rules.renew() {
+            self.given.rules = rules;
         }
-        self.renewed = versions;
-        if let Some(files) = geoip {
-            self.rules.enrichment.networks = files.networks();
-        }
-        if let Some(policy) = policy {
-            self.rules.privacy = policy.now();
-        }
-        self.rules_by_topic.clear();
-        self.given.rules = self.rules.clone().given();
-    }
-
-    /// From here on the rules are those of a topic.
-    fn turn_to(&mut self, topic: &str) {
-        if !self.rules.allowed.differs_by_topic() {
-            return;
-        }
-        if !self.rules_by_topic.contains_key(topic) {
-            let rules = self.rules.of_topic(topic).given();
-            self.rules_by_topic.insert(topic.to_owned(), rules);
-        }
-        self.given.rules = self.rules_by_topic[topic].clone();
     }
 
     /// Bytes of the records of the batch that is being filled, with what is remembered of each.
@@ -253,7 +128,9 @@ impl Intake {
     /// Why nothing of it was taken: a newer producer wrote it, and a newer transformer can read it.
     pub fn take(&mut self, found: &LogRecord<'_>) -> Result<(), String> {
         let partition = self.partition(found);
-        self.turn_to(found.topic);
+        if let Some(rules) = self.rules.of_topic(found.topic) {
+            self.given.rules = rules;
+        }
         let before = self.events.bytes();
         self.take_at(partition, found).map_err(|newer| {
             let LogRecord { topic, partition, offset, .. } = found;
@@ -280,48 +157,7 @@ impl Intake {
             Some(bytes) => match self.decoder.decode(bytes) {
                 Err(newer @ HeaderError::Newer(_)) => return Err(newer),
                 Ok(header) if !self.select.takes(&header.origin.dataset) => {}
-                Ok(header) => {
-                    let (context, privacy) = match header.content {
-                        Content::Single { context, privacy, .. } => (context, privacy),
-                        Content::Pack { .. } => (&[][..], Private::Plain),
-                    };
-                    let origin = self.select.origin(&header.origin);
-                    let opened = match open(privacy, (found.value, context), &self.rules.privacy) {
-                        Ok(opened) => opened,
-                        Err(reason) => {
-                            let rejection = Rejection::whole("sealed", reason);
-                            let from = from(&origin);
-                            self.reject(place, from, rejection);
-                            return Ok(());
-                        }
-                    };
-                    let (value, context) = match &opened {
-                        Some(Unsealed { bytes, context }) => (&bytes[..], &context[..]),
-                        None => (found.value, context),
-                    };
-                    if let Private::Hidden(done) = privacy {
-                        self.given.done.push_str(done);
-                    }
-                    for (ordinal, each) in each_record(&header, value).enumerate() {
-                        let place = Place { ordinal: ordinal as u32, ..place };
-                        if self.select.ordinal.is_some_and(|only| only != place.ordinal) {
-                            continue;
-                        }
-                        let read_at_ms = header.read_at_ms.unwrap_or(found.timestamp_ms);
-                        let origin = &origin;
-                        let (id, part, (start, _), bytes) = match each {
-                            Ok(each) => each,
-                            Err(error) => {
-                                let rejection = Rejection::whole("header", error.to_string());
-                                self.reject(place, from(origin), rejection);
-                                continue;
-                            }
-                        };
-                        let record = Record { bytes, id, origin, start, read_at_ms, context, part };
-                        self.normalize(place, &record);
-                    }
-                    self.given.done.clear();
-                }
+                Ok(header) => self.take_own(place, &header, found),
                 Err(error) => {
                     let rejection = Rejection::whole("header", error.to_string());
                     self.reject(place, (UNKNOWN, found.topic), rejection);
@@ -330,6 +166,46 @@ impl Intake {
             None => self.take_foreign(place, found),
         }
         Ok(())
+    }
+
+    /// A record that one of our producers wrote, or a pack of them.
+    fn take_own(&mut self, place: Place, header: &Header<'_>, found: &LogRecord<'_>) {
+        let (context, privacy) = match header.content {
+            Content::Single { context, privacy, .. } => (context, privacy),
+            Content::Pack { .. } => (&[][..], Privacy::Plain),
+        };
+        let origin = &self.select.origin(&header.origin);
+        let opened = match sealed::open(privacy, (found.value, context), self.rules.privacy()) {
+            Ok(opened) => opened,
+            Err(reason) => {
+                return self.reject(place, from(origin), Rejection::whole("sealed", reason));
+            }
+        };
+        let (value, context) = match &opened {
+            Some(Unsealed { bytes, context }) => (&bytes[..], &context[..]),
+            None => (found.value, context),
+        };
+        if let Privacy::Hidden(done) = privacy {
+            self.given.done.push_str(done);
+        }
+        let read_at_ms = header.read_at_ms.unwrap_or(found.timestamp_ms);
+        for (ordinal, each) in each_record(header, value).enumerate() {
+            let place = Place { ordinal: ordinal as u32, ..place };
+            if self.select.ordinal.is_some_and(|only| only != place.ordinal) {
+                continue;
+            }
+            match each {
+                Ok((id, part, (start, _), bytes)) => {
+                    let record = Record { bytes, id, origin, start, read_at_ms, context, part };
+                    self.normalize(place, &record);
+                }
+                Err(error) => {
+                    let rejection = Rejection::whole("header", error.to_string());
+                    self.reject(place, from(origin), rejection);
+                }
+            }
+        }
+        self.given.done.clear();
     }
 
     /// A record that none of our producers wrote: its topic says the dataset, its place who it is.
@@ -358,15 +234,8 @@ impl Intake {
         let origin = self.select.origin(origin);
         let span = (found.offset, found.offset + 1);
         let id = RecordId::new(found.timestamp_ms, origin.source, 0, span, found.value);
-        let record = Record {
-            bytes: found.value,
-            id,
-            origin: &origin,
-            start: found.offset,
-            read_at_ms: found.timestamp_ms,
-            context: &[],
-            part: None::<Part>,
-        };
+        let (start, read_at_ms) = (found.offset, found.timestamp_ms);
+        let record = Record { id, start, read_at_ms, ..Record::new(found.value, &origin) };
         self.normalize_by(normalizer.as_ref(), place, &record);
     }
 
@@ -387,7 +256,8 @@ impl Intake {
         let before = self.events.len();
         match normalizer.normalize(record, &self.given, &mut self.events) {
             Ok(()) => {
-                let source = self.source(&record.origin.dataset, &record.origin.path);
+                let (dataset, path) = from(record.origin);
+                let source = self.sources.number(dataset, path);
                 let first = self.events.document(before);
                 let event_ms = first.and_then(time_of).map(Time::ms);
                 self.taken.push(Taken {
@@ -409,15 +279,14 @@ impl Intake {
 
     /// `from` is the dataset and the path of the record's origin.
     fn reject(&mut self, place: Place, from: (&str, &str), rejection: Rejection) {
-        let source = self.source(from.0, from.1);
-        let rejection = Some(rejection);
+        let source = self.sources.number(from.0, from.1);
         self.taken.push(Taken {
             place,
             id: RecordId::default(),
             source,
             read_at_ms: self.sent_at_ms,
             event_ms: None,
-            rejection,
+            rejection: Some(rejection),
             left_out: None,
         });
     }
@@ -433,21 +302,6 @@ impl Intake {
         });
         index as u32
     }
-
-    fn source(&mut self, dataset: &str, path: &str) -> u32 {
-        let last = self.sources.get(self.last_source as usize);
-        if last.is_some_and(|last| last.path == path && last.dataset == dataset) {
-            return self.last_source;
-        }
-        let name = SourceName::among(&self.source_of, dataset, path);
-        let next = self.sources.len() as u32;
-        let index = *self.source_of.entry(name.clone()).or_insert(next);
-        if index == next {
-            self.sources.push(name);
-        }
-        self.last_source = index;
-        index
-    }
 }
 
 #[cfg(test)]
@@ -458,6 +312,24 @@ mod tests {
 
     use super::*;
 
+    fn intake(rules: &EventRules) -> Intake {
+        Intake::new(Conditions::default(), rules, Renewal::default())
+    }
+
+    /// Without a header, at offset 5.
+    fn found<'a>(topic: &'a str, value: &'a [u8]) -> LogRecord<'a> {
+        LogRecord {
+            topic,
+            partition: 0,
+            offset: 5,
+            timestamp_ms: 1_795_262_400_000,
+            key: b"",
+            value,
+            header: None,
+            more_headers: MoreHeaders::default(),
+        }
+    }
+
     #[test]
     fn a_record_without_our_header_is_of_the_dataset_that_its_topic_stands_for() {
         let line = b"<13>Nov 21 09:00:00 web-1 cron[7]: (root) CMD (true)";
@@ -465,19 +337,8 @@ mod tests {
         let cases =
             [("syslog_logs", &line[..], "system.syslog"), ("mysql_logs", row, "mysql.general")];
         for (topic, value, dataset) in cases {
-            let mut intake =
-                Intake::new(Conditions::default(), &EventRules::default(), Renewal::default());
-            let taken = intake.take(&LogRecord {
-                topic,
-                partition: 0,
-                offset: 5,
-                timestamp_ms: 1_795_262_400_000,
-                key: b"",
-                value,
-                header: None,
-                more_headers: MoreHeaders::default(),
-            });
-            taken.expect("it has no header of a newer version");
+            let mut intake = intake(&EventRules::default());
+            intake.take(&found(topic, value)).expect("it has no header of a newer version");
             let documents: Vec<_> =
                 intake.events.documents().map(String::from_utf8_lossy).collect();
             let named = format!("\"dataset\":\"{dataset}\"");
@@ -493,18 +354,9 @@ mod tests {
         let origin = Origin { dataset: "laravel.log".to_owned(), ..Origin::default() };
         let (mut header, origin) = (Vec::new(), encode_origin(&origin));
         encode_pack(&mut header, 1_795_262_400_000, 0, &lengths, &origin);
-        let mut intake =
-            Intake::new(Conditions::default(), &EventRules::default(), Renewal::default());
-        let taken = intake.take(&LogRecord {
-            topic: "laravel_logs",
-            partition: 0,
-            offset: 5,
-            timestamp_ms: 1_795_262_400_000,
-            key: b"",
-            value: &value.as_bytes()[..value.len() - 1],
-            header: Some(&header),
-            more_headers: MoreHeaders::default(),
-        });
+        let mut intake = intake(&EventRules::default());
+        let short = found("laravel_logs", &value.as_bytes()[..value.len() - 1]);
+        let taken = intake.take(&LogRecord { header: Some(&header), ..short });
         taken.expect("it is of this version");
         let codes = intake.taken.iter().map(|one| one.rejection.as_ref().map(|r| r.code));
         assert_eq!(codes.collect::<Vec<_>>(), [None, None, Some("header")]);
@@ -512,22 +364,13 @@ mod tests {
     }
 
     fn taken(rules: &EventRules, topic: &str) -> (Vec<RecordId>, Vec<String>) {
-        let mut intake = Intake::new(Conditions::default(), rules, Renewal::default());
+        let mut intake = intake(rules);
         for (offset, company) in ["Acme Corp", "globex", "", "initech"].iter().enumerate() {
             let value = format!(
                 "[2026-11-21 09:00:00] local.INFO: paid {{\"shop\":{{\"company\":\"{company}\"}}}}"
             );
-            let taken = intake.take(&LogRecord {
-                topic,
-                partition: 0,
-                offset: offset as u64,
-                timestamp_ms: 1_795_262_400_000,
-                key: b"",
-                value: value.as_bytes(),
-                header: None,
-                more_headers: MoreHeaders::default(),
-            });
-            taken.expect("it has no header of a newer version");
+            let record = LogRecord { offset: offset as u64, ..found(topic, value.as_bytes()) };
+            intake.take(&record).expect("it has no header of a newer version");
         }
         let batch = intake.events.take();
         let streams = batch.events.iter().map(|event| batch.data_stream(event).to_owned());
