@@ -15,6 +15,7 @@ mod intake;
 pub mod replay;
 mod rules;
 mod service;
+mod settings;
 mod tally;
 mod transform;
 mod verdict;
@@ -25,7 +26,8 @@ pub use dead_letter::topic as dead_letter_topic;
 pub use geoip::GeoFiles;
 pub use rules::{AtSourceArgs, Enrich, Renewal, RuleArgs};
 pub use service::{Transformer, readiness, sink_check};
-pub use transform::{MEMORY_BYTES_MAX, TransformSettings, keep_transforming, transform};
+pub use settings::TransformSettings;
+pub use transform::{MEMORY_BYTES_MAX, keep_transforming, transform};
 
 /// The topics that the datasets declare.
 pub fn record_topics() -> Vec<String> {

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use tahoe_pipeline::clock::now_ms;
 use tahoe_pipeline::retry::{EndedEarly, keep_running};
 use tahoe_pipeline::stop::Stop;
-use tahoe_schemas::rules::EventRules;
-use tahoe_seams::{Conditions, Log, LogError, LogReader, Polled, Sink};
+use tahoe_seams::{Log, LogError, LogReader, Polled, Sink};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -19,7 +18,7 @@ use crate::dead_letter::{self, Appending, Letters};
 use crate::delivery::{Written, keep_until_durable, write_until_durable};
 use crate::flight::{Flight, Way};
 use crate::intake::{Intake, Reach, Taken};
-use crate::rules::Renewal;
+use crate::settings::TransformSettings;
 use crate::tally::Tallies;
 use crate::verdict::Verdict;
 
@@ -47,42 +46,6 @@ const IDLE_LINGER: Duration = Duration::from_millis(50);
 
 /// How often it is looked whether a batch in flight has landed.
 const LANDING: Duration = Duration::from_millis(5);
-
-/// How a transformer runs.
-#[derive(Clone, Debug)]
-pub struct TransformSettings {
-    /// Consumer group.
-    pub group: String,
-    /// Topics to read.
-    pub topics: Vec<String>,
-    /// How long a batch that is not full waits for more while others are in flight.
-    pub linger: Duration,
-    /// What normalisers are given; the time is the loop's.
-    pub given: Conditions,
-    /// What the operator's own files say of events.
-    pub rules: EventRules,
-    /// Files behind those rules that may change.
-    pub renewal: Renewal,
-    /// How long a stop, or a partition that the group wants back, waits for what is in flight.
-    pub grace: Duration,
-    /// How long a stop reads on what is in the log already; zero leaves it for the next start.
-    pub drain: Duration,
-}
-
-impl Default for TransformSettings {
-    fn default() -> Self {
-        Self {
-            group: "tahoe-transformer".to_owned(),
-            topics: Vec::new(),
-            linger: Duration::from_millis(200),
-            given: Conditions::default(),
-            rules: EventRules::default(),
-            renewal: Renewal::default(),
-            grace: Duration::from_secs(10),
-            drain: Duration::ZERO,
-        }
-    }
-}
 
 /// Runs until `stop` is asked for. Blocks its thread; the sink's work runs on `runtime`, and dead
 /// letters are written by a thread of their own.
