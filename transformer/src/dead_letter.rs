@@ -67,13 +67,13 @@ pub(crate) struct Appending {
 }
 
 impl Appending {
-    /// The result once it is known.
-    pub fn result(&mut self) -> Option<Result<(), EndedEarly>> {
+    /// False while the log has not acknowledged all of them.
+    pub fn are_durable(&mut self) -> Result<bool, EndedEarly> {
         match self.durable.try_recv() {
-            Ok(result) => Some(result),
-            Err(oneshot::error::TryRecvError::Empty) => None,
+            Ok(result) => result.map(|()| true),
+            Err(oneshot::error::TryRecvError::Empty) => Ok(false),
             Err(oneshot::error::TryRecvError::Closed) => {
-                Some(Err(EndedEarly::Again("dead letters were given up".to_owned())))
+                Err(EndedEarly::Again("dead letters were given up".to_owned()))
             }
         }
     }

@@ -333,12 +333,7 @@ impl Transformer<'_> {
                     Err(oneshot::error::TryRecvError::Empty) => {}
                 },
                 Way::Settling { verdicts, letters } => {
-                    if letters
-                        .as_mut()
-                        .map_or(Some(Ok(())), Appending::result)
-                        .transpose()?
-                        .is_some()
-                    {
+                    if letters.as_mut().map_or(Ok(true), Appending::are_durable)? {
                         let verdicts = std::mem::take(verdicts);
                         let flight = self.flights.pop_front().expect("it was the front one");
                         self.settle(&flight, &verdicts)?;

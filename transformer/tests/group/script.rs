@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tahoe_pipeline::retry::EndedEarly;
@@ -50,7 +50,7 @@ pub type Letter = (String, String);
 #[derive(Default)]
 pub struct Seen {
     pub commits: Vec<(u32, u64)>,
-    /// `find` or `write`, and how many events.
+    /// `find`, `write` or `write replayed`, and how many events.
     pub asked: Vec<(&'static str, usize)>,
     pub documents: Vec<String>,
     /// Those that are durable.
@@ -75,9 +75,9 @@ pub struct Faults {
 
 #[derive(Clone)]
 pub struct Script {
-    pub steps: Arc<Mutex<VecDeque<Step>>>,
-    pub seen: Arc<Mutex<Seen>>,
-    pub faults: Arc<Mutex<Faults>>,
+    steps: Arc<Mutex<VecDeque<Step>>>,
+    seen: Arc<Mutex<Seen>>,
+    faults: Arc<Mutex<Faults>>,
     pub counts: Arc<TransformerCounts>,
     pub stop: Stop,
     pub grace: Duration,
@@ -124,6 +124,29 @@ impl Script {
         }
     }
 
+    fn steps(&self) -> MutexGuard<'_, VecDeque<Step>> {
+        self.steps.lock().expect("no panic while held")
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().expect("no panic while held")
+    }
+
+    /// What was asked of it until now.
+    pub fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().expect("no panic while held")
+    }
+
+    /// What does not work from now on.
+    pub fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().expect("no panic while held")
+    }
+
+    /// One step more.
+    pub fn goes_on(&self, step: Step) {
+        self.steps().push_back(step);
+    }
+
     /// The loop goes on until it is asked to stop.
     pub async fn run(&self) {
         self.ends().await.expect("the loop goes on until it is asked to stop");
@@ -151,12 +174,12 @@ impl Script {
 
     /// The reader is asked once more.
     fn acknowledge(&self) {
-        let mut held = self.held.lock().expect("no panic while held");
+        let mut held = self.held();
         let mut waiting = std::mem::take(&mut held.waiting);
         waiting.retain_mut(|(reads, letter, promise)| {
             *reads = reads.saturating_sub(1);
             if *reads == 0 {
-                self.seen.lock().expect("no panic while held").letters.push(letter.clone());
+                self.seen().letters.push(letter.clone());
                 let _ = promise.send(Ok(Vec::new()));
             }
             *reads > 0
@@ -183,8 +206,8 @@ impl Log for Script {
             String::from_utf8_lossy(found.expect("a letter has it").1).into_owned()
         };
         let letter = (header("tahoe.partition"), header("tahoe.offset"));
-        let mut held = self.held.lock().expect("no panic while held");
-        let mut faults = self.faults.lock().expect("no panic while held");
+        let mut held = self.held();
+        let mut faults = self.faults();
         held.letters += 1;
         if faults.refuse_letter == Some(held.letters) {
             faults.refuse_letter = None;
@@ -192,7 +215,7 @@ impl Log for Script {
         } else if faults.letters_after_reads > 0 {
             held.waiting.push((faults.letters_after_reads, letter, promise));
         } else {
-            self.seen.lock().expect("no panic while held").letters.push(letter);
+            self.seen().letters.push(letter);
             let _ = promise.send(Ok(Vec::new()));
         }
         Ok(pending)
@@ -208,13 +231,10 @@ impl Log for Script {
         to: u64,
         visit: &mut Visit<'_>,
     ) -> Result<(), LogError> {
-        self.seen.lock().expect("no panic while held").scans.push((partition, from, to));
-        let held: Vec<_> = {
-            let held = self.held.lock().expect("no panic while held");
-            held.bad.iter().copied().collect()
-        };
-        let gone = self.faults.lock().expect("no panic while held").gone.clone();
-        let there = held.into_iter().filter(|at| at.0 == partition && !gone.contains(at));
+        self.seen().scans.push((partition, from, to));
+        let bad = self.held().bad.clone();
+        let gone = self.faults().gone.clone();
+        let there = bad.into_iter().filter(|at| at.0 == partition && !gone.contains(at));
         for (_, offset) in there.filter(|(_, offset)| (from..to).contains(offset)) {
             if visit(record(topic, partition, offset, Some(BROKEN))).is_break() {
                 break;
@@ -260,17 +280,15 @@ fn record<'a>(
 impl LogReader for Script {
     fn read(&mut self, _wait: Duration, visit: &mut Visit<'_>) -> Result<Polled, LogError> {
         self.acknowledge();
-        let step = self.steps.lock().expect("no panic while held").pop_front();
-        let again = |step| self.steps.lock().expect("no panic while held").push_front(step);
+        let step = self.steps().pop_front();
+        let again = |step| self.steps().push_front(step);
         let mut give = |partition, offset, header| {
             let _: ControlFlow<()> = visit(record(TOPIC, partition, offset, header));
         };
         match step {
             Some(Step::Record(partition, offset)) => give(partition, offset, None),
             Some(Step::Bad(partition, offset)) => {
-                let mut held = self.held.lock().expect("no panic while held");
-                held.bad.insert((partition, offset));
-                drop(held);
+                self.held().bad.insert((partition, offset));
                 give(partition, offset, Some(BROKEN));
             }
             Some(Step::Newer(partition, offset)) => give(partition, offset, Some(NEWER)),
@@ -294,21 +312,21 @@ impl LogReader for Script {
 
     fn commit(&mut self, next: &[(String, u32, u64)]) -> Result<(), LogError> {
         let next = next.iter().map(|(_, partition, next)| (*partition, *next));
-        self.seen.lock().expect("no panic while held").commits.extend(next);
+        self.seen().commits.extend(next);
         Ok(())
     }
     fn pause(&mut self, _paused: bool) -> Result<(), LogError> {
         Ok(())
     }
     fn confirm_revoked(&mut self) -> Result<(), LogError> {
-        self.seen.lock().expect("no panic while held").confirmed += 1;
+        self.seen().confirmed += 1;
         Ok(())
     }
     fn lag(&self) -> Result<Vec<(String, u32, u64)>, LogError> {
         Ok(vec![(TOPIC.to_owned(), 0, 0), (TOPIC.to_owned(), 1, 0)])
     }
     fn replayed_to(&self, _topic: &str, _partition: u32) -> u64 {
-        self.faults.lock().expect("no panic while held").replayed_to
+        self.faults().replayed_to
     }
 }
 
@@ -321,7 +339,7 @@ impl Sink for Script {
             std::future::pending::<()>().await;
         }
         let events = batch.events.len();
-        let mut seen = self.seen.lock().expect("no panic while held");
+        let mut seen = self.seen();
         seen.asked.push(("write", events));
         let text = |event| String::from_utf8_lossy(batch.document(event)).into_owned();
         seen.documents.extend(batch.events.iter().map(text));
@@ -329,12 +347,12 @@ impl Sink for Script {
     }
     async fn write_replayed(&self, batch: &EventBatch) -> Result<Vec<Outcome>, SinkError> {
         let events = batch.events.len();
-        self.seen.lock().expect("no panic while held").asked.push(("write replayed", events));
+        self.seen().asked.push(("write replayed", events));
         Ok(vec![Outcome::AlreadyThere; events])
     }
     async fn find(&self, batch: &EventBatch) -> Result<Vec<bool>, SinkError> {
         let events = batch.events.len();
-        self.seen.lock().expect("no panic while held").asked.push(("find", events));
+        self.seen().asked.push(("find", events));
         Ok(vec![false; events])
     }
     async fn setup(&self) -> Result<(), SinkError> {
