@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use tahoe_pipeline::log::embedded::{self, EmbeddedLog, EmbeddedSettings};
 use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
-use tahoe_pipeline::service::Place;
+use tahoe_pipeline::service::{Place, SourceArgs};
 use tahoe_pipeline::stop::Patience;
 use tahoe_schemas::retention::{Retention, RetentionRule};
 use tahoe_seams::{Log, Sink, Topic, search::Search};
@@ -68,12 +68,13 @@ impl RetentionArgs {
 
 impl BackendArgs {
     /// The place of producers that write to this log.
-    pub fn place(&self, place: Place) -> Place {
+    pub fn place(&self, sources: &SourceArgs) -> anyhow::Result<Place> {
+        let place = sources.place().map_err(|error| anyhow!(error))?;
         let log_record_bytes_max = match self.kafka.is_set() {
             true => self.kafka.record_bytes_max,
             false => self.embedded.record_bytes_max,
         };
-        Place { log_record_bytes_max, ..place }
+        Ok(Place { log_record_bytes_max, ..place })
     }
 
     /// Opens the log.

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::anyhow;
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use tahoe_pipeline::service::{Check, Planned, SourceArgs, run_checks, topics_of};
 use tahoe_transformer::{record_topics, sink_check};
@@ -40,7 +39,7 @@ pub fn command() -> Command {
 /// Runs the command.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let args = CheckArgs::from_arg_matches(matches)?;
-    let place = args.backends.place(args.sources.place().map_err(|error| anyhow!(error))?);
+    let place = args.backends.place(&args.sources)?;
     let planned = up::plan_producers(matches, &place)?;
     let mut topics = record_topics();
     topics.extend(topics_of(&planned));

@@ -81,8 +81,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let (runtime, stop) = (&process.runtime, &process.stop);
     let screen = args.at_source.screens(&args.transform.normalize.rules);
     let screen = screen.map_err(|error| anyhow!(error))?;
-    let place = args.sources.place().map_err(|error| anyhow!(error))?;
-    let place = Place { screen, ..args.backends.place(place) };
+    let place = Place { screen, ..args.backends.place(&args.sources)? };
     let pack_bytes = args.sources.records.pack_bytes;
     place.fitting("--pack", Some(pack_bytes)).map_err(|error| anyhow!(error))?;
     let planned = plan(&args, matches, &place)?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Args};
 use tahoe_transformer::replay::Letters;
 
-use super::{ChosenArgs, as_json, visit_all};
+use super::{ChosenArgs, as_json};
 use crate::output;
 
 /// Print rejected records as NDJSON, with everything that is known of each.
@@ -26,17 +26,12 @@ pub struct ExportArgs {
 
 /// Runs the command.
 pub fn run(args: &ExportArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let process = args.chosen.begin(matches)?;
-    let (log, filter) =
-        (args.chosen.backends.existing_log(process.patience())?, args.chosen.filter()?);
-    let topics = args.chosen.topics(log.as_ref())?;
-    let mut letters = Letters::open(log.as_ref())?;
+    let chosen = args.chosen.open(matches)?;
+    let mut letters = Letters::open(chosen.log.as_ref())?;
     output::telling(|out| {
-        visit_all(&process, &mut letters, &topics, &filter, |_, visited| {
-            match args.all || !visited.mark.stored {
-                true => writeln!(out, "{}", as_json(visited)),
-                false => Ok(()),
-            }
+        chosen.visit(&mut letters, |_, visited| match args.all || !visited.mark.stored {
+            true => writeln!(out, "{}", as_json(visited)),
+            false => Ok(()),
         })?;
         Ok(ExitCode::SUCCESS)
     })

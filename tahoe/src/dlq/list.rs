@@ -9,7 +9,7 @@ use serde_json::json;
 use tahoe_pipeline::service::Progress;
 use tahoe_transformer::replay::{Letters, Visited};
 
-use super::{ChosenArgs, place, time, visit_all};
+use super::{ChosenArgs, place, time};
 use crate::output;
 
 /// Count rejected records by code and dataset, or list each.
@@ -76,16 +76,13 @@ impl Row {
 
 /// Runs the command.
 pub fn run(args: &ListArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let process = args.chosen.begin(matches)?;
-    let (log, filter) =
-        (args.chosen.backends.existing_log(process.patience())?, args.chosen.filter()?);
-    let topics = args.chosen.topics(log.as_ref())?;
-    let mut letters = Letters::open(log.as_ref())?;
-    let mut progress = Progress::of(letters.count(&topics)?, "letters");
+    let chosen = args.chosen.open(matches)?;
+    let mut letters = Letters::open(chosen.log.as_ref())?;
+    let mut progress = Progress::of(letters.count(&chosen.topics)?, "letters");
     let mut rows: BTreeMap<Kind, Row> = BTreeMap::new();
     let mut seen = 0;
     output::telling(|out| {
-        visit_all(&process, &mut letters, &topics, &filter, |topic, visited| {
+        chosen.visit(&mut letters, |topic, visited| {
             seen += 1;
             progress.set(seen, || format!("{} kinds", rows.len()));
             if args.letters {
@@ -131,7 +128,7 @@ fn table(args: &ListArgs, rows: &BTreeMap<Kind, Row>) -> String {
     if !args.json {
         let span = if args.by.is_some() { "time" } else { "" };
         let head = ["topic", "code", "dataset", span, "letters", "open", "tried"];
-        out = columns(&head.map(str::to_owned), "first                    last");
+        out = columns(head, "first                    last");
     }
     for ((topic, code, dataset, span), row) in rows {
         let (first, last) = (time(row.first_ms), time(row.last_ms));
@@ -147,17 +144,14 @@ fn table(args: &ListArgs, rows: &BTreeMap<Kind, Row>) -> String {
             continue;
         }
         let [letters, open] = [row.letters, row.open].map(|n| n.to_string());
-        let texts = [topic, code, dataset, span].map(Clone::clone);
-        let [a, b, c, d] = texts;
-        out.push_str(&columns(
-            &[a, b, c, d, letters, open, row.tried.to_string()],
-            &format!("{first:<24} {last}"),
-        ));
+        let tried = row.tried.to_string();
+        let texts: [&str; 7] = [topic, code, dataset, span, &letters, &open, &tried];
+        out.push_str(&columns(texts, &format!("{first:<24} {last}")));
     }
     out
 }
 
-fn columns(texts: &[String; 7], rest: &str) -> String {
+fn columns(texts: [&str; 7], rest: &str) -> String {
     let [topic, code, dataset, span, letters, open, tried] = texts;
     let span = if span.is_empty() { String::new() } else { format!("{span:<14}") };
     format!(

@@ -8,6 +8,7 @@ mod show;
 use std::io;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::anyhow;
 use clap::{ArgMatches, Args, Command, FromArgMatches as _, Subcommand};
@@ -88,6 +89,48 @@ impl ChosenArgs {
     fn begin(&self, matches: &ArgMatches) -> anyhow::Result<Process> {
         begin(&self.process, matches)
     }
+
+    fn open(&self, matches: &ArgMatches) -> anyhow::Result<Chosen> {
+        let process = self.begin(matches)?;
+        let (log, filter) = (self.backends.existing_log(process.patience())?, self.filter()?);
+        let topics = self.topics(log.as_ref())?;
+        Ok(Chosen { log, topics, filter, process })
+    }
+}
+
+/// The letters that are asked for, in a log that is open.
+struct Chosen {
+    log: Arc<dyn Log>,
+    topics: Vec<String>,
+    filter: LetterFilter,
+    process: Process,
+}
+
+impl Chosen {
+    /// Visits all of them. What was printed until a stop is not the whole, and must not look like it:
+    /// a stop is an error.
+    fn visit(
+        &self,
+        letters: &mut Letters<'_>,
+        mut visit: impl FnMut(&str, &Visited<'_, '_>) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let stop = &self.process.stop;
+        for topic in &self.topics {
+            let mut printed = Ok(());
+            letters.visit(topic, &self.filter, &mut |visited| {
+                printed = visit(topic, &visited);
+                match printed.is_err() || stop.is_asked() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            })?;
+            printed?;
+            if stop.is_asked() {
+                return Err(anyhow!("stopped before the end"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Starts logging as every process does, by the subcommand's own settings.
@@ -115,32 +158,6 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Dlq::Export(args) => export::run(&args, matches),
         Dlq::Replay(args) => replay::run(&args, matches),
     }
-}
-
-/// Visits the letters of these topics that the filter takes. What was printed until a stop is not the
-/// whole, and must not look like it: a stop is an error.
-fn visit_all(
-    process: &Process,
-    letters: &mut Letters<'_>,
-    topics: &[String],
-    filter: &LetterFilter,
-    mut visit: impl FnMut(&str, &Visited<'_, '_>) -> io::Result<()>,
-) -> anyhow::Result<()> {
-    for topic in topics {
-        let mut printed = Ok(());
-        letters.visit(topic, filter, &mut |visited| {
-            printed = visit(topic, &visited);
-            match printed.is_err() || process.stop.is_asked() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        })?;
-        printed?;
-        if process.stop.is_asked() {
-            return Err(anyhow!("stopped before the end"));
-        }
-    }
-    Ok(())
 }
 
 /// `TOPIC/PARTITION/OFFSET`, by which [`show`] finds it again.

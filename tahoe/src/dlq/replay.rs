@@ -81,8 +81,8 @@ fn sentence(counts: &LetterCounts, dry_run: bool) -> String {
         false => format!("{stored} stored, {already_there} were in the store"),
     };
     format!(
-        "{chosen} letters: {stored}, {left_out} left out by rules, {rejected} rejected again; not tried: {stored_before} stored \
-         by an earlier replay, {given_up} over --attempts-max"
+        "{chosen} letters: {stored}, {left_out} left out by rules, {rejected} rejected again; not \
+         tried: {stored_before} stored by an earlier replay, {given_up} over --attempts-max"
     )
 }
 

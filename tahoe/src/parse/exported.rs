@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tahoe_schemas::datasets;
 use tahoe_seams::{Conditions, Events, Record, RecordId, SourceId};
 
-use super::{ParseArgs, open};
+use super::{ParseArgs, open, write_documents};
 use crate::exported::Exported;
 
 /// Prints the documents of one file; what gives none goes to stderr, with the number of its line. A
@@ -24,12 +24,7 @@ pub fn parse(args: &ParseArgs, path: &Path, out: &mut impl Write) -> anyhow::Res
         }
         let exported = Exported::read(&line).with_context(|| place.clone())?;
         match documents(&exported, &given, read_at) {
-            Ok(events) => {
-                for document in events.documents() {
-                    out.write_all(document)?;
-                    out.write_all(b"\n")?;
-                }
-            }
+            Ok(events) => write_documents(&events, out)?,
             Err(error) => eprintln!("{place}: {error}"),
         }
     }

@@ -116,6 +116,14 @@ fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
     })
 }
 
+fn write_documents(events: &Events, out: &mut impl Write) -> io::Result<()> {
+    for document in events.documents() {
+        out.write_all(document)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
 impl ParseArgs {
     fn given(&self) -> anyhow::Result<Conditions> {
         let rules = self.rules.read().map_err(|error| anyhow!(error))?.given();
@@ -178,10 +186,7 @@ impl<'a> Parsing<'a> {
             let read = Read::take(&mut input, READ_BYTES as u64).read_to_end(&mut buffer)?;
             let ended = read == 0;
             let used = frames.feed(&buffer, ended, &mut |frame| self.record(&frame));
-            for document in self.events.documents() {
-                out.write_all(document)?;
-                out.write_all(b"\n")?;
-            }
+            write_documents(&self.events, out)?;
             self.events.clear();
             out.write_all(&self.compared)?;
             self.compared.clear();

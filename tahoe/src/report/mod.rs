@@ -104,7 +104,7 @@ async fn gather<'a>(
 fn file_name(report: &Report<'_>, kind: &str) -> String {
     let day = |at: Timestamp| {
         let time = at.strftime("%Y-%m-%dT%H%M%S").to_string();
-        time.strip_suffix("T000000").map_or(time.clone(), str::to_owned)
+        time.strip_suffix("T000000").unwrap_or(&time).to_owned()
     };
     let Period { from, to } = report.period;
     format!("report-{}-{}-{}.{kind}", report.namespace, day(from), day(to))
