@@ -1,7 +1,9 @@
 //! One event while it is put together. It borrows from its record and from an arena that lives as
 //! long as the record is worked on; nothing is allocated per event once the buffers have grown.
 
-use std::ops::Range;
+mod form;
+mod timestamp;
+
 use std::sync::Arc;
 
 use bumpalo::Bump;
@@ -9,21 +11,20 @@ use bumpalo::collections::Vec as ArenaVec;
 use tahoe_seams::{Conditions, Record, Rejection};
 
 use crate::enrich::Quoting;
-use crate::field::{Field, LEAVES};
+use crate::field::Field;
 use crate::index::{FieldSet, Index};
 use crate::length::is_long;
 use crate::letterhead::{Letterhead, Letterheads};
 use crate::nothing::{is_nothing, leaves_out};
 use crate::rules::{EventRules, NAMESPACE_DEFAULT};
-use crate::time::{Stamp, Time};
 use crate::transformation::Transformation;
 use crate::value::Value;
-use crate::writer::Writer;
 use crate::zone::Zones;
 use crate::{Dataset, fields};
 
 /// Fields that an event usually has; more make its list grow.
 const FIELDS_USUAL: usize = 64;
+
 /// What an event needs besides its record, kept from one record to the next.
 pub(crate) struct Scratch {
     pub arena: Bump,
@@ -310,52 +311,6 @@ impl<'a> Event<'a> {
         self.read_at_ms
     }
 
-    /// Sets `@timestamp` from a stamp and records what had to be assumed for it:
-    /// `timezone_assumed:<zone>` and `year_assumed`.
-    pub fn time(&mut self, stamp: Stamp) {
-        self.set_time(fields::TIMESTAMP, stamp);
-    }
-
-    /// The same for any field.
-    pub fn set_time(&mut self, field: Field, stamp: Stamp) {
-        let time = self.resolve(stamp);
-        self.set(field, time);
-    }
-
-    /// The point in time that a stamp means in the source's zone; records what was assumed.
-    pub fn resolve(&mut self, stamp: Stamp) -> Time {
-        if stamp.year_assumed {
-            self.transformation(Transformation::YearAssumed);
-        }
-        let offset = stamp.offset_s.unwrap_or_else(|| {
-            let zone = if self.time_zone.is_empty() { "UTC" } else { self.time_zone };
-            self.transformation_of(Transformation::TimezoneAssumed, zone);
-            self.zones.offset(self.time_zone, stamp.local_s)
-        });
-        stamp.at_offset(offset)
-    }
-
-    /// Sets `@timestamp` of a record without one: the last time of its source, as the framer
-    /// carried it, else the read time. Recorded as `time_assumed:previous_record` or
-    /// `time_assumed:read`.
-    pub fn time_assumed(&mut self, previous: Option<Stamp>) {
-        match previous {
-            Some(stamp) => {
-                self.time(stamp);
-                self.transformation_of(Transformation::TimeAssumed, "previous_record");
-            }
-            None => {
-                self.set(fields::TIMESTAMP, Time::from_ms(self.read_at_ms));
-                self.transformation_of(Transformation::TimeAssumed, "read");
-            }
-        }
-    }
-
-    /// Stamps of this event that name no zone are in this one. For datasets whose records say so.
-    pub fn use_time_zone(&mut self, zone: &'a str) {
-        self.time_zone = zone;
-    }
-
     /// Sends the event to another member of its family, such as `system.auth`.
     pub fn route(&mut self, dataset: &'static Dataset) {
         self.dataset = dataset;
@@ -407,100 +362,15 @@ impl<'a> Event<'a> {
         }
         Err(Rejection::whole("no_timestamp", "the record gives no time"))
     }
-
-    /// Appends the event as one line of nested JSON, without a line end.
-    pub fn write(&mut self, out: &mut Vec<u8>) {
-        if !self.transformations.is_empty() {
-            let all = std::mem::replace(&mut self.transformations, ArenaVec::new_in(self.arena));
-            self.set(fields::tahoe::TRANSFORMATIONS, all.into_bump_slice());
-        }
-        let (index, head) = (&*self.index, self.letterhead);
-        let writer = Writer::begin(out);
-        let mut form = Form { writer, head, values: &self.values, run: 0..0, held: None };
-        let mut printed = 0;
-        let mut summary = index.summary | head.summary();
-        while summary != 0 {
-            let word = summary.trailing_zeros() as usize;
-            summary &= summary - 1;
-            let (own, common) = (index.words[word], head.word(word));
-            let mut bits = own | common;
-            while bits != 0 {
-                let bit = bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                let id = word * 64 + bit;
-                if own & 1 << bit == 0 {
-                    form.print(id, printed);
-                } else if let Some(slot) = index.slot(id) {
-                    form.write(id, slot);
-                }
-                printed += usize::from(common & 1 << bit != 0);
-            }
-        }
-        form.finish();
-    }
-}
-
-/// An event's own fields and those of its letterhead, which come in one order.
-struct Form<'o, 'e> {
-    writer: Writer<'o>,
-    head: &'e Letterhead,
-    values: &'e [Value<'e>],
-    /// Fields of the letterhead that follow each other and so are copied at once.
-    run: Range<usize>,
-    /// An object given as a whole, which gives way to fields inside it given one by one: its slot,
-    /// its number, and one past the last inside it.
-    held: Option<(usize, usize, usize)>,
-}
-
-impl Form<'_, '_> {
-    /// The next field is the letterhead's `number`-th.
-    fn print(&mut self, id: usize, number: usize) {
-        self.release(id);
-        if self.run.end != number {
-            self.end_run();
-            self.run.start = number;
-        }
-        self.run.end = number + 1;
-    }
-
-    /// The next field is the event's own.
-    fn write(&mut self, id: usize, slot: usize) {
-        self.end_run();
-        self.release(id);
-        let end = usize::from(LEAVES[id].end);
-        if end > id + 1 {
-            self.held = Some((slot, id, end));
-        } else {
-            self.writer.field(id, &self.values[slot]);
-        }
-    }
-
-    fn release(&mut self, next: usize) {
-        if let Some((slot, id, end)) = self.held.take()
-            && next >= end
-        {
-            self.writer.field(id, &self.values[slot]);
-        }
-    }
-
-    fn end_run(&mut self) {
-        if !self.run.is_empty() {
-            self.head.copy(self.run.clone(), &mut self.writer);
-        }
-        self.run = 0..0;
-    }
-
-    fn finish(mut self) {
-        self.end_run();
-        self.release(usize::MAX);
-        self.writer.finish();
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::field::LEAVES;
+    use crate::time::Time;
 
     static BLANK: Letterhead = Letterhead::blank();
 
