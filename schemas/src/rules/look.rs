@@ -5,7 +5,8 @@ use std::cell::RefCell;
 
 use super::MASK;
 use super::detect::{all, each_token, token_text};
-use super::privacy::{Action, Privacy, Rule};
+use super::privacy::Privacy;
+use super::privacy_rule::{Action, Rule};
 use crate::time::Time;
 use crate::{Event, Field, Transformation, Value, fields};
 

@@ -11,6 +11,7 @@ mod part;
 mod pattern;
 mod place;
 mod privacy;
+mod privacy_rule;
 mod sampling;
 mod screen;
 mod table;

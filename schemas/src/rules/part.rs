@@ -11,8 +11,9 @@ use tahoe_seams::Record;
 
 use super::MASK;
 use super::detect::{Found, all, each_token};
-use super::privacy::{Action, Privacy, Rule};
-use crate::{Dataset, Event, Field, Transformation, Value, datasets, fields};
+use super::privacy::{Privacy, drop_original};
+use super::privacy_rule::{Action, Rule};
+use crate::{Dataset, Event, Transformation, Value, fields};
 
 /// Of a line that is cut so much is hidden on either side: a value with its name (a password in a
 /// setting, a card's number in groups) is shorter. No form of a value has a line end in it.
@@ -22,28 +23,9 @@ const FAR_BYTES: usize = 8 << 10;
 /// How often escapes may be escaped again: JSON in a string of JSON.
 const ESCAPES_DEEP: usize = 2;
 
-/// Fields that every part has from its producer, whatever its text is.
-pub(super) const OF_PRODUCER: [&str; 5] =
-    ["host.name", "log.file.path", "log.source.address", "labels", "tags"];
-
-/// The rule is about this field, or a key inside it.
-pub(super) fn is_in(rule: &Rule, name: &str) -> bool {
-    let rest = rule.path.strip_prefix(name);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
 impl Privacy {
-    /// The rules by which something does not stay as it is, of a dataset and those that its records
-    /// may go to.
-    pub(super) fn of_family(&self, dataset: &Dataset) -> impl Iterator<Item = &Rule> {
-        let of_family =
-            |name: &str| datasets::find(name).is_some_and(|of| of.module == dataset.module);
-        self.hiding().filter(move |rule| rule.dataset.is_none_or(of_family))
-    }
-
     fn of_parts(&self, dataset: &Dataset) -> impl Iterator<Item = &Rule> {
-        let of_text = |rule: &&Rule| !OF_PRODUCER.iter().any(|name| is_in(rule, name));
-        self.of_family(dataset).filter(of_text)
+        self.of_family(dataset).filter(|rule| !rule.is_of_producer())
     }
 
     /// The rules may be about a value in a part of a text.
@@ -68,17 +50,10 @@ impl Privacy {
                 Some(value) => event.set(field, value),
                 None => continue,
             }
-            said(field, event);
+            event.transformation_of(Transformation::Masked, field.path());
         }
-        if event.has(fields::event::ORIGINAL) {
-            event.remove(fields::event::ORIGINAL);
-            event.transformation_of(Transformation::Dropped, fields::event::ORIGINAL.path());
-        }
+        drop_original(event);
     }
-}
-
-fn said(field: Field, event: &mut Event<'_>) {
-    event.transformation_of(Transformation::Masked, field.path());
 }
 
 /// A text that is not shown; an object is taken out.

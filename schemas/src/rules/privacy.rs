@@ -18,9 +18,9 @@ use std::net::IpAddr;
 
 use super::cipher::Keys;
 use super::detect::{redacted, redacted_json};
-use super::place::{Holds, Place};
-use super::table::{Row, rules};
-use crate::{Dataset, Event, Field, Transformation, Value, fields, json};
+use super::privacy_rule::{Action, Rule};
+use super::table::rules;
+use crate::{Dataset, Event, Field, Transformation, Value, datasets, fields, json};
 
 /// In place of what is masked.
 pub(crate) const MASK: &str = "***";
@@ -39,38 +39,6 @@ pub struct Privacy {
     pub(super) looks: bool,
 }
 
-#[derive(Debug)]
-pub(super) struct Rule {
-    pub(super) dataset: Option<&'static str>,
-    pub(super) path: String,
-    pub(super) place: Place,
-    pub(super) action: Action,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
-    Keep,
-    Drop,
-    Mask,
-    Hash,
-    Encrypt,
-    Truncate,
-    Detect,
-}
-
-impl Action {
-    /// What `tahoe.transformations` says of it, if it `drops` what has no other form.
-    pub(super) fn word(self, drops: bool) -> Transformation {
-        match self {
-            _ if drops => Transformation::Dropped,
-            Self::Hash => Transformation::Hashed,
-            Self::Encrypt => Transformation::Encrypted,
-            Self::Truncate => Transformation::AddressTruncated,
-            Self::Keep | Self::Drop | Self::Mask | Self::Detect => Transformation::Masked,
-        }
-    }
-}
-
 /// A value that was hidden, and what stands in its place.
 struct Hidden<'a> {
     value: &'a str,
@@ -84,7 +52,7 @@ impl Privacy {
     /// Name the file and the line, or say what is wrong with the secret.
     pub fn read(file: &str, text: &str, secret: Option<&str>) -> Result<Self, String> {
         let keys = secret.map(Keys::new).transpose()?;
-        let rules = rules(file, text, |row| rule(row, keys.is_some()))?;
+        let rules = rules(file, text, |row| Rule::read(row, keys.is_some()))?;
         Ok(Self { rules, keys, looks: false })
     }
 
@@ -137,6 +105,18 @@ impl Privacy {
         })
     }
 
+    /// The rows by which something does not stay as it is.
+    pub(super) fn hiding(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(|rule| rule.action != Action::Keep)
+    }
+
+    /// Those of a dataset and of the ones that its records may go to.
+    pub(super) fn of_family(&self, dataset: &Dataset) -> impl Iterator<Item = &Rule> {
+        let of_family =
+            |name: &str| datasets::find(name).is_some_and(|of| of.module == dataset.module);
+        self.hiding().filter(move |rule| rule.dataset.is_none_or(of_family))
+    }
+
     /// Applies to an event whose fields are all set.
     pub(super) fn apply<'a>(&self, event: &mut Event<'a>) {
         if self.looks {
@@ -146,9 +126,8 @@ impl Privacy {
         for rule in self.of_dataset(event.dataset().name) {
             changed |= self.apply_one(rule, event, &mut hidden);
         }
-        if changed && event.has(fields::event::ORIGINAL) {
-            event.remove(fields::event::ORIGINAL);
-            event.transformation_of(Transformation::Dropped, fields::event::ORIGINAL.path());
+        if changed {
+            drop_original(event);
         }
         if !hidden.is_empty() {
             hide_everywhere(&hidden, event);
@@ -219,42 +198,12 @@ impl Privacy {
     }
 }
 
-fn rule(row: &Row<'_>, has_keys: bool) -> Result<Rule, String> {
-    let [dataset, path, action] = row.words[..] else {
-        return Err("a row has three words: DATASET FIELD ACTION".to_owned());
-    };
-    let place = Place::named(path)?;
-    let action = match action {
-        "keep" => Action::Keep,
-        "drop" => Action::Drop,
-        "mask" => Action::Mask,
-        "hash" => Action::Hash,
-        "encrypt" => Action::Encrypt,
-        "truncate" => Action::Truncate,
-        "detect" => Action::Detect,
-        _ => {
-            let known = "keep, drop, mask, hash, encrypt, truncate or detect";
-            return Err(format!("{action}: an action is {known}"));
-        }
-    };
-    let is_own = |field: Field| matches!(field, fields::TIMESTAMP | fields::tahoe::TRANSFORMATIONS);
-    if is_own(place.field) || path.starts_with("data_stream.") {
-        return Err(format!("{path} is what makes a document one of its stream: it stays"));
+/// The record's text, in which what was hidden may stand in other spellings.
+pub(super) fn drop_original(event: &mut Event<'_>) {
+    if event.has(fields::event::ORIGINAL) {
+        event.remove(fields::event::ORIGINAL);
+        event.transformation_of(Transformation::Dropped, fields::event::ORIGINAL.path());
     }
-    if matches!(action, Action::Hash | Action::Encrypt) && !has_keys {
-        return Err("it needs a secret: TAHOE_PRIVACY_KEY or TAHOE_PRIVACY_KEY_FILE".to_owned());
-    }
-    match (place.holds(), action) {
-        (_, Action::Keep | Action::Drop)
-        | (Holds::Text | Holds::Key, _)
-        | (Holds::Object, Action::Detect)
-        | (Holds::Address, Action::Truncate) => {}
-        (Holds::Object, _) => {
-            return Err(format!("{path} is an object: drop it, or name a key inside it"));
-        }
-        _ => return Err(format!("{path} holds no text: it can be dropped, an address truncated")),
-    }
-    Ok(Rule { dataset: Row::dataset(dataset)?, path: path.to_owned(), place, action })
 }
 
 /// A value without what is private in its text.

@@ -17,9 +17,9 @@ use tahoe_seams::{Conditions, Events, Record};
 
 use super::detect::{all, each_token, token_text};
 use super::look::{Find, Noted, noted};
-use super::part::{OF_PRODUCER, is_in};
 use super::place::Place;
-use super::privacy::{Action, Rule, WORD_BYTES_MIN, without};
+use super::privacy::{WORD_BYTES_MIN, without};
+use super::privacy_rule::Action;
 use super::{AppFields, EventRules, Keys, MASK, Privacy};
 use crate::scan::Scan;
 use crate::{Dataset, datasets};
@@ -66,8 +66,8 @@ impl Screen {
         }
         for rule in policy.hiding() {
             let of_path = rule.dataset.is_none_or(|dataset| dataset == OF_PATH.0);
-            if OF_PRODUCER.iter().any(|name| is_in(rule, name))
-                || (of_path && OF_PATH.1.iter().any(|name| is_in(rule, name)))
+            if rule.is_of_producer()
+                || (of_path && OF_PATH.1.iter().any(|name| rule.is_in(name)))
             {
                 return Err(format!(
                     "{} {}: it is of the producer's own settings or of its file's path, which every \
@@ -214,11 +214,6 @@ impl Privacy {
             return Err(format!("it was encrypted with the key {id}, and none is set"));
         };
         keys.opened(text)
-    }
-
-    /// The rows by which something does not stay as it is.
-    pub(super) fn hiding(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().filter(|rule| rule.action != Action::Keep)
     }
 
     /// It has rows, so that what a producer left to it is hidden here.
