@@ -7,7 +7,6 @@ use super::framer::Open;
 use super::line::{Line, Text};
 use super::{DATASET, path};
 use crate::datasets::app_json;
-use crate::event::Scratch;
 use crate::object::{entries, object, scalar};
 use crate::parser::in_scratch;
 use crate::rules::{before_cut, behind_cut};
@@ -33,9 +32,12 @@ impl Normalizer for Output {
         in_scratch(|scratch| {
             let mut open = Open::carried(record.context);
             for lines in &pieces {
-                let ends = Ends::of(lines, &mut open);
-                let is_one = pieces.len() == 1;
-                normalize_lines(lines, (is_one, ends), scratch, (record, given), events);
+                let mut event = Event::new(scratch, &DATASET, record, given);
+                if given.keep_original && pieces.len() > 1 {
+                    set_original(lines, &mut event);
+                }
+                set(lines, Ends::of(lines, &mut open), &record.origin.path, &mut event);
+                event.finish(record, events);
             }
         });
         Ok(())
@@ -77,22 +79,17 @@ impl Ends {
     }
 }
 
-fn normalize_lines<'a>(
-    lines: &[Line<'a>],
-    (is_whole_record, ends): (bool, Ends),
-    scratch: &'a mut Scratch,
-    (record, given): (&Record<'a>, &'a Conditions),
-    events: &mut Events,
-) {
-    let mut event = Event::new(scratch, &DATASET, record, given);
-    if given.keep_original && !is_whole_record {
-        let mut original = event.list::<u8>();
-        for line in lines {
-            original.extend_from_slice(if original.is_empty() { b"" } else { b"\n" });
-            original.extend_from_slice(line.raw);
-        }
-        event.set(fields::event::ORIGINAL, Value::Bytes(original.into_bump_slice()));
+/// The lines of this event alone, of a record that has more.
+fn set_original<'a>(lines: &[Line<'a>], event: &mut Event<'a>) {
+    let mut original = event.list::<u8>();
+    for line in lines {
+        original.extend_from_slice(if original.is_empty() { b"" } else { b"\n" });
+        original.extend_from_slice(line.raw);
     }
+    event.set(fields::event::ORIGINAL, Value::Bytes(original.into_bump_slice()));
+}
+
+fn set<'a>(lines: &[Line<'a>], ends: Ends, path: &'a str, event: &mut Event<'a>) {
     let first = &lines[0];
     event.time(first.stamp);
     if !first.stream.is_empty() {
@@ -102,18 +99,17 @@ fn normalize_lines<'a>(
         event.transformation(Transformation::IncompleteRecord);
         event.is_part = true;
     }
-    path::set(&record.origin.path, &mut event);
+    path::set(path, event);
     if let Text::Docker(_, attributes) = first.text {
         event.set(fields::container::RUNTIME, "docker");
         let attributes = attributes.map(|attributes| event.text(attributes).as_bytes());
-        let attributes = attributes.and_then(|attributes| entries(attributes, &event));
-        if let Some(attributes) = attributes.and_then(|entries| object(&entries, &event)) {
+        let attributes = attributes.and_then(|attributes| entries(attributes, event));
+        if let Some(attributes) = attributes.and_then(|entries| object(&entries, event)) {
             event.set(fields::container::ATTRIBUTES, attributes);
         }
     }
-    let text = joined(lines, &mut event);
-    message(shown(text, ends, &mut event), &mut event);
-    event.finish(record, events);
+    let text = joined(lines, event);
+    message(shown(text, ends, event), event);
 }
 
 fn joined<'a>(lines: &[Line<'a>], event: &mut Event<'a>) -> &'a str {
