@@ -8,6 +8,7 @@ use elasticsearch::http::Method;
 use serde_json::{Value, json};
 use tahoe_seams::SinkError;
 
+use crate::connection::Answer;
 use crate::retention::{data_streams, resolve};
 use crate::template::{matches, patterns};
 use crate::tenant::{company_of, namespace_of, role_name};
@@ -140,10 +141,7 @@ impl Elasticsearch {
     async fn check_shadows(&self, notes: &mut Vec<String>) -> Result<(), SinkError> {
         let path = "_index_template?filter_path=index_templates.name,\
             index_templates.index_template.index_patterns,index_templates.index_template.priority";
-        let answer = self.connection.send(Method::Get, path, None).await?;
-        if !answer.is_success() {
-            return Ok(());
-        }
+        let Some(answer) = self.seen(path).await? else { return Ok(()) };
         let body: Value = answer.json()?;
         for other in body["index_templates"].as_array().into_iter().flatten() {
             let shadows = |ours: &&Template| shadows(&other["index_template"], ours);
@@ -175,17 +173,14 @@ impl Elasticsearch {
 
     /// Where some company has a role, those that have none are named: nobody of theirs sees them.
     async fn check_companies(&self, notes: &mut Vec<String>) -> Result<(), SinkError> {
-        let answer = self.connection.send(Method::Get, "_security/role", None).await?;
-        // A writer may not read roles, and a server without security has none.
-        let roles: Value = if answer.is_success() { answer.json()? } else { Value::Null };
+        // A server without security has none.
+        let Some(answer) = self.seen("_security/role").await? else { return Ok(()) };
+        let roles: Value = answer.json()?;
         let mut names = roles.as_object().into_iter().flat_map(serde_json::Map::keys);
         if !names.any(|name| company_of(name).is_some()) {
             return Ok(());
         }
-        let answer = self.connection.send(Method::Get, &resolve("logs-*,metrics-*"), None).await?;
-        if !answer.is_success() {
-            return Ok(());
-        }
+        let Some(answer) = self.seen(&resolve("logs-*,metrics-*")).await? else { return Ok(()) };
         let streams = data_streams(&answer)?;
         let names = streams.iter().filter_map(|(name, _)| namespace_of(name));
         let without: BTreeSet<_> =
@@ -203,11 +198,8 @@ impl Elasticsearch {
         notes: &mut Vec<String>,
     ) -> Result<(), SinkError> {
         let path = "_nodes/stats/fs?filter_path=nodes.*.name,nodes.*.fs.total";
-        let answer = self.connection.send(Method::Get, path, None).await?;
-        // It needs the privilege `monitor`, which a writer need not have.
-        if !answer.is_success() {
-            return Ok(());
-        }
+        // It needs the privilege `monitor`.
+        let Some(answer) = self.seen(path).await? else { return Ok(()) };
         let body: Value = answer.json()?;
         if !self.heeds_disks().await? {
             return Ok(());
@@ -239,10 +231,7 @@ impl Elasticsearch {
     async fn heeds_disks(&self) -> Result<bool, SinkError> {
         let path = "_cluster/settings?include_defaults=true\
             &filter_path=*.cluster.routing.allocation.disk.threshold_enabled";
-        let answer = self.connection.send(Method::Get, path, None).await?;
-        if !answer.is_success() {
-            return Ok(true);
-        }
+        let Some(answer) = self.seen(path).await? else { return Ok(true) };
         let body: Value = answer.json()?;
         let says = |level: &str| {
             let disk = &body[level]["cluster"]["routing"]["allocation"]["disk"];
@@ -250,6 +239,13 @@ impl Elasticsearch {
         };
         // The first one holds.
         Ok(["transient", "persistent", "defaults"].into_iter().find_map(says).unwrap_or(true))
+    }
+
+    /// What the server answers, if it has such a thing and lets this user see it: a writer need not
+    /// see all of it.
+    async fn seen(&self, path: &str) -> Result<Option<Answer>, SinkError> {
+        let answer = self.connection.send(Method::Get, path, None).await?;
+        Ok(answer.is_success().then_some(answer))
     }
 }
 

@@ -151,9 +151,7 @@ impl Elasticsearch {
         if answer.status == 404 {
             return Ok(Vec::new());
         }
-        if !answer.is_success() {
-            return Err(self.connection.refusal("listing backing indices", &answer));
-        }
+        let answer = self.connection.succeeded("listing backing indices", answer)?;
         let settings: BTreeMap<String, IndexSettings> = answer.json()?;
         let created = |index: &IndexSettings| {
             index.settings.get("index.creation_date").and_then(|text| text.parse().ok())
@@ -188,9 +186,7 @@ impl Elasticsearch {
         if answer.status == 404 {
             return Ok(vec![false; asked]);
         }
-        if !answer.is_success() {
-            return Err(self.connection.refusal("looking up events", &answer));
-        }
+        let answer = self.connection.succeeded("looking up events", answer)?;
         let found: Found = answer.json()?;
         let got = found.docs.len();
         if got != asked {

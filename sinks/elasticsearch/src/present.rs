@@ -77,9 +77,7 @@ impl Elasticsearch {
                 "{DATA_STREAMS}/_search?filter_path=hits.hits&allow_partial_search_results=false"
             );
             let answer = self.send_patiently(&path, Some(Bytes::from(body.to_string()))).await?;
-            if !answer.is_success() {
-                return Err(self.connection.refusal("looking up documents", &answer));
-            }
+            let answer = self.connection.succeeded("looking up documents", answer)?;
             // Of no hit at all the filter leaves nothing.
             if answer.body.as_ref() == b"{}" {
                 continue;

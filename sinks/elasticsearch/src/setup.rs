@@ -86,10 +86,7 @@ impl Elasticsearch {
         if answer.status == 404 {
             return Ok(None);
         }
-        if !answer.is_success() {
-            return Err(self.connection.refusal("reading templates", &answer));
-        }
-        let mut body: Value = answer.json()?;
+        let mut body: Value = self.connection.succeeded("reading templates", answer)?.json()?;
         let found = match template.kind {
             Kind::Component => &mut body["component_templates"][0]["component_template"],
             Kind::Index => &mut body["index_templates"][0]["index_template"],
