@@ -3,7 +3,7 @@
 use crate::mariadb::Mariadb;
 use crate::pipeline::Pipeline;
 use crate::postgresql::Database;
-use crate::program::{Program, command};
+use crate::program::Program;
 
 /// A database of one test, which a producer reads.
 pub trait Server: Send + Sized + 'static {
@@ -95,8 +95,18 @@ impl Server for Mariadb {
 
 /// Starts what reads it.
 pub fn start_reader(pipeline: &Pipeline, server: &impl Server, arguments: &[&str]) -> Program {
-    let (binary, settings) = server.reader();
-    let mut command = command(binary);
-    command.args(arguments).envs(pipeline.settings()).envs(settings);
-    Program::spawn(binary, command)
+    start_reader_with(pipeline, server, arguments, &[])
+}
+
+/// The same with further settings, which win over those of the server.
+pub fn start_reader_with(
+    pipeline: &Pipeline,
+    server: &impl Server,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> Program {
+    let (binary, of_server) = server.reader();
+    let of_server = of_server.iter().map(|(name, value)| (*name, value.as_str()));
+    let settings: Vec<_> = of_server.chain(settings.iter().copied()).collect();
+    pipeline.start_with(binary, arguments, &settings)
 }

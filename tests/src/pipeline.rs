@@ -6,14 +6,16 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use serde_json::Value;
 use tahoe_pipeline::header::{Content, Decoder};
 use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
 use tahoe_seams::{Log as _, LogRecord, Topic};
 use tempfile::TempDir;
 
 use crate::documents::{Document, Documents as _, InElasticsearch, each_once, number};
-use crate::program::{Program, command};
+use crate::program::Program;
 use crate::servers::{setting, unique};
+use crate::wait::until;
 
 /// What `tahoe` is given to create topics and data streams, here as in the compose file.
 pub const SET_UP: [&str; 1] = ["setup"];
@@ -97,9 +99,17 @@ impl Pipeline {
 
     /// Starts one of the binaries with the settings of this pipeline.
     pub fn start(&self, binary: &str, arguments: &[&str]) -> Program {
-        let mut command = command(binary);
-        command.args(arguments).envs(self.settings());
-        Program::spawn(binary, command)
+        self.start_with(binary, arguments, &[])
+    }
+
+    /// The same with further settings, which win over those of this pipeline.
+    pub fn start_with(
+        &self,
+        binary: &str,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> Program {
+        Program::start_with(binary, arguments, &[&self.settings()[..], settings].concat())
     }
 
     /// Starts the transformer.
@@ -141,6 +151,26 @@ impl Pipeline {
             records.push(InKafka { id: id.to_string(), text });
         });
         records
+    }
+
+    /// Every record in Kafka, of a source whose records are JSON.
+    ///
+    /// # Panics
+    /// As [`Pipeline::in_kafka`], or when one is no JSON.
+    pub fn json_in_kafka(&self) -> Vec<Value> {
+        let records = self.in_kafka();
+        records.iter().map(|record| serde_json::from_str(&record.text).expect("JSON")).collect()
+    }
+
+    /// Waits until so many records are in Kafka, or more.
+    ///
+    /// # Panics
+    /// When they do not come.
+    pub fn wait_for_records(&self, count: usize) {
+        until("records come", || match self.in_kafka().len() {
+            found if found >= count => Ok(()),
+            found => Err(format!("{found} of {count} are there")),
+        });
     }
 
     /// Gives the text of every record to `visit`, those of a partition in their order.

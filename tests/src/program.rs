@@ -12,6 +12,9 @@ use tempfile::TempDir;
 
 use crate::wait::{PATIENCE, until};
 
+/// `--check` promises an answer within ten seconds; the process itself needs a little to start.
+pub const CHECKED_WITHIN: Duration = Duration::from_secs(12);
+
 /// Lines of a program's own log that a failed test shows.
 const TAIL_LINES: usize = 40;
 
@@ -90,8 +93,13 @@ pub fn run(name: &str, arguments: &[&str]) -> Ended {
 impl Program {
     /// Starts the binary `name`.
     pub fn start(name: &str, arguments: &[&str]) -> Self {
+        Self::start_with(name, arguments, &[])
+    }
+
+    /// The same with settings, of which the last of a name counts.
+    pub fn start_with(name: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
         let mut command = command(name);
-        command.args(arguments);
+        command.args(arguments).envs(settings.iter().copied());
         Self::spawn(name, command)
     }
 

@@ -7,9 +7,9 @@ use serde_json::Value;
 use tahoe_tests::documents::Documents as _;
 use tahoe_tests::feed::{self, append_to, write_lines};
 use tahoe_tests::pipeline::{Pipeline, SET_UP};
-use tahoe_tests::program::{Ended, Program, command, repository};
+use tahoe_tests::program::{Ended, Program, repository};
 use tahoe_tests::servers::setting;
-use tahoe_tests::wait::{until, until_true};
+use tahoe_tests::wait::until_true;
 
 const PRODUCER: &str = "tahoe-laravel";
 const TRANSFORMER: &str = "tahoe-transformer";
@@ -80,8 +80,7 @@ impl Guarded {
         user: &str,
         change: (&str, &str),
     ) -> Program {
-        let mut command = command(binary);
-        command.args(arguments).envs(self.pipeline.settings()).envs([
+        let settings = [
             ("KAFKA_BOOTSTRAP_SERVERS", self.brokers.as_str()),
             ("KAFKA_SECURITY_PROTOCOL", "sasl-ssl"),
             ("KAFKA_CA_FILE", &self.authority),
@@ -89,8 +88,8 @@ impl Guarded {
             ("KAFKA_USERNAME", user),
             ("TAHOE_MEASURE_SECONDS", "1"),
             change,
-        ]);
-        Program::spawn(binary, command)
+        ];
+        self.pipeline.start_with(binary, arguments, &settings)
     }
 
     fn refuses(&self, binary: &str, arguments: &[&str]) {
@@ -151,10 +150,7 @@ fn a_producer_needs_every_line_that_is_printed_for_it_and_no_other() {
     guarded.give(PRODUCER, "--group");
     let mut unmeasured = guarded.start(PRODUCER, &work, PRODUCER);
     unmeasured.says("what is measured reaches no dashboard");
-    until("its records", || match pipeline.in_kafka().len() {
-        3 => Ok(()),
-        found => Err(format!("{found} of 3")),
-    });
+    pipeline.wait_for_records(3);
     unmeasured.stop();
     guarded.give(PRODUCER, "tahoe_metrics");
     write_lines(&mut append_to(&pipeline.path("laravel.log")), 3..50, feed::laravel);
@@ -181,10 +177,7 @@ fn the_transformer_needs_every_line_that_is_printed_for_it_and_no_other() {
     std::fs::write(pipeline.path("rejected.log"), REJECTED).expect("written");
     let path = pipeline.flag("*.log");
     let producer = pipeline.start(PRODUCER, &["--laravel", &path]);
-    until("all records", || match pipeline.in_kafka().len() {
-        4 => Ok(()),
-        found => Err(format!("{found} of 4")),
-    });
+    pipeline.wait_for_records(4);
     producer.stop();
 
     guarded.refuses(TRANSFORMER, &[]);

@@ -109,13 +109,11 @@ fn tell_what_kafka_would_refuse<S: Server>(pipeline: &Pipeline, mut server: S, k
     let mut reader = start_reader(pipeline, &server, &limit);
     reader.says("every table is read");
     server.run(&[insert(2)]).expect("a change");
-    until("the row and the change", || match pipeline.in_kafka().len() {
-        2 => Ok(()),
-        found => Err(format!("{found} are there")),
-    });
+    pipeline.wait_for_records(2);
     reader.stop();
-    for record in pipeline.in_kafka() {
-        let record: Value = serde_json::from_str(&record.text).expect("JSON");
+    let records = pipeline.json_in_kafka();
+    assert_eq!(records.len(), 2, "the row and the change");
+    for record in records {
         assert!(record["key"]["id"].is_u64());
         let value = &record["after"]["value"];
         assert!(value["bytes"] == VALUE_BYTES && value["sha256"].is_string(), "{record}");

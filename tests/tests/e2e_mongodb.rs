@@ -17,7 +17,7 @@ use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::program::run;
 use tahoe_tests::proxy::Proxy;
 use tahoe_tests::servers::free_port;
-use tahoe_tests::wait::{until, until_true};
+use tahoe_tests::wait::until_true;
 
 const ROUNDS: u64 = 20;
 /// Documents that are there before anything is read.
@@ -27,13 +27,6 @@ const RECORDS_PER_ROUND: usize = 120;
 
 fn records(pipeline: &Pipeline) -> Vec<Record> {
     pipeline.in_kafka().iter().map(|record| Record::parse(&record.text)).collect()
-}
-
-fn wait_for_records(pipeline: &Pipeline, count: usize) {
-    until("records come", || match pipeline.in_kafka().len() {
-        found if found >= count => Ok(()),
-        found => Err(format!("{found} of {count} are there")),
-    });
 }
 
 #[test]
@@ -59,10 +52,10 @@ fn documents_and_changes_are_the_collection_when_their_reader_is_killed_twenty_t
     for round in 0..ROUNDS {
         let before = pipeline.in_kafka().len();
         let producer = pipeline.start("tahoe-mongodb", &arguments);
-        wait_for_records(&pipeline, before + RECORDS_PER_ROUND);
+        pipeline.wait_for_records(before + RECORDS_PER_ROUND);
         if round % 3 == 0 {
             proxy.cut();
-            wait_for_records(&pipeline, before + 2 * RECORDS_PER_ROUND);
+            pipeline.wait_for_records(before + 2 * RECORDS_PER_ROUND);
         }
         producer.kill();
     }
@@ -104,14 +97,14 @@ fn a_dropped_collection_is_an_event_and_the_next_one_of_its_name_is_read_on() {
     let arguments = ["--mongo-host", &server, "--mongo-db", &shop.name];
     let one = [&arguments[..], &["--mongo-collection", "orders"]].concat();
     let producer = pipeline.start("tahoe-mongodb", &one);
-    wait_for_records(&pipeline, 1);
+    pipeline.wait_for_records(1);
     shop.run(doc! {"drop": "orders"});
     shop.insert("orders", [doc! {"_id": 2}]);
-    wait_for_records(&pipeline, 4);
+    pipeline.wait_for_records(4);
     producer.stop();
     shop.insert("orders", [doc! {"_id": 3}]);
     let producer = pipeline.start("tahoe-mongodb", &one);
-    wait_for_records(&pipeline, 5);
+    pipeline.wait_for_records(5);
     producer.stop();
     let mut texts: Vec<_> = records(&pipeline).iter().map(Record::summary).collect();
     texts.sort_unstable();
@@ -133,7 +126,7 @@ fn with_a_lost_position(pipeline: &Pipeline) -> Option<Shop> {
     shop.insert("orders", [doc! {"_id": 1}]);
     let arguments = ["--mongo-host", &shop.server, "--mongo-db", &shop.name];
     let producer = pipeline.start("tahoe-mongodb", &arguments);
-    wait_for_records(pipeline, 1);
+    pipeline.wait_for_records(1);
     producer.stop();
     shop.insert("orders", [doc! {"_id": 2}]);
     shop.run(doc! {"forgetHistory": 1});
@@ -150,7 +143,7 @@ fn a_lost_position_stops_the_reader_or_is_an_event_of_its_own_as_the_setting_say
     assert!(ended.stderr.contains("--mongo-on-lost-position"), "{}", ended.stderr);
     let policy = [&arguments[..], &["--mongo-on-lost-position", "snapshot"]].concat();
     let producer = pipeline.start("tahoe-mongodb", &policy);
-    wait_for_records(&pipeline, 4);
+    pipeline.wait_for_records(4);
     let ended = producer.stop();
     let mut texts: Vec<_> = records(&pipeline).iter().map(Record::summary).collect();
     texts.sort_unstable();
@@ -166,9 +159,9 @@ fn a_gap_that_is_skipped_is_an_event_and_the_changes_behind_it_are_read() {
     let arguments = ["--mongo-host", &shop.server, "--mongo-db", &shop.name];
     let policy = [&arguments[..], &["--mongo-on-lost-position", "latest"]].concat();
     let producer = pipeline.start("tahoe-mongodb", &policy);
-    wait_for_records(&pipeline, 2);
+    pipeline.wait_for_records(2);
     shop.insert("orders", [doc! {"_id": 3}]);
-    wait_for_records(&pipeline, 3);
+    pipeline.wait_for_records(3);
     producer.stop();
     let mut texts: Vec<_> = records(&pipeline).iter().map(Record::summary).collect();
     texts.sort_unstable();
@@ -235,21 +228,21 @@ fn two_servers_with_databases_of_one_name_are_told_whole_whichever_reader_is_kil
         }
     };
     insert(&one, 0, 20);
-    wait_for_records(&pipeline, 20);
+    pipeline.wait_for_records(20);
     insert(&one, 20, 20);
-    wait_for_records(&pipeline, 25);
+    pipeline.wait_for_records(25);
     first.kill();
     let second = start("other", &other);
     insert(&other, 0, 200);
-    wait_for_records(&pipeline, 225);
+    pipeline.wait_for_records(225);
     let first = start("one", &one);
     insert(&one, 40, 40);
-    wait_for_records(&pipeline, 280);
+    pipeline.wait_for_records(280);
     first.stop();
     second.kill();
     let second = start("other", &other);
     insert(&other, 200, 40);
-    wait_for_records(&pipeline, 320);
+    pipeline.wait_for_records(320);
     second.stop();
     let mut found: Vec<_> = records(&pipeline).iter().map(|r| r.after["_id"].as_i64()).collect();
     found.sort_unstable();

@@ -46,21 +46,10 @@ impl Logs {
 
     /// The numbers of the documents that are in Kafka, in their order.
     fn told(&self) -> Vec<i64> {
-        let number = |text: &str| {
-            let record: Value = serde_json::from_str(text).expect("JSON");
-            record["after"]["n"].as_i64().expect("a number")
-        };
-        let records = self.pipeline.in_kafka();
-        let mut numbers: Vec<_> = records.iter().map(|record| number(&record.text)).collect();
+        let number = |record: &Value| record["after"]["n"].as_i64().expect("a number");
+        let mut numbers: Vec<_> = self.pipeline.json_in_kafka().iter().map(number).collect();
         numbers.sort_unstable();
         numbers
-    }
-
-    fn wait_for(&self, count: usize) {
-        until("documents come", || match self.pipeline.in_kafka().len() {
-            found if found >= count => Ok(()),
-            found => Err(format!("{found} of {count} are there")),
-        });
     }
 
     fn assert_told_once(&self, documents: i64) {
@@ -104,10 +93,10 @@ fn late_and_tied_log_documents_are_told_once_though_their_reader_is_killed_again
         let before = logs.pipeline.in_kafka().len();
         let producer = logs.start(&arguments);
         write();
-        logs.wait_for(before + 5);
+        logs.pipeline.wait_for_records(before + 5);
         let written = write();
         // While the second lot is read, or before, or after.
-        logs.wait_for(usize::try_from(written).expect("few") - 25);
+        logs.pipeline.wait_for_records(usize::try_from(written).expect("few") - 25);
         producer.kill();
     }
     let all = write();
@@ -143,18 +132,18 @@ fn what_a_long_transaction_wrote_is_told_however_late_it_ends() {
     logs.insert([log(60_000, 0, 0)]);
     let arguments = ["--mongo-logs-every", "1s", "--mongo-logs-overlap", "0"];
     let producer = logs.start(&arguments);
-    logs.wait_for(1);
+    logs.pipeline.wait_for_records(1);
     logs.database.run(doc! {"openTransaction": number});
     // Whoever tells this has looked for transactions after it was there.
     logs.insert([log(0, 1, 1)]);
-    logs.wait_for(2);
+    logs.pipeline.wait_for_records(2);
     producer.kill();
     let producer = logs.start(&arguments);
     logs.insert([log(0, 2, 2)]);
-    logs.wait_for(3);
+    logs.pipeline.wait_for_records(3);
     logs.insert([log(30_000, 3, 3)]);
     logs.database.run(doc! {"endTransaction": number});
-    logs.wait_for(4);
+    logs.pipeline.wait_for_records(4);
     producer.stop();
     logs.once(&arguments);
     logs.assert_told_once(4);
@@ -169,7 +158,7 @@ fn log_documents_are_read_when_someone_asks() {
     producer.says("late rows are looked for");
     assert_eq!(logs.pipeline.in_kafka().len(), 0, "it is not the first of January");
     until("it is asked", || http_post(&format!("http://{address}/poll")).map(drop));
-    logs.wait_for(1);
+    logs.pipeline.wait_for_records(1);
     producer.stop();
     logs.assert_told_once(1);
 }

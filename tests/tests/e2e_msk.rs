@@ -11,12 +11,9 @@ use mongodb::bson::DateTime;
 use tahoe_tests::documents::Documents as _;
 use tahoe_tests::feed::{self, append_to, write_lines};
 use tahoe_tests::pipeline::{Pipeline, SET_UP};
-use tahoe_tests::program::{Ended, Program, command};
+use tahoe_tests::program::{CHECKED_WITHIN, Ended, Program};
 use tahoe_tests::servers::setting;
 use tahoe_tests::wait::until;
-
-/// `--check` promises an answer within ten seconds; the process itself needs a little to start.
-const CHECKED_WITHIN: Duration = Duration::from_secs(12);
 
 /// So long credentials of the endpoint hold, and no token for longer.
 const CREDENTIALS_SECONDS: u64 = 12;
@@ -102,12 +99,6 @@ impl Msk {
     }
 }
 
-fn spawn(binary: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Program {
-    let mut command = command(binary);
-    command.args(arguments).envs(settings.iter().copied());
-    Program::spawn(binary, command)
-}
-
 #[test]
 fn credentials_and_tokens_change_under_running_binaries_and_nothing_is_lost_or_doubled() {
     let Some(pipeline) = Pipeline::prepare("msk") else { return };
@@ -115,18 +106,18 @@ fn credentials_and_tokens_change_under_running_binaries_and_nothing_is_lost_or_d
     let endpoint = Endpoint::start(&msk.password);
     let role = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", endpoint.url.as_str())];
     let settings = msk.settings(&pipeline, &role);
-    let set_up = spawn("tahoe", &SET_UP, &settings).wait();
+    let set_up = Program::start_with("tahoe", &SET_UP, &settings).wait();
     assert!(set_up.status.success(), "{}", set_up.stderr);
     let path = pipeline.flag("laravel.log");
     let mut file = append_to(&pipeline.path("laravel.log"));
     write_lines(&mut file, 0..10, feed::laravel);
     let check = ["--laravel", path.as_str(), "--check"];
-    let ended = spawn("tahoe-laravel", &check, &settings).wait_at_most(CHECKED_WITHIN);
+    let ended = Program::start_with("tahoe-laravel", &check, &settings).wait_at_most(CHECKED_WITHIN);
     assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
-    let transformer = spawn("tahoe-transformer", &[], &settings);
+    let transformer = Program::start_with("tahoe-transformer", &[], &settings);
     // Of everything, so that what AWS's crates say is seen as well.
     let all = msk.settings(&pipeline, &[role[0], ("TAHOE_LOG", "trace")]);
-    let producer = spawn("tahoe-laravel", &check[..2], &all);
+    let producer = Program::start_with("tahoe-laravel", &check[..2], &all);
     pipeline.documents.wait_for("*", 10);
     // Two processes ask, and each has had three tokens or more when eight were given. It writes all
     // the while, over connections that the broker ends with their tokens.
@@ -156,7 +147,7 @@ fn credentials_and_tokens_change_under_running_binaries_and_nothing_is_lost_or_d
 fn checked(pipeline: &Pipeline, settings: &[(&str, &str)]) -> String {
     let path = pipeline.flag("laravel.log");
     let check = ["--laravel", path.as_str(), "--check"];
-    let ended = spawn("tahoe-laravel", &check, settings).wait_at_most(CHECKED_WITHIN);
+    let ended = Program::start_with("tahoe-laravel", &check, settings).wait_at_most(CHECKED_WITHIN);
     let Ended { status, stdout, stderr } = ended;
     assert_eq!(status.code(), Some(1), "{stdout}{stderr}");
     stdout + &stderr
@@ -176,7 +167,7 @@ fn a_login_that_fails_says_which_of_aws_s_settings_is_wrong() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("not-the-secret"), "{text}");
-    let ended = spawn("tahoe-laravel", &["--laravel", &path], &wrong).wait();
+    let ended = Program::start_with("tahoe-laravel", &["--laravel", &path], &wrong).wait();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("kafka-cluster:Connect"), "{}", ended.stderr);
 
@@ -197,6 +188,6 @@ fn a_login_that_fails_says_which_of_aws_s_settings_is_wrong() {
 
     let right = msk.settings(&pipeline, &[key, secret]);
     let check = ["--laravel", path.as_str(), "--check"];
-    let ended = spawn("tahoe-laravel", &check, &right).wait_at_most(CHECKED_WITHIN);
+    let ended = Program::start_with("tahoe-laravel", &check, &right).wait_at_most(CHECKED_WITHIN);
     assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
 }

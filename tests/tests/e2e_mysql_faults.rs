@@ -5,9 +5,10 @@ mod proxy;
 
 use proxy::Proxy;
 use serde_json::Value;
+use tahoe_tests::database::start_reader_with;
 use tahoe_tests::mariadb::Mariadb;
 use tahoe_tests::pipeline::Pipeline;
-use tahoe_tests::program::{Program, command};
+use tahoe_tests::program::Program;
 use tahoe_tests::wait::until;
 
 struct Shop {
@@ -37,27 +38,17 @@ impl Shop {
     }
 
     fn start(&self, arguments: &[&str]) -> Program {
-        let mut command = command("tahoe-mysql");
-        command.args(arguments).envs(self.pipeline.settings()).envs([
-            ("MYSQL_HOST", "127.0.0.1"),
-            ("MYSQL_PORT", &self.proxy.port),
-            ("MYSQL_DATABASE", &self.server.database),
-            ("MYSQL_USER", "root"),
-        ]);
-        Program::spawn("tahoe-mysql", command)
+        let through = [("MYSQL_HOST", "127.0.0.1"), ("MYSQL_PORT", self.proxy.port.as_str())];
+        start_reader_with(&self.pipeline, &self.server, arguments, &through)
     }
 
     /// What each record is, sorted: `insert 1`, or the beginning of a statement.
     fn told(&self) -> Vec<String> {
-        let told = |text: &str| {
-            let record: Value = serde_json::from_str(text).expect("JSON");
-            match record["statement"].as_str() {
-                Some(statement) => statement.split(' ').next().unwrap_or_default().to_owned(),
-                None => format!("{} {}", record["op"].as_str().expect("text"), record["key"]["id"]),
-            }
+        let told = |record: &Value| match record["statement"].as_str() {
+            Some(statement) => statement.split(' ').next().unwrap_or_default().to_owned(),
+            None => format!("{} {}", record["op"].as_str().expect("text"), record["key"]["id"]),
         };
-        let records = self.pipeline.in_kafka();
-        let mut all: Vec<_> = records.iter().map(|record| told(&record.text)).collect();
+        let mut all: Vec<_> = self.pipeline.json_in_kafka().iter().map(told).collect();
         all.sort_unstable();
         all
     }

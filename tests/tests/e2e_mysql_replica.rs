@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use serde_json::Value;
+use tahoe_tests::database::start_reader_with;
 use tahoe_tests::mariadb::Mariadb;
 use tahoe_tests::pipeline::Pipeline;
-use tahoe_tests::program::{Program, command};
+use tahoe_tests::program::Program;
 use tahoe_tests::proxy::Proxy;
 use tahoe_tests::servers::{ask_services, services, services_with};
 use tahoe_tests::wait::until;
@@ -70,18 +71,10 @@ impl Group {
     }
 
     fn start(&self, port: &str, more: &[&str]) -> Program {
-        let mut command = command("tahoe-mysql");
-        command.args(["--mysql-chunk-rows", "50"]).args(more).envs(self.pipeline.settings());
-        command.env("MYSQL_HOST", "127.0.0.1").env("MYSQL_PORT", port).env("MYSQL_USER", "root");
-        command.env("MYSQL_DATABASE", &self.pipeline.name);
-        Program::spawn("tahoe-mysql", command)
-    }
-
-    fn wait_for(&self, records: usize) {
-        until("records come", || match self.pipeline.in_kafka().len() {
-            found if found >= records => Ok(()),
-            found => Err(format!("{found} of {records} are there")),
-        });
+        let arguments = [&["--mysql-chunk-rows", "50"][..], more].concat();
+        // Of either server, or of the proxy before them.
+        let settings = [("MYSQL_HOST", "127.0.0.1"), ("MYSQL_PORT", port)];
+        start_reader_with(&self.pipeline, &self.primary, &arguments, &settings)
     }
 
     /// Reads until a last row comes; then every insert and every update must be there once, and the
@@ -89,18 +82,14 @@ impl Group {
     fn end(&mut self, port: &str, written: u64) {
         self.primary.run("INSERT INTO orders VALUES (1000000, -1)");
         let producer = self.start(port, &[]);
-        let told = || -> Vec<Value> {
-            let records = self.pipeline.in_kafka();
-            records.iter().map(|one| serde_json::from_str(&one.text).expect("JSON")).collect()
-        };
         until("the last row comes", || {
             let last = |record: &Value| record["key"]["id"] == 1_000_000;
-            told().iter().any(last).then_some(()).ok_or_else(|| "not yet".to_owned())
+            self.pipeline.json_in_kafka().iter().any(last).then_some(()).ok_or_else(|| "not yet".to_owned())
         });
         producer.stop();
+        let told = self.pipeline.json_in_kafka();
         let of = |operation: &str, number: fn(&Value) -> &Value| {
-            let found = told();
-            let these = found.iter().filter(|record| record["op"] == operation);
+            let these = told.iter().filter(|record| record["op"] == operation);
             let mut numbers: Vec<_> = these.filter_map(|one| number(one).as_u64()).collect();
             numbers.sort_unstable();
             numbers
@@ -167,7 +156,7 @@ fn a_replica_is_read_as_its_primary_is() {
     for _ in 0..4 {
         let before = group.pipeline.in_kafka().len();
         let producer = group.start(&port, &[]);
-        group.wait_for(before + 150);
+        group.pipeline.wait_for_records(before + 150);
         producer.kill();
     }
     let written = writer.finish();
@@ -186,10 +175,10 @@ fn a_reader_that_is_led_to_the_replica_and_back_tells_each_change_once() {
     producer.says("every table is read");
     for (round, to) in [&replica, &primary, &replica, &primary, &replica].into_iter().enumerate() {
         let before = group.pipeline.in_kafka().len();
-        group.wait_for(before + 30);
+        group.pipeline.wait_for_records(before + 30);
         // The replica may be behind the reader; then it waits for what comes.
         proxy.lead_to(to);
-        group.wait_for(before + 60);
+        group.pipeline.wait_for_records(before + 60);
         if round % 2 == 1 {
             producer.kill();
             producer = group.start(&port, &[]);

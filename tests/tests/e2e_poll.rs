@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use serde_json::Value;
+use tahoe_tests::database::start_reader;
 use tahoe_tests::documents::Documents as _;
 use tahoe_tests::mariadb::Mariadb;
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::postgresql::Database;
-use tahoe_tests::program::{Program, command};
+use tahoe_tests::program::Program;
 use tahoe_tests::servers::{free_port, http_post};
 use tahoe_tests::wait::until;
 
@@ -54,8 +55,7 @@ struct Told {
 
 fn told(pipeline: &Pipeline) -> Told {
     let mut told = Told::default();
-    for record in pipeline.in_kafka() {
-        let record: Value = serde_json::from_str(&record.text).expect("JSON");
+    for record in pipeline.json_in_kafka() {
         assert_eq!(record["op"], "read", "{record}");
         let id = record["key"]["id"].as_u64().expect("a key");
         match record["table"].as_str() {
@@ -74,10 +74,7 @@ fn kill_again_and_again(pipeline: &Pipeline, start: &dyn Fn() -> Program) {
     for _ in 0..KILLS {
         let before = pipeline.in_kafka().len();
         let producer = start();
-        until("more rows come", || match pipeline.in_kafka().len() {
-            now if now > before => Ok(()),
-            now => Err(format!("{now} records")),
-        });
+        pipeline.wait_for_records(before + 1);
         producer.kill();
     }
 }
@@ -105,12 +102,6 @@ fn assert_told(told: &Told, orders: &BTreeSet<u64>, items: &BTreeMap<u64, u64>) 
 
 fn number(text: &str) -> u64 {
     text.trim().parse().unwrap_or_else(|_| panic!("{text:?} is no number"))
-}
-
-fn postgres(pipeline: &Pipeline, database: &Database, arguments: &[&str]) -> Program {
-    let mut command = command("tahoe-postgres");
-    command.args(arguments).envs(pipeline.settings()).envs(database.settings());
-    Program::spawn("tahoe-postgres", command)
 }
 
 const POSTGRES: [&str; 10] = [
@@ -153,11 +144,11 @@ fn polled_tables_of_postgresql_are_told_once_though_rows_come_late_and_their_pro
         })
     };
     let writers = Writers::start(vec![writer(20, 0), writer(100, 100), writer(1500, 200)]);
-    kill_again_and_again(&pipeline, &|| postgres(&pipeline, &database, &POSTGRES));
+    kill_again_and_again(&pipeline, &|| start_reader(&pipeline, &*database, &POSTGRES));
     writers.finish();
     let once = [&POSTGRES[..], &["--once"]].concat();
     for _ in 0..2 {
-        let ended = postgres(&pipeline, &database, &once).wait();
+        let ended = start_reader(&pipeline, &*database, &once).wait();
         assert!(ended.status.success(), "{}", ended.stderr);
         assert!(ended.stderr.contains("back to the oldest open transaction"), "{}", ended.stderr);
     }
@@ -175,7 +166,7 @@ fn a_check_of_polled_tables_of_postgresql_names_what_is_wrong_and_a_trigger_read
     let Some(database) = Database::create("poll_check") else { return };
     database.run("CREATE TABLE kept (id int PRIMARY KEY, at timestamp, price numeric)");
     let says = |poll: &str, ok: bool, texts: &[&str]| {
-        let ended = postgres(&pipeline, &database, &["--check", "--pg-poll", poll]).wait();
+        let ended = start_reader(&pipeline, &database, &["--check", "--pg-poll", poll]).wait();
         let said = ended.stdout + &ended.stderr;
         assert_eq!(ended.status.success(), ok, "{said}");
         texts.iter().for_each(|text| assert!(said.contains(text), "no {text:?} in: {said}"));
@@ -189,15 +180,13 @@ fn a_check_of_polled_tables_of_postgresql_names_what_is_wrong_and_a_trigger_read
     database.run("INSERT INTO kept VALUES (1)");
     let address = format!("127.0.0.1:{}", free_port());
     let yearly = ["--pg-poll", "kept:id", "--pg-poll-every", "0 0 1 1 *", "--metrics", &address];
-    let mut producer = postgres(&pipeline, &database, &yearly);
+    let mut producer = start_reader(&pipeline, &database, &yearly);
     producer.says("back to the oldest open transaction");
     assert_eq!(pipeline.in_kafka().len(), 0, "it is not the first of January");
     until("it is asked", || http_post(&format!("http://{address}/poll")).map(drop));
-    until("the row comes", || match pipeline.in_kafka().len() {
-        1 => Ok(()),
-        other => Err(format!("{other} records")),
-    });
+    pipeline.wait_for_records(1);
     producer.stop();
+    assert_eq!(pipeline.in_kafka().len(), 1);
     database.drop();
 }
 
@@ -212,11 +201,9 @@ fn a_row_that_goes_back_to_what_it_was_is_told_if_the_other_version_was_and_the_
     let arguments = ["--pg-poll", "items:updated_at,id", "--pg-poll-every", "1s"];
     let wait_for = |id: u64, expected: &str| {
         until(&format!("{expected} of {id} is told"), || {
-            let records = pipeline.in_kafka();
-            let records = records.iter().map(|record| serde_json::from_str(&record.text));
-            let records = records.map(|record| record.expect("JSON"));
-            let state = |record: Value| record["after"]["state"].as_str().unwrap_or("-").to_owned();
-            let of_it = records.filter(|record: &Value| record["key"]["id"] == id);
+            let records = pipeline.json_in_kafka();
+            let of_it = records.iter().filter(|record| record["key"]["id"] == id);
+            let state = |record: &Value| record["after"]["state"].as_str().unwrap_or("-").to_owned();
             let states: String = of_it.map(state).collect();
             if states == expected { Ok(()) } else { Err(states) }
         });
@@ -226,7 +213,7 @@ fn a_row_that_goes_back_to_what_it_was_is_told_if_the_other_version_was_and_the_
         database.run(&format!("INSERT INTO items VALUES ({id}, 'n', '2026-01-0{id}')"));
         wait_for(id, "n");
     };
-    let producer = postgres(&pipeline, &database, &arguments);
+    let producer = start_reader(&pipeline, &database, &arguments);
     wait_for(1, "a");
     // No look is between the two.
     database.run(&format!("BEGIN; {} {} COMMIT;", set("x"), set("a")));
@@ -238,22 +225,14 @@ fn a_row_that_goes_back_to_what_it_was_is_told_if_the_other_version_was_and_the_
     }
     producer.kill();
     database.run(&set("a"));
-    let producer = postgres(&pipeline, &database, &arguments);
+    let producer = start_reader(&pipeline, &database, &arguments);
     wait_for(1, "ababa");
     producer.kill();
-    let producer = postgres(&pipeline, &database, &arguments);
+    let producer = start_reader(&pipeline, &database, &arguments);
     add(3);
     wait_for(1, "ababa");
     producer.stop();
     Database::drop(&database);
-}
-
-fn mysql(pipeline: &Pipeline, server: &Mariadb, arguments: &[&str]) -> Program {
-    let mut command = command("tahoe-mysql");
-    command.args(arguments).envs(pipeline.settings()).env("MYSQL_USER", "root");
-    command.env("MYSQL_HOST", &server.host).env("MYSQL_PORT", &server.port);
-    command.env("MYSQL_DATABASE", &server.database);
-    Program::spawn("tahoe-mysql", command)
 }
 
 const MYSQL: [&str; 10] = [
@@ -300,11 +279,11 @@ fn polled_tables_of_mariadb_are_told_once_though_rows_come_late_and_their_produc
         })
     };
     let writers = Writers::start(vec![writer(20, 0), writer(100, 100), writer(1500, 200)]);
-    kill_again_and_again(&pipeline, &|| mysql(&pipeline, &server, &MYSQL));
+    kill_again_and_again(&pipeline, &|| start_reader(&pipeline, &server, &MYSQL));
     writers.finish();
     let once = [&MYSQL[..], &["--once"]].concat();
     for _ in 0..2 {
-        let ended = mysql(&pipeline, &server, &once).wait();
+        let ended = start_reader(&pipeline, &server, &once).wait();
         assert!(ended.status.success(), "{}", ended.stderr);
         assert!(ended.stderr.contains("back to the oldest open transaction"), "{}", ended.stderr);
     }
@@ -322,7 +301,7 @@ fn a_check_of_polled_tables_of_mariadb_names_what_is_wrong() {
     let Some(mut server) = Mariadb::set_up("poll_mariadb_check") else { return };
     server.run_here(&["CREATE TABLE kept (id INT PRIMARY KEY, at DATETIME, price DECIMAL(9,2))"]);
     let says = |poll: &str, ok: bool, texts: &[&str]| {
-        let ended = mysql(&pipeline, &server, &["--check", "--mysql-poll", poll]).wait();
+        let ended = start_reader(&pipeline, &server, &["--check", "--mysql-poll", poll]).wait();
         let said = ended.stdout + &ended.stderr;
         assert_eq!(ended.status.success(), ok, "{said}");
         texts.iter().for_each(|text| assert!(said.contains(text), "no {text:?} in: {said}"));
@@ -357,7 +336,7 @@ fn the_general_and_the_slow_log_of_mariadb_are_read_where_they_are_tables() {
     ];
     let mut written = 0;
     for _ in 0..4 {
-        let producer = mysql(&pipeline, &server, &arguments);
+        let producer = start_reader(&pipeline, &server, &arguments);
         for _ in 0..50 {
             written += 1;
             other.run(&format!("SELECT 'n={written} of {name}'"));
@@ -376,7 +355,7 @@ fn the_general_and_the_slow_log_of_mariadb_are_read_where_they_are_tables() {
         before[0][0], before[0][1], before[0][2]
     );
     server.run(&sql);
-    let ended = mysql(&pipeline, &server, &[&arguments[..], &["--once"]].concat()).wait();
+    let ended = start_reader(&pipeline, &server, &[&arguments[..], &["--once"]].concat()).wait();
     assert!(ended.status.success(), "{}", ended.stderr);
     let records = pipeline.in_kafka();
     let ours = |column: &str, text: &str| {

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
+use tahoe_tests::database::start_reader;
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::postgresql::{Database, Replay, State, Writing};
-use tahoe_tests::program::{Program, command};
+use tahoe_tests::program::Program;
 use tahoe_tests::wait::until;
 
 const ROWS: usize = 6000;
@@ -45,16 +46,7 @@ impl Moving {
     }
 
     fn start(&self, arguments: &[&str]) -> Program {
-        let mut command = command("tahoe-postgres");
-        command.args(arguments).envs(self.pipeline.settings()).envs(self.database.settings());
-        Program::spawn("tahoe-postgres", command)
-    }
-
-    fn wait_for(&self, records: usize) {
-        until("records come", || match self.pipeline.in_kafka().len() {
-            found if found >= records => Ok(()),
-            found => Err(format!("{found} of {records} are there")),
-        });
+        start_reader(&self.pipeline, &*self.database, arguments)
     }
 
     /// Reads to the end, and compares what was told with the table.
@@ -62,16 +54,12 @@ impl Moving {
         let mut producer = self.start(&ARGUMENTS);
         producer.says("every table is read");
         self.database.run("INSERT INTO orders VALUES (0, 0, 'the last')");
-        let records = || -> Vec<Value> {
-            let records = self.pipeline.in_kafka();
-            records.iter().map(|one| serde_json::from_str(&one.text).expect("JSON")).collect()
-        };
         until("the last change comes", || {
             let last = |record: &Value| record["after"]["note"] == "the last";
-            records().iter().any(last).then_some(()).ok_or_else(|| "not yet".to_owned())
+            self.pipeline.json_in_kafka().iter().any(last).then_some(()).ok_or_else(|| "not yet".to_owned())
         });
         producer.stop();
-        let records = records();
+        let records = self.pipeline.json_in_kafka();
         assert_same(&told(&records), &self.held());
         let ended = self.start(&["--teardown"]).wait();
         assert!(ended.status.success(), "{}", ended.stdout);
@@ -117,7 +105,7 @@ fn assert_same(told: &State, held: &State) {
 fn a_row_that_moves_past_the_reader_is_told_whole_once() {
     let Some(moving) = Moving::set_up("postgres_past") else { return };
     let producer = moving.start(&ARGUMENTS);
-    moving.wait_for(40);
+    moving.pipeline.wait_for_records(40);
     let last = ROWS * 10;
     moving.database.run(&format!(
         "BEGIN; LOCK TABLE orders;
@@ -172,7 +160,7 @@ fn rows_that_move_to_and_fro_keep_their_large_values_though_their_producer_is_ki
     for _ in 0..KILLS {
         let before = moving.pipeline.in_kafka().len();
         let producer = moving.start(&ARGUMENTS);
-        moving.wait_for(before + 200);
+        moving.pipeline.wait_for_records(before + 200);
         producer.kill();
     }
     let rounds = writing.finish();

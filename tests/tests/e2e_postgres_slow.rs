@@ -1,22 +1,10 @@
 //! What takes long in PostgreSQL: a transaction that is longer than the server's patience, a table
 //! that is longer than a statement may last.
 
+use tahoe_tests::database::{start_reader, start_reader_with};
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::postgresql::Database;
-use tahoe_tests::program::{Program, command};
 use tahoe_tests::wait::until_it_rests;
-
-fn start(
-    pipeline: &Pipeline,
-    database: &Database,
-    more: &[(&str, &str)],
-    what: &[&str],
-) -> Program {
-    let mut command = command("tahoe-postgres");
-    command.args(what).envs(pipeline.settings()).envs(database.settings());
-    command.envs(more.iter().copied());
-    Program::spawn("tahoe-postgres", command)
-}
 
 #[test]
 fn a_server_has_patience_with_a_transaction_that_takes_longer_than_its_timeout() {
@@ -28,9 +16,9 @@ fn a_server_has_patience_with_a_transaction_that_takes_longer_than_its_timeout()
          ALTER DATABASE \"{}\" SET wal_sender_timeout = '2s'",
         database.name
     ));
-    let set_up = start(&pipeline, &database, &[], &["--setup"]).wait();
+    let set_up = start_reader(&pipeline, &database, &["--setup"]).wait();
     assert!(set_up.status.success(), "{}{}", set_up.stdout, set_up.stderr);
-    let mut producer = start(&pipeline, &database, &[], &[]);
+    let mut producer = start_reader(&pipeline, &database, &[]);
     producer.says("every table is read");
     database.run(&format!(
         "INSERT INTO orders SELECT n, repeat('x', 100) FROM generate_series(1, {ROWS}) n"
@@ -42,7 +30,7 @@ fn a_server_has_patience_with_a_transaction_that_takes_longer_than_its_timeout()
     });
     let ended = producer.stop();
     assert!(!ended.stderr.contains("source starts again"), "{}", ended.stderr);
-    start(&pipeline, &database, &[], &["--teardown"]).wait();
+    start_reader(&pipeline, &database, &["--teardown"]).wait();
     database.drop();
 }
 
@@ -62,15 +50,15 @@ fn a_table_is_compared_however_long_it_takes_to_read() {
          ALTER TABLE orders ENABLE ROW LEVEL SECURITY; \
          CREATE POLICY slow ON orders USING (takes_long())"
     ));
-    let set_up = start(&pipeline, &database, &[], &["--setup"]).wait();
+    let set_up = start_reader(&pipeline, &database, &["--setup"]).wait();
     assert!(set_up.status.success(), "{}{}", set_up.stdout, set_up.stderr);
-    let mut producer = start(&pipeline, &database, &[], &[]);
+    let mut producer = start_reader(&pipeline, &database, &[]);
     producer.says("every table is read");
     let login = [("PGUSER", role.as_str()), ("PGPASSWORD", "hunter2")];
-    let ended = start(&pipeline, &database, &login, &["--verify"]).wait();
+    let ended = start_reader_with(&pipeline, &database, &["--verify"], &login).wait();
     assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
     producer.stop();
-    start(&pipeline, &database, &[], &["--teardown"]).wait();
+    start_reader(&pipeline, &database, &["--teardown"]).wait();
     database.run(&format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\""));
     database.drop();
 }

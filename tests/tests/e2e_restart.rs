@@ -124,12 +124,6 @@ fn stop_while_kafka_is_away(test: &str, go_away: fn() -> Away) {
         let numbers = 1_000_000 + from..1_000_000 + until;
         write_lines(&mut append_to(&pipeline.path("syslog")), numbers, feed::syslog);
     };
-    let in_kafka = |count: usize| {
-        until("all are in Kafka", || match pipeline.in_kafka().len() {
-            there if there >= count => Ok(()),
-            there => Err(format!("{there} of {count}")),
-        });
-    };
     let grace = |times| ["--grace-seconds", if times == 1 { "2" } else { "3600" }];
     let mut lines = 0;
     for times in [1, 2] {
@@ -138,7 +132,7 @@ fn stop_while_kafka_is_away(test: &str, go_away: fn() -> Away) {
             pipeline.start(binary, &[flags, &grace(times)].concat())
         };
         let mut services: Vec<_> = readers.map(start).into();
-        in_kafka(2 * (lines as usize + 1_000));
+        pipeline.wait_for_records(2 * (lines as usize + 1_000));
         // What it has taken in is never stored.
         let store = ["--elasticsearch", "http://127.0.0.1:9"];
         let mut transformer = start(("tahoe-transformer", &store));
@@ -171,7 +165,7 @@ fn stop_while_kafka_is_away(test: &str, go_away: fn() -> Away) {
         });
     }
     let again = readers.map(|(binary, flags)| pipeline.start(binary, flags));
-    in_kafka(2 * usize::try_from(lines).expect("few"));
+    pipeline.wait_for_records(2 * usize::try_from(lines).expect("few"));
     again.into_iter().for_each(|reader| drop(reader.stop()));
     let numbers = pipeline.in_kafka().into_iter().map(|record| number(&record.text));
     let expected = (0..lines).chain(1_000_000..1_000_000 + lines);

@@ -6,14 +6,11 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tahoe_tests::feed::{self, append_to, write_lines};
 use tahoe_tests::pipeline::{Pipeline, SET_UP};
-use tahoe_tests::program::{Ended, Program, command, repository, run};
+use tahoe_tests::program::{CHECKED_WITHIN, Ended, Program, repository, run};
 use tahoe_tests::servers::{free_port, http_get, setting};
 use tahoe_tests::wait::until;
 
 const SERVICES: [&str; 4] = ["tahoe-laravel", "tahoe-syslog", "tahoe-file", "tahoe-transformer"];
-
-/// `--check` promises an answer within this time; the process itself needs a little to start.
-const CHECKED_WITHIN: Duration = Duration::from_secs(12);
 
 /// Flags with which a service of a pipeline has something to do.
 fn work(pipeline: &Pipeline, service: &str) -> Vec<String> {
@@ -105,10 +102,7 @@ fn a_second_sigterm_ends_a_service_at_once_and_loses_nothing() {
     first.wait_at_most(Duration::from_secs(10));
     let transformer = pipeline.transformer();
     let second = pipeline.start("tahoe-laravel", &texts(&arguments));
-    until("all are in Kafka", || match pipeline.in_kafka().len() {
-        2_000.. => Ok(()),
-        count => Err(format!("{count} of 2000")),
-    });
+    pipeline.wait_for_records(2_000);
     second.stop();
     pipeline.assert_each_once(0..2_000);
     transformer.stop();
@@ -119,16 +113,10 @@ fn authority() -> String {
     std::env::var("TAHOE_TEST_ELASTIC_CA_FILE").unwrap_or_default()
 }
 
-fn spawn(binary: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Program {
-    let mut command = command(binary);
-    command.args(arguments).envs(settings.iter().copied());
-    Program::spawn(binary, command)
-}
-
 /// Runs `--check` with settings that cannot work.
 fn checked(service: &str, arguments: &[String], settings: &[(&str, &str)]) -> String {
     let arguments = [texts(arguments), vec!["--check"]].concat();
-    let ended = spawn(service, &arguments, settings).wait_at_most(CHECKED_WITHIN);
+    let ended = Program::start_with(service, &arguments, settings).wait_at_most(CHECKED_WITHIN);
     let Ended { status, stdout, stderr } = ended;
     assert_eq!(status.code(), Some(1), "{service}: {stdout}{stderr}");
     stdout + &stderr
@@ -196,10 +184,10 @@ fn no_secret_is_in_any_log_line() {
     ];
     for (works, more) in [(true, &right[..]), (true, &in_address), (false, &key), (false, &sasl)] {
         let settings = with(&pipeline, &[&common[..], more].concat());
-        let set_up = spawn("tahoe", &SET_UP, &settings).wait();
+        let set_up = Program::start_with("tahoe", &SET_UP, &settings).wait();
         assert_eq!(set_up.status.success(), works, "{}", set_up.stderr);
         let address = format!("127.0.0.1:{}", free_port());
-        let mut transformer = spawn("tahoe-transformer", &["--metrics", &address], &settings);
+        let mut transformer = Program::start_with("tahoe-transformer", &["--metrics", &address], &settings);
         let answer = until("it says whether it is ready", || {
             match http_get(&format!("http://{address}/readyz")) {
                 Ok(_) if works => Ok(String::new()),
@@ -282,7 +270,7 @@ fn a_secret_in_any_setting_is_in_no_help_log_or_error() {
             ];
             let settings = [&common[..], &settings].concat();
             let arguments: Vec<_> = line.into_iter().chain([flag]).collect();
-            let mut program = spawn(binary, &arguments, &settings);
+            let mut program = Program::start_with(binary, &arguments, &settings);
             let said = until("it looks for Kafka, or says what is wrong", || {
                 let running = program.is_running();
                 let said = program.stdout() + &program.stderr();
