@@ -60,8 +60,8 @@ impl Peer {
     }
 }
 
-/// The text if it is an address. The zone of a link-local one (`fe80::1%eth0`) is no part of it, and
-/// one of IPv4 that is mapped to IPv6 is written as what it is.
+/// The text if it is an address. The zone of a link-local one (`fe80::1%eth0`) is no part of it,
+/// and one of IPv4 that is mapped to IPv6 is written as what it is.
 pub(crate) fn ip(text: &str) -> Option<&str> {
     let text = text.split('%').next().unwrap_or(text);
     let plain = text.strip_prefix("::ffff:").filter(|rest| rest.contains('.')).unwrap_or(text);

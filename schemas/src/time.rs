@@ -144,8 +144,8 @@ pub fn parse_rfc3164(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
     Some((Stamp { local_s, nanos, digits, offset_s: None, year_assumed: true }, 15 + fraction))
 }
 
-/// `Mmm [d]d YYYY HH:MM:SS[.fraction]`, as network devices write RFC 3164's stamp when they are told
-/// to add the year. Gives the stamp and its length.
+/// `Mmm [d]d YYYY HH:MM:SS[.fraction]`, as network devices write RFC 3164's stamp when they are
+/// told to add the year. Gives the stamp and its length.
 pub fn parse_month_first(text: &[u8]) -> Option<(Stamp, usize)> {
     let month = month_named(text)?;
     let is_short = text.get(5) == Some(&b' ');

@@ -31,10 +31,10 @@ import java.util.concurrent.atomic.AtomicLong;
  * operationTime in each reply; streams of a collection and of a database; invalidation; a history
  * that a test can cut off for its database (`{forgetHistory: 1}`), or make leave out the next
  * changes (`{tellNothingOf: 3}`); documents as they were at a past time, unless a test forbids it for
- * its database (`{refuseSnapshots: 1}`); the ends of the oplog; names of transactions as `$currentOp`
- * has them (`{openTransaction: 7}`, `{endTransaction: 7}`), in which nothing is done; at a second port
- * TLS, passwords and roles (Login.java). Its own library has streams of collections alone, whose updates say neither
- * which document nor where.
+ * its database (`{refuseSnapshots: 1}`); the ends of the oplog; names of transactions as
+ * `$currentOp` has them (`{openTransaction: 7}`, `{endTransaction: 7}`), in which nothing is done;
+ * at a second port TLS, passwords and roles (Login.java). Its own library has streams of
+ * collections alone, whose updates say neither which document nor where.
  *
  * What it does not show: a `getMore` that waits, what a transaction does, shards, rollbacks.
  */

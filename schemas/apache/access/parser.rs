@@ -65,8 +65,8 @@ fn set_protocol<'a>(text: &'a str, event: &mut Event<'a>) {
 }
 
 fn set_request<'a>(text: &'a str, event: &mut Event<'a>) {
-    // No request begins with such a byte. Mostly it is a TLS handshake on a port that speaks without,
-    // and Elastic's documents have what else there is in the same field.
+    // No request begins with such a byte. Mostly it is a TLS handshake on a port that speaks
+    // without, and Elastic's documents have what else there is in the same field.
     if text.starts_with("\\x") {
         event.set(fields::apache::access::tls_handshake::ERROR, text);
         return;

@@ -189,20 +189,20 @@ impl<'a> Words<'a> {
     }
 
     fn protocol(&mut self, value: &'a str, event: &mut Event<'a>) {
-        let name = event.lower_case(value);
+        let written = event.lower_case(value);
         // The kernel writes the numbers of those that it has no name for.
-        let known = match value.parse::<u8>() {
+        let (number, name) = match value.parse::<u8>() {
             Ok(number) => (Some(number), protocol::name_of(number)),
-            Err(_) => match protocol::named(name) {
+            Err(_) => match protocol::named(written) {
                 Some((number, name)) => (Some(number), Some(name)),
-                None => (None, Some(name)),
+                None => (None, Some(written)),
             },
         };
-        self.flow.protocol = known.0;
-        if let Some(number) = known.0 {
+        self.flow.protocol = number;
+        if let Some(number) = number {
             event.set(fields::network::IANA_NUMBER, event.format(format_args!("{number}")));
         }
-        if let Some(name) = known.1 {
+        if let Some(name) = name {
             event.set(fields::network::TRANSPORT, name);
         }
     }

@@ -25,8 +25,8 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
     }
 }
 
-/// `WAN_IN-3001-A`, `wan-lan-default-D`: rule set, rule and what it does. A rule set of several words
-/// begins with the zones that it stands between.
+/// `WAN_IN-3001-A`, `wan-lan-default-D`: rule set, rule and what it does. A rule set of several
+/// words begins with the zones that it stands between.
 fn ubiquiti<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     let mut parts = text.rsplitn(3, '-');
     let (Some(letter), Some(rule), Some(rules)) = (parts.next(), parts.next(), parts.next()) else {

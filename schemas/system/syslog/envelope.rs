@@ -1,5 +1,6 @@
 //! What precedes the message: RFC 5424, or RFC 3164 as it is really written (no `<PRI>` in files,
-//! no host, an ISO 8601 stamp, a year in the stamp). One pass from left to right over borrowed text.
+//! no host, an ISO 8601 stamp, a year in the stamp). One pass from left to right over borrowed
+//! text.
 
 use tahoe_seams::Rejection;
 

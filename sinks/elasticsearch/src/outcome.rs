@@ -197,8 +197,8 @@ fn of_failure(status: u16, error: &Failure) -> Result<Outcome, SinkError> {
     }
 }
 
-/// What to change, if a refusal is about the cluster, a data stream or a template, and so about more
-/// than the document.
+/// What to change, if a refusal is about the cluster, a data stream or a template, and so about
+/// more than the document.
 fn advice(kind: &str, text: &str) -> Option<&'static str> {
     let says = |part| text.contains(part);
     match kind {

@@ -94,8 +94,8 @@ const LET_GO_WITHIN: Duration = Duration::from_secs(3);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Opens the index for writing, which one process at a time can do. One that was killed has it until
-/// the system has ended it.
+/// Opens the index for writing, which one process at a time can do. One that was killed has it
+/// until the system has ended it.
 pub(crate) fn open(shared: &Shared, settings: &Settings) -> Result<IndexWriter, SinkError> {
     let options = IndexWriterOptions::builder()
         .num_worker_threads(settings.threads)
