@@ -59,7 +59,13 @@ impl Target {
     }
 
     fn normalize(&self, bytes: &[u8], context: &[u8], start: u64, part: Option<Part>) {
-        let record = Record { start, read_at_ms: 1_795_262_400_000, context, part, ..Record::new(bytes, &self.origin) };
+        let record = Record {
+            start,
+            read_at_ms: 1_795_262_400_000,
+            context,
+            part,
+            ..Record::new(bytes, &self.origin)
+        };
         let mut events = Events::default();
         if self.dataset.normalizer.normalize(&record, &self.given, &mut events).is_err() {
             return;

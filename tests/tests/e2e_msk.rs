@@ -112,7 +112,8 @@ fn credentials_and_tokens_change_under_running_binaries_and_nothing_is_lost_or_d
     let mut file = append_to(&pipeline.path("laravel.log"));
     write_lines(&mut file, 0..10, feed::laravel);
     let check = ["--laravel", path.as_str(), "--check"];
-    let ended = Program::start_with("tahoe-laravel", &check, &settings).wait_at_most(CHECKED_WITHIN);
+    let ended =
+        Program::start_with("tahoe-laravel", &check, &settings).wait_at_most(CHECKED_WITHIN);
     assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
     let transformer = Program::start_with("tahoe-transformer", &[], &settings);
     // Of everything, so that what AWS's crates say is seen as well.

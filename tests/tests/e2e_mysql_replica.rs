@@ -14,7 +14,7 @@ use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::program::Program;
 use tahoe_tests::proxy::Proxy;
 use tahoe_tests::servers::{ask_services, services, services_with};
-use tahoe_tests::wait::until;
+use tahoe_tests::wait::until_true;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -82,10 +82,8 @@ impl Group {
     fn end(&mut self, port: &str, written: u64) {
         self.primary.run("INSERT INTO orders VALUES (1000000, -1)");
         let producer = self.start(port, &[]);
-        until("the last row comes", || {
-            let last = |record: &Value| record["key"]["id"] == 1_000_000;
-            self.pipeline.json_in_kafka().iter().any(last).then_some(()).ok_or_else(|| "not yet".to_owned())
-        });
+        let last = |record: &Value| record["key"]["id"] == 1_000_000;
+        until_true("the last row comes", || self.pipeline.json_in_kafka().iter().any(last));
         producer.stop();
         let told = self.pipeline.json_in_kafka();
         let of = |operation: &str, number: fn(&Value) -> &Value| {

@@ -203,7 +203,8 @@ fn a_row_that_goes_back_to_what_it_was_is_told_if_the_other_version_was_and_the_
         until(&format!("{expected} of {id} is told"), || {
             let records = pipeline.json_in_kafka();
             let of_it = records.iter().filter(|record| record["key"]["id"] == id);
-            let state = |record: &Value| record["after"]["state"].as_str().unwrap_or("-").to_owned();
+            let state =
+                |record: &Value| record["after"]["state"].as_str().unwrap_or("-").to_owned();
             let states: String = of_it.map(state).collect();
             if states == expected { Ok(()) } else { Err(states) }
         });

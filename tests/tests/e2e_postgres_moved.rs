@@ -10,7 +10,7 @@ use tahoe_tests::database::start_reader;
 use tahoe_tests::pipeline::Pipeline;
 use tahoe_tests::postgresql::{Database, Replay, State, Writing};
 use tahoe_tests::program::Program;
-use tahoe_tests::wait::until;
+use tahoe_tests::wait::until_true;
 
 const ROWS: usize = 6000;
 const KILLS: usize = 6;
@@ -54,10 +54,8 @@ impl Moving {
         let mut producer = self.start(&ARGUMENTS);
         producer.says("every table is read");
         self.database.run("INSERT INTO orders VALUES (0, 0, 'the last')");
-        until("the last change comes", || {
-            let last = |record: &Value| record["after"]["note"] == "the last";
-            self.pipeline.json_in_kafka().iter().any(last).then_some(()).ok_or_else(|| "not yet".to_owned())
-        });
+        let last = |record: &Value| record["after"]["note"] == "the last";
+        until_true("the last change comes", || self.pipeline.json_in_kafka().iter().any(last));
         producer.stop();
         let records = self.pipeline.json_in_kafka();
         assert_same(&told(&records), &self.held());

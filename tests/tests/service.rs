@@ -187,7 +187,8 @@ fn no_secret_is_in_any_log_line() {
         let set_up = Program::start_with("tahoe", &SET_UP, &settings).wait();
         assert_eq!(set_up.status.success(), works, "{}", set_up.stderr);
         let address = format!("127.0.0.1:{}", free_port());
-        let mut transformer = Program::start_with("tahoe-transformer", &["--metrics", &address], &settings);
+        let mut transformer =
+            Program::start_with("tahoe-transformer", &["--metrics", &address], &settings);
         let answer = until("it says whether it is ready", || {
             match http_get(&format!("http://{address}/readyz")) {
                 Ok(_) if works => Ok(String::new()),

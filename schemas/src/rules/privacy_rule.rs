@@ -61,7 +61,8 @@ impl Rule {
                 return Err(format!("{action}: an action is {known}"));
             }
         };
-        let is_own = |field: Field| matches!(field, fields::TIMESTAMP | fields::tahoe::TRANSFORMATIONS);
+        let is_own =
+            |field: Field| matches!(field, fields::TIMESTAMP | fields::tahoe::TRANSFORMATIONS);
         if is_own(place.field) || path.starts_with("data_stream.") {
             return Err(format!("{path} is what makes a document one of its stream: it stays"));
         }
@@ -76,7 +77,11 @@ impl Rule {
             (Holds::Object, _) => {
                 return Err(format!("{path} is an object: drop it, or name a key inside it"));
             }
-            _ => return Err(format!("{path} holds no text: it can be dropped, an address truncated")),
+            _ => {
+                return Err(format!(
+                    "{path} holds no text: it can be dropped, an address truncated"
+                ));
+            }
         }
         Ok(Self { dataset: Row::dataset(dataset)?, path: path.to_owned(), place, action })
     }

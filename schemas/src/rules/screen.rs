@@ -66,9 +66,7 @@ impl Screen {
         }
         for rule in policy.hiding() {
             let of_path = rule.dataset.is_none_or(|dataset| dataset == OF_PATH.0);
-            if rule.is_of_producer()
-                || (of_path && OF_PATH.1.iter().any(|name| rule.is_in(name)))
-            {
+            if rule.is_of_producer() || (of_path && OF_PATH.1.iter().any(|name| rule.is_in(name))) {
                 return Err(format!(
                     "{} {}: it is of the producer's own settings or of its file's path, which every \
                      record's header has: keep this row to the transformer's policy",
