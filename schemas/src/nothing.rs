@@ -10,22 +10,15 @@ const BYTES_MAX: usize = "undefined".len();
 /// Whether a text is empty or one of the words for nothing. Words that may be a value are not
 /// among them: `none` is a way to log in, `NA` a country, `unknown` a user, `0` a number.
 pub(crate) fn is_nothing(text: &str) -> bool {
-    text.len() <= BYTES_MAX
-        && matches!(
-            text,
-            "" | "-"
-                | "--"
-                | "NULL"
-                | "null"
-                | "(null)"
-                | "<null>"
-                | "<nil>"
-                | "N/A"
-                | "n/a"
-                | "#N/A"
-                | "[unknown]"
-                | "undefined"
-        )
+    // Its first byte tells a value mostly.
+    match text.as_bytes() {
+        [] => true,
+        [b'-', ..] => matches!(text, "-" | "--"),
+        [b'N' | b'n', ..] => matches!(text, "NULL" | "null" | "N/A" | "n/a"),
+        [b'(' | b'<', ..] => matches!(text, "(null)" | "<null>" | "<nil>"),
+        [b'#' | b'[' | b'u', ..] => matches!(text, "#N/A" | "[unknown]" | "undefined"),
+        _ => false,
+    }
 }
 
 /// The same for a value as it stands in JSON: `null`, a text of the words, an object or list
@@ -43,7 +36,7 @@ pub(crate) fn is_nothing_in_json(value: &[u8]) -> bool {
 /// Whether a field is left out if this is its text. In free text a dash may be all that was said,
 /// and the original is what it is.
 pub(crate) fn leaves_out(field: Field, text: &str) -> bool {
-    if text.len() > BYTES_MAX || !is_nothing(text) {
+    if !is_nothing(text) {
         return false;
     }
     match field {

@@ -198,8 +198,14 @@ fn in_nearest_year(month: u32, day: u32, clock: (u32, u32, u32), read_at_ms: i64
     if let Some(seconds) = this_year.filter(|at| at.abs_diff(read_at_s) < HALF_A_YEAR) {
         return Some(seconds);
     }
-    (year - 1..=year + 1)
+    let other_years = match this_year {
+        Some(seconds) if seconds > read_at_s => year - 1..=year - 1,
+        Some(_) => year + 1..=year + 1,
+        None => year - 1..=year + 1,
+    };
+    other_years
         .filter_map(|year| seconds_of(year, month, day, hour, minute, second))
+        .chain(this_year)
         .min_by_key(|seconds| seconds.abs_diff(read_at_s))
         .or_else(|| leap_day_before(year, month, day, clock))
 }

@@ -4,6 +4,7 @@
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
+use tahoe_seams::is_same;
 
 use crate::time::{SECONDS_PER_DAY, civil_from_days};
 
@@ -54,7 +55,7 @@ impl Zones {
     /// as if it were UTC. A local time that occurs twice is its first occurrence; one that does
     /// not exist is shifted forward by the gap. An unknown zone counts as UTC.
     pub fn offset(&mut self, name: &str, local_s: i64) -> i32 {
-        if self.name != name {
+        if !is_same(&self.name, name) {
             self.name.clear();
             self.name.push_str(name);
             self.zone = Zone::named(name).unwrap_or(Zone::Fixed(0));

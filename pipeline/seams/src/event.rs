@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{RecordId, Rejection, RowChange};
+use crate::{RecordId, Rejection, RowChange, is_same};
 
 /// One event in an [`Events`] or [`EventBatch`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,47 +46,56 @@ pub struct Events {
 #[derive(Debug, Default)]
 struct DataStreams {
     names: Vec<String>,
-    numbers: HashMap<String, usize>,
-    /// That of the last event, of which the next one mostly is too.
-    last: usize,
-    /// Where a name is put together.
+    numbers: HashMap<String, u32>,
+    last: Addressed,
+}
+
+/// The data stream of the last event, of which the next one mostly is too.
+#[derive(Debug, Default)]
+struct Addressed {
+    dataset: String,
+    namespace: String,
     name: String,
+    number: u32,
+    /// An event's action line, up to its id.
+    action: Vec<u8>,
 }
 
 impl DataStreams {
-    fn number(&mut self, dataset: &str, namespace: &str) -> u32 {
-        let kind = data_stream_type(dataset);
-        let is_last = self.names.get(self.last).is_some_and(|name| {
-            name.strip_prefix(kind)
-                .and_then(|rest| rest.strip_prefix('-'))
-                .and_then(|rest| rest.strip_prefix(dataset))
-                .and_then(|rest| rest.strip_prefix('-'))
-                == Some(namespace)
-        });
-        if !is_last {
-            self.name.clear();
-            for part in [kind, "-", dataset, "-", namespace] {
-                self.name.push_str(part);
-            }
-            self.last = match self.numbers.get(&self.name) {
-                Some(number) => *number,
-                None => self.add(),
-            };
+    fn of(&mut self, dataset: &str, namespace: &str) -> &Addressed {
+        let last = &self.last;
+        let is_last = is_same(&last.dataset, dataset) && is_same(&last.namespace, namespace);
+        if !is_last || self.names.is_empty() {
+            self.turn_to(dataset, namespace);
         }
-        u32::try_from(self.last).expect("fewer than 2^32 data streams")
+        &self.last
     }
 
-    fn add(&mut self) -> usize {
-        let number = self.names.len();
-        self.names.push(self.name.clone());
-        self.numbers.insert(self.name.clone(), number);
-        number
+    fn turn_to(&mut self, dataset: &str, namespace: &str) {
+        let Self { names, numbers, last } = self;
+        for (text, new) in [(&mut last.dataset, dataset), (&mut last.namespace, namespace)] {
+            text.clear();
+            text.push_str(new);
+        }
+        last.name.clear();
+        for part in [data_stream_type(dataset), "-", dataset, "-", namespace] {
+            last.name.push_str(part);
+        }
+        last.action.clear();
+        for part in ["{\"create\":{\"_index\":\"", &last.name, "\",\"_id\":\""] {
+            last.action.extend_from_slice(part.as_bytes());
+        }
+        last.number = numbers.get(&last.name).copied().unwrap_or_else(|| {
+            let number = u32::try_from(names.len()).expect("fewer than 2^32 data streams");
+            names.push(last.name.clone());
+            numbers.insert(last.name.clone(), number);
+            number
+        });
     }
 
     fn clear(&mut self) {
         self.names.clear();
         self.numbers.clear();
-        self.last = 0;
     }
 
     fn take(&mut self) -> Arc<[String]> {
@@ -117,13 +126,12 @@ impl Events {
         id: RecordId,
         document: impl FnOnce(&mut Vec<u8>),
     ) {
-        let data_stream = self.data_streams.number(dataset, namespace);
+        let Addressed { number, action, .. } = self.data_streams.of(dataset, namespace);
+        let data_stream = *number;
         let id = id.event(self.ordinal);
         self.ordinal += 1;
         let start = self.body.len();
-        self.body.extend_from_slice(b"{\"create\":{\"_index\":\"");
-        self.body.extend_from_slice(self.data_streams.names[data_stream as usize].as_bytes());
-        self.body.extend_from_slice(b"\",\"_id\":\"");
+        self.body.extend_from_slice(action);
         self.body.extend_from_slice(&id.text());
         self.body.extend_from_slice(b"\"}}\n");
         let at = self.body.len();

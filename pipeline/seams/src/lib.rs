@@ -21,7 +21,7 @@ pub use event::{EventBatch, EventMeta, Events, Outcome, data_stream_type};
 pub use failure::{LogError, Rejection, SinkError, SourceError};
 pub use headers::{FindHeader, MoreHeaders};
 pub use present::{Present, Rewrite, Version};
-pub use record::{Conditions, Origin, Part, Record, RecordId, Rules, SourceId};
+pub use record::{Conditions, Origin, Part, Record, RecordId, Rules, SourceId, is_same};
 pub use state::{RowChange, RowNow, RowPart};
 pub use tables::TablePatterns;
 
@@ -227,10 +227,12 @@ pub async fn write_missing<S: Sink + ?Sized>(
     batch: &EventBatch,
     there: Vec<bool>,
 ) -> Result<Vec<Outcome>, SinkError> {
-    let mut written = if there.iter().all(|there| *there) {
-        Vec::new()
-    } else {
-        sink.write(&batch.subset(|at| !there[at])).await?
+    if !there.contains(&true) {
+        return sink.write(batch).await;
+    }
+    let mut written = match there.contains(&false) {
+        true => sink.write(&batch.subset(|at| !there[at])).await?,
+        false => Vec::new(),
     }
     .into_iter();
     let outcome = |there| match there {

@@ -26,7 +26,7 @@ impl fmt::Debug for SourceId {
 }
 
 /// What is the same for every record of a stream, and so is encoded once for all of them.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, Eq, Default)]
 pub struct Origin {
     /// The stream.
     pub source: SourceId,
@@ -48,6 +48,30 @@ pub struct Origin {
     pub labels: Vec<(String, String)>,
     /// Free tags of the source.
     pub tags: Vec<String>,
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { source, generation, dataset, namespace, host, path, peer, time_zone, .. } = self;
+        let Self { labels, tags, .. } = self;
+        *source == other.source
+            && *generation == other.generation
+            && is_same(dataset, &other.dataset)
+            && is_same(namespace, &other.namespace)
+            && is_same(host, &other.host)
+            && is_same(path, &other.path)
+            && is_same(peer, &other.peer)
+            && is_same(time_zone, &other.time_zone)
+            && *labels == other.labels
+            && *tags == other.tags
+    }
+}
+
+/// As `==`, where both may be empty. No memory is behind an empty `String`, and the C library
+/// compares no bytes by a masked load from there, which takes some processors a hundred times as
+/// long as one from memory.
+pub fn is_same(one: &str, other: &str) -> bool {
+    one.len() == other.len() && (one.is_empty() || one == other)
 }
 
 /// One part of a text that was too long for one record.
