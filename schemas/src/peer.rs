@@ -63,7 +63,8 @@ impl Peer {
 /// The text if it is an address. The zone of a link-local one (`fe80::1%eth0`) is no part of it,
 /// and one of IPv4 that is mapped to IPv6 is written as what it is.
 pub(crate) fn ip(text: &str) -> Option<&str> {
-    let text = text.split('%').next().unwrap_or(text);
+    let is_zoned = |(ip, zone): &(&str, &str)| ip.contains(':') && !zone.is_empty();
+    let text = text.split_once('%').filter(is_zoned).map_or(text, |(ip, _)| ip);
     let plain = text.strip_prefix("::ffff:").filter(|rest| rest.contains('.')).unwrap_or(text);
     plain.parse::<IpAddr>().ok().map(|_| plain)
 }
@@ -92,6 +93,8 @@ mod tests {
         assert_eq!(ip("::ffff:203.0.113.9"), Some("203.0.113.9"));
         assert_eq!(ip("fe80::1%eth0"), Some("fe80::1"));
         assert_eq!(ip("::ffff:1"), Some("::ffff:1"));
+        // Patterns of MySQL's accounts.
+        assert_eq!((ip("10.0.0.1%"), ip("10.0.0.%"), ip("fe80::%")), (None, None, None));
         assert_eq!(ip("db-1.example"), None);
     }
 }
