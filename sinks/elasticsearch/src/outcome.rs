@@ -81,13 +81,18 @@ fn tell_what_waits(answer: &BulkAnswer<'_>) {
     };
     let mut waiting = answer.items.iter().filter(waits);
     let Some(first) = waiting.next().map(|item| &item.create) else { return };
-    let text = match first.error.as_deref() {
-        Some(error) if error.kind == BLOCKED => error.text(),
+    let events = waiting.count() + 1;
+    match first.error.as_deref() {
+        Some(error) if error.kind == BLOCKED => {
+            let advice = "full disk (its flood-stage watermark), or a block that somebody set";
+            warn!(events, text = error.text(), advice, "the server takes no events now");
+        }
         // The reasons of others quote documents.
-        error => format!("{} {}", first.status, error.map_or("", |error| &error.kind)),
-    };
-    let advice = "full disk (its flood-stage watermark), or a block that somebody set";
-    warn!(events = waiting.count() + 1, text, advice, "the server takes no events now");
+        error => {
+            let text = format!("{} {}", first.status, error.map_or("", |error| &error.kind));
+            warn!(events, text, "the server takes no events now");
+        }
+    }
 }
 
 /// Writes over `outcomes` what became of documents that were written over or deleted as they were
