@@ -170,6 +170,11 @@ fn time(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| time.to_string())
 }
 
+/// When its record was read: a record that was loaded says it itself.
+fn read_at_ms(visited: &Visited<'_, '_>) -> i64 {
+    visited.opened.read_at_ms.unwrap_or(visited.letter.read_at_ms)
+}
+
 /// A letter as `show --json` and `export` print it, and `parse --exported` and `ingest --exported`
 /// read it: nothing of the record is left out.
 fn as_json(visited: &Visited<'_, '_>) -> Value {
@@ -183,7 +188,7 @@ fn as_json(visited: &Visited<'_, '_>) -> Value {
         "stored": mark.stored,
         "record": format!("{}/{}/{}", letter.from_topic, letter.from_partition, letter.from_offset),
         "ordinal": letter.ordinal,
-        "read_at": time(opened.read_at_ms.unwrap_or(letter.read_at_ms)),
+        "read_at": time(read_at_ms(visited)),
         "dataset": dataset,
     });
     if let Some(origin) = &opened.origin {

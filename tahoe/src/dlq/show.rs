@@ -8,7 +8,7 @@ use clap::{ArgMatches, Args};
 use tahoe_pipeline::service::ProcessArgs;
 use tahoe_transformer::replay::{LetterFilter, Letters, Visited};
 
-use super::{as_json, begin, time};
+use super::{as_json, begin, read_at_ms, time};
 use crate::backends::BackendArgs;
 use crate::output;
 
@@ -90,7 +90,7 @@ fn for_people(visited: &Visited<'_, '_>) -> Vec<u8> {
         &if letter.ordinal > 0 { letter.ordinal.to_string() } else { String::new() },
     );
     line("dataset", dataset);
-    line("read", &time(letter.read_at_ms));
+    line("read", &time(read_at_ms(visited)));
     line("id", &opened.id.map(|id| id.to_string()).unwrap_or_default());
     if let Some(origin) = &opened.origin {
         line("namespace", &origin.namespace);
