@@ -7,8 +7,10 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use tahoe_pipeline::log::embedded::{self, EmbeddedLog, EmbeddedSettings};
 use tahoe_pipeline::log::kafka::{KafkaArgs, KafkaLog};
-use tahoe_pipeline::service::{Place, SourceArgs};
+use tahoe_pipeline::renewed::Screens;
+use tahoe_pipeline::service::{Place, RecordArgs, SourceArgs};
 use tahoe_pipeline::stop::Patience;
+use tahoe_pipeline::tail::TailSettings;
 use tahoe_schemas::retention::{Retention, RetentionRule};
 use tahoe_seams::{Log, Sink, Topic, search::Search};
 use tahoe_sink_elasticsearch::{Elasticsearch, ElasticsearchArgs, dataset_templates};
@@ -67,14 +69,38 @@ impl RetentionArgs {
 }
 
 impl BackendArgs {
-    /// The place of producers that write to this log.
-    pub fn place(&self, sources: &SourceArgs) -> anyhow::Result<Place> {
-        let place = sources.place().map_err(|error| anyhow!(error))?;
+    /// The place of producers that write to this log, with what is screened before it.
+    pub fn place(
+        &self,
+        sources: &SourceArgs,
+        screen: Option<Arc<Screens>>,
+    ) -> anyhow::Result<Place> {
+        self.fitting(sources.place(), &sources.records, screen)
+    }
+
+    /// The same of records that are loaded.
+    pub fn place_of_loaded(
+        &self,
+        records: &RecordArgs,
+        screen: Option<Arc<Screens>>,
+    ) -> anyhow::Result<Place> {
+        self.fitting(records.place(TailSettings::default()), records, screen)
+    }
+
+    fn fitting(
+        &self,
+        place: Result<Place, String>,
+        records: &RecordArgs,
+        screen: Option<Arc<Screens>>,
+    ) -> anyhow::Result<Place> {
+        let place = place.map_err(|error| anyhow!(error))?;
         let log_record_bytes_max = match self.kafka.is_set() {
             true => self.kafka.record_bytes_max,
             false => self.embedded.record_bytes_max,
         };
-        Ok(Place { log_record_bytes_max, ..place })
+        let place = Place { log_record_bytes_max, screen, ..place };
+        place.fitting("--pack", Some(records.pack_bytes)).map_err(|error| anyhow!(error))?;
+        Ok(place)
     }
 
     /// Opens the log.

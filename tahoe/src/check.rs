@@ -39,7 +39,7 @@ pub fn command() -> Command {
 /// Runs the command.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let args = CheckArgs::from_arg_matches(matches)?;
-    let place = args.backends.place(&args.sources)?;
+    let place = args.backends.place(&args.sources, None)?;
     let planned = up::plan_producers(matches, &place)?;
     let mut topics = record_topics();
     topics.extend(topics_of(&planned));

@@ -119,7 +119,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
              (ELASTICSEARCH_URL); the embedded log and store set themselves up"
         );
     }
-    let place = args.backends.place(&args.sources)?;
+    let place = args.backends.place(&args.sources, None)?;
     let mut topics = Vec::new();
     if backends.kafka.is_set() {
         let wanted = backends.topics(place.topic.as_slice());
@@ -192,7 +192,7 @@ pub fn set_up_tables(
 }
 
 fn print_acl(args: &SetupArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let place = args.backends.place(&args.sources)?;
+    let place = args.backends.place(&args.sources, None)?;
     let mut producers = Vec::new();
     for producer in PRODUCERS {
         let planned = producer.plan(matches, &place).map_err(|error| anyhow!(error))?;

@@ -81,9 +81,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let (runtime, stop) = (&process.runtime, &process.stop);
     let screen = args.at_source.screens(&args.transform.normalize.rules);
     let screen = screen.map_err(|error| anyhow!(error))?;
-    let place = Place { screen, ..args.backends.place(&args.sources)? };
-    let pack_bytes = args.sources.records.pack_bytes;
-    place.fitting("--pack", Some(pack_bytes)).map_err(|error| anyhow!(error))?;
+    let place = args.backends.place(&args.sources, screen)?;
     let planned = plan(&args, matches, &place)?;
     setup::prepare(setup::prepare_sources(matches)?)?;
     let topics = topics_of(&planned);
@@ -102,7 +100,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let settings = ProduceSettings {
         owner: String::new(),
         grace: process.grace,
-        pack_bytes,
+        pack_bytes: args.sources.records.pack_bytes,
         screen: place.screen.clone(),
     };
     let feed = args.sample.then(|| sample::start(&sample_folder(&args), stop)).transpose()?;

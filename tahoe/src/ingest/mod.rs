@@ -17,7 +17,6 @@ use tahoe_pipeline::produce::{self, ProduceSettings, produce};
 use tahoe_pipeline::renewed::Screens;
 use tahoe_pipeline::retry::{Backoff, EndedEarly};
 use tahoe_pipeline::service::{Memory, Process, ProcessArgs, Progress, RecordArgs};
-use tahoe_pipeline::tail::TailSettings;
 use tahoe_pipeline::telemetry::ProducerCounts;
 use tahoe_seams::{Log, Origin};
 use tahoe_transformer::{
@@ -122,7 +121,9 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 impl IngestArgs {
     fn how(&self) -> anyhow::Result<How> {
-        let place = self.records.place(TailSettings::default()).map_err(|error| anyhow!(error))?;
+        let screen = self.at_source.screens(&self.transform.normalize.rules);
+        let screen = screen.map_err(|error| anyhow!(error))?;
+        let place = self.backends.place_of_loaded(&self.records, screen)?;
         let read_at = self.read_at.unwrap_or_else(Timestamp::now);
         let framing = self.dataset.as_deref();
         let framing = framing.map(|name| dataset::framing(name, self.line_prefix.as_deref()));
@@ -136,10 +137,8 @@ impl IngestArgs {
             tags: place.tags,
             ..Origin::default()
         };
-        let screen = self.at_source.screens(&self.transform.normalize.rules);
-        let screen = screen.map_err(|error| anyhow!(error))?;
         let read_at_ms = read_at.as_millisecond();
-        Ok(How { origin, topic: place.topic, framer, read_at_ms, screen })
+        Ok(How { origin, topic: place.topic, framer, read_at_ms, screen: place.screen })
     }
 
     fn load(
