@@ -4,10 +4,10 @@
 //! indexed nowhere, so that no document can make a mapping grow.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 use tahoe_seams::data_stream_type;
-
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::framing::PART_BYTES_MAX;
@@ -250,17 +250,22 @@ fn mappings(dataset: &Dataset) -> Value {
 /// What ECS has for logs, and what this dataset declares. A field that ECS does not know and another
 /// dataset declares is left out, whatever object it is in.
 pub(crate) fn fields_of(dataset: &Dataset) -> impl Iterator<Item = Field> {
-    let names = |dataset: &Dataset| dataset.declared().fields.iter().map(|field| field.name);
-    let own: HashSet<&str> =
-        names(dataset).chain(shared_fields().iter().map(|field| field.name)).collect();
-    let others: HashSet<&str> = datasets::ALL.iter().flat_map(|dataset| names(dataset)).collect();
-    Field::all().filter(move |field| {
+    let own = dataset.declared().fields.iter().chain(shared_fields());
+    let own: HashSet<&str> = own.map(|field| field.name).collect();
+    Field::all().filter(move |field| OF_ECS.contains(field) || own.contains(field.path()))
+}
+
+/// What every dataset's template has of ECS.
+static OF_ECS: LazyLock<HashSet<Field>> = LazyLock::new(|| {
+    let declared = datasets::ALL.iter().flat_map(|dataset| dataset.declared().fields);
+    let declared: HashSet<&str> = declared.map(|field| field.name).collect();
+    let is_shared = |field: &Field| {
         let path = field.path();
         let top = path.split('.').next().unwrap_or_default();
-        let of_ecs = OBJECTS.contains(&top) && !is_too_deep(path) && !others.contains(path);
-        of_ecs || own.contains(path)
-    })
-}
+        OBJECTS.contains(&top) && !is_too_deep(path) && !declared.contains(path)
+    };
+    Field::all().filter(is_shared).collect()
+});
 
 /// Branches of ECS that repeat whole objects below themselves and that no log line fills.
 fn is_too_deep(path: &str) -> bool {

@@ -13,7 +13,7 @@ use tahoe_pipeline::header::{Content, Decoder, Header, HeaderError, Privacy};
 use tahoe_pipeline::produce::each_record;
 use tahoe_schemas::rules::EventRules;
 use tahoe_schemas::time::{Time, time_of};
-use tahoe_schemas::{Foreign, datasets};
+use tahoe_schemas::{Dataset, Foreign, datasets};
 use tahoe_seams::{
     Conditions, Events, LogRecord, Normalizer, Origin, Record, RecordId, Rejection, SourceId,
 };
@@ -50,6 +50,9 @@ pub struct Intake {
     decoder: Decoder,
     /// Topics and partitions seen.
     pub partitions: Vec<(String, u32)>,
+    /// That of the last record, of which the next one mostly is too; and its dataset.
+    last_partition: usize,
+    last_dataset: Option<&'static Dataset>,
     /// What records were read from.
     pub sources: Sources,
     /// Events of the batch that is being filled.
@@ -78,6 +81,8 @@ impl Intake {
         Self {
             decoder: Decoder::default(),
             partitions: Vec::new(),
+            last_partition: 0,
+            last_dataset: None,
             sources: Sources::default(),
             events: Events::default(),
             taken: Vec::new(),
@@ -240,14 +245,15 @@ impl Intake {
     }
 
     fn normalize(&mut self, place: Place, record: &Record<'_>) {
-        let Some(dataset) = datasets::find(&record.origin.dataset) else {
-            let reason = format!(
-                "this version knows no dataset {}: update it, then `tahoe dlq replay`",
-                record.origin.dataset
-            );
+        let name = record.origin.dataset.as_str();
+        let known = self.last_dataset.filter(|last| last.name == name);
+        let Some(dataset) = known.or_else(|| datasets::find(name)) else {
+            let reason =
+                format!("this version knows no dataset {name}: update it, then `tahoe dlq replay`");
             let rejection = Rejection::whole("no_dataset", reason);
             return self.reject(place, from(record.origin), rejection);
         };
+        self.last_dataset = Some(dataset);
         self.normalize_by(dataset.normalizer, place, record);
     }
 
@@ -292,15 +298,17 @@ impl Intake {
     }
 
     fn partition(&mut self, found: &LogRecord<'_>) -> u32 {
-        let known = self
-            .partitions
-            .iter()
-            .position(|(topic, partition)| *partition == found.partition && topic == found.topic);
-        let index = known.unwrap_or_else(|| {
-            self.partitions.push((found.topic.to_owned(), found.partition));
-            self.partitions.len() - 1
-        });
-        index as u32
+        let is_it = |(topic, partition): &(String, u32)| {
+            *partition == found.partition && topic == found.topic
+        };
+        if !self.partitions.get(self.last_partition).is_some_and(is_it) {
+            let known = self.partitions.iter().position(is_it);
+            self.last_partition = known.unwrap_or(self.partitions.len());
+            if known.is_none() {
+                self.partitions.push((found.topic.to_owned(), found.partition));
+            }
+        }
+        self.last_partition as u32
     }
 }
 
