@@ -25,7 +25,7 @@ pub use lanes::{LANES, RecordKind};
 use lanes::{Lanes, Place};
 pub use lost::{OnLostPosition, gap_statement};
 use point::Point;
-pub use stand_in::{LARGE_MIN, write_stand_in, write_within};
+pub use stand_in::{LARGE_MIN, write_shortened, write_stand_in, write_within};
 use there::There;
 
 /// What a database gives, in its own order. Called from one thread.

@@ -18,19 +18,38 @@ pub fn write_stand_in(value: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends a record of at most `bytes_max`, if leaving out large values makes it so short: `write`
-/// is told how many bytes a value may have: any number at first, unless that `is_hopeless`.
+/// is told how many bytes a value may have, any number at first.
 ///
 /// # Errors
 /// Those of `write`.
 pub fn write_within<E>(
     bytes_max: usize,
-    is_hopeless: bool,
+    out: &mut Vec<u8>,
+    write: impl FnMut(usize, &mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    write_first(std::iter::once(usize::MAX).chain(LARGE), bytes_max, out, write)
+}
+
+/// The same of a record that is too long with all its values.
+///
+/// # Errors
+/// Those of `write`.
+pub fn write_shortened<E>(
+    bytes_max: usize,
+    out: &mut Vec<u8>,
+    write: impl FnMut(usize, &mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    write_first(LARGE, bytes_max, out, write)
+}
+
+fn write_first<E>(
+    value_bytes: impl IntoIterator<Item = usize>,
+    bytes_max: usize,
     out: &mut Vec<u8>,
     mut write: impl FnMut(usize, &mut Vec<u8>) -> Result<(), E>,
 ) -> Result<(), E> {
     let start = out.len();
-    let whole = (!is_hopeless).then_some(usize::MAX);
-    for value_bytes_max in whole.into_iter().chain(LARGE) {
+    for value_bytes_max in value_bytes {
         out.truncate(start);
         write(value_bytes_max, out)?;
         if out.len() - start <= bytes_max {
@@ -47,26 +66,27 @@ mod tests {
     #[test]
     fn values_give_way_from_the_largest_on_and_only_as_far_as_they_must() {
         let values = [2 << 20, 20 << 10, 100].map(|bytes| "x".repeat(bytes));
-        let written = |bytes_max, is_hopeless| {
-            let mut out = b"before".to_vec();
-            let done: Result<(), ()> =
-                write_within(bytes_max, is_hopeless, &mut out, |max, out| {
-                    for value in &values {
-                        match value.len() <= max {
-                            true => out.extend_from_slice(value.as_bytes()),
-                            false => write_stand_in(value.as_bytes(), out),
-                        }
-                    }
-                    Ok(())
-                });
-            done.expect("nothing fails");
-            assert!(out.starts_with(b"before"));
-            String::from_utf8_lossy(&out[6..]).matches("sha256").count()
+        let write = |max, out: &mut Vec<u8>| {
+            for value in &values {
+                match value.len() <= max {
+                    true => out.extend_from_slice(value.as_bytes()),
+                    false => write_stand_in(value.as_bytes(), out),
+                }
+            }
+            Ok::<(), ()>(())
         };
-        assert_eq!(written(4 << 20, false), 0);
-        assert_eq!(written(4 << 20, true), 1);
-        assert_eq!(written(1 << 20, false), 1);
-        assert_eq!(written(16 << 10, false), 2);
-        assert_eq!(written(200, false), 3);
+        let given_way = |out: &[u8]| {
+            assert!(out.starts_with(b"before"));
+            String::from_utf8_lossy(out).matches("sha256").count()
+        };
+        let within = |bytes_max| {
+            let mut out = b"before".to_vec();
+            write_within(bytes_max, &mut out, write).expect("nothing fails");
+            given_way(&out)
+        };
+        assert_eq!([4 << 20, 1 << 20, 16 << 10, 200].map(within), [0, 1, 2, 3]);
+        let mut out = b"before".to_vec();
+        write_shortened(4 << 20, &mut out, write).expect("nothing fails");
+        assert_eq!(given_way(&out), 1);
     }
 }

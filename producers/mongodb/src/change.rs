@@ -91,7 +91,7 @@ impl Recorder {
         self.is_whole = event.operation == "delete" || event.after.is_some();
         self.bytes.clear();
         let server = &self.server;
-        write_within(self.record_bytes_max, false, &mut self.bytes, |bytes_max, out| {
+        write_within(self.record_bytes_max, &mut self.bytes, |bytes_max, out| {
             event.write(server, Fields::within(bytes_max), out)
         })
     }
@@ -112,7 +112,7 @@ impl Recorder {
         self.keys(place, id)?;
         self.bytes.clear();
         let server = &self.server;
-        write_within(self.record_bytes_max, false, &mut self.bytes, |bytes_max, out| {
+        write_within(self.record_bytes_max, &mut self.bytes, |bytes_max, out| {
             let fields = Fields::within(bytes_max);
             let mut result = Ok(());
             let mut record = ChangeWriter::begin(out, "read");
@@ -125,6 +125,18 @@ impl Recorder {
             record.json("after", |out| keep(&mut result, write(document, fields, out)));
             record.text("position", position).end();
             result
+        })
+    }
+
+    /// Makes of a document that was read a record that is the document alone.
+    ///
+    /// # Errors
+    /// The document is no BSON.
+    pub fn document(&mut self, place: Place<'_>, document: &RawDocument) -> Result<(), Damaged> {
+        self.keys(place, id_of(document))?;
+        self.bytes.clear();
+        write_within(self.record_bytes_max, &mut self.bytes, |bytes_max, out| {
+            value::write_fields(document, bytes_max, out)
         })
     }
 
@@ -419,5 +431,18 @@ mod tests {
         let (_, record) = self::record(&many, 100_000);
         assert_eq!(record["key"]["_id"], 7);
         assert!(record["after"]["sha256"].is_string(), "{record}");
+    }
+
+    #[test]
+    fn a_log_document_that_is_too_long_keeps_what_is_short_in_it() {
+        let large = doc! {"_id": 7, "level": "error", "dump": "x".repeat(200_000)};
+        let large = RawDocumentBuf::try_from(&large).expect("it is BSON");
+        let mut recorder = Recorder::new(String::new(), 100_000);
+        let place = Place { db: "shop", collection: "logs" };
+        recorder.document(place, &large).expect("it is BSON");
+        let record: Value = serde_json::from_slice(&recorder.bytes).expect("it is JSON");
+        assert_eq!((&record["_id"], &record["level"]), (&Value::from(7), &Value::from("error")));
+        assert_eq!(record["dump"]["bytes"], 200_002);
+        assert_eq!(recorder.key, b"shop.logs:{\"_id\":7}");
     }
 }

@@ -68,7 +68,7 @@ impl<'a> Origin<'a> {
     /// A record of a statement: `ddl` or `truncate`.
     pub fn write_statement(&self, database: &str, table: &str, sql: &str, out: &mut Vec<u8>) {
         let done: Result<(), Infallible> =
-            write_within(self.bytes_max, false, out, |value_bytes_max, out| {
+            write_within(self.bytes_max, out, |value_bytes_max, out| {
                 let mut writer = self.begin(out);
                 writer.text("db", database).text("table", table);
                 match sql.len() <= value_bytes_max {
@@ -92,7 +92,7 @@ impl<'a> Origin<'a> {
         let write = |large, out: &mut Vec<u8>| {
             self.write_images(table, (before, after), large, out).ok_or(())
         };
-        write_within(self.bytes_max, false, out, write).ok()
+        write_within(self.bytes_max, out, write).ok()
     }
 
     fn write_images(

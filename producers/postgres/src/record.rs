@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 
-use tahoe_pipeline::replicate::{gap_statement, write_stand_in, write_within};
+use tahoe_pipeline::replicate::{gap_statement, write_shortened, write_stand_in, write_within};
 use tahoe_schemas::change::ChangeWriter;
 use tahoe_schemas::json::write_str;
 use tahoe_schemas::time::Time;
@@ -211,12 +211,14 @@ impl Writer {
         // No value's JSON is shorter than half of its text, as that of bytes is.
         let is_hopeless = text_bytes / 2 > self.bytes_max;
         to.bytes.clear();
-        let done: Result<(), Infallible> =
-            write_within(self.bytes_max, is_hopeless, &mut to.bytes, |value_bytes_max, out| {
-                write(out, (value_bytes_max < usize::MAX).then_some(value_bytes_max));
-                Ok(())
-            });
-        let Ok(()) = done;
+        let write = |value_bytes_max, out: &mut Vec<u8>| {
+            write(out, (value_bytes_max < usize::MAX).then_some(value_bytes_max));
+            Ok::<(), Infallible>(())
+        };
+        let Ok(()) = match is_hopeless {
+            true => write_shortened(self.bytes_max, &mut to.bytes, write),
+            false => write_within(self.bytes_max, &mut to.bytes, write),
+        };
     }
 }
 

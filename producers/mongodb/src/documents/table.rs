@@ -118,11 +118,10 @@ impl Reader {
         let cursor = self.place(document)?;
         let time = self.order.time(document).map(DateTime::timestamp_millis);
         let place = Place { db: &self.settings.target.db, collection };
-        let mut made = self.recorder.row(place, document, "", time);
-        if made.is_ok() && self.settings.plain {
-            self.recorder.bytes.clear();
-            made = value::write_document(document, &mut self.recorder.bytes);
-        }
+        let made = match self.settings.plain {
+            true => self.recorder.document(place, document),
+            false => self.recorder.row(place, document, "", time),
+        };
         made.map_err(|error| {
             let text = format!(
                 "a document of {collection} is no BSON: {error}; repair it in the database, or \

@@ -189,7 +189,7 @@ impl State {
                 key.clear();
                 log_row(&row, shape, large, &mut key, out).ok_or(())
             };
-            write_within(self.record_bytes_max, false, &mut bytes, write).ok()
+            write_within(self.record_bytes_max, &mut bytes, write).ok()
         } else {
             let origin = Origin::read(&self.identity, "", self.record_bytes_max);
             let after = Some(&row as &dyn Image);
