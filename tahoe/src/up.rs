@@ -11,17 +11,19 @@ use serde_json::json;
 use tahoe_pipeline::produce::{self, ProduceSettings};
 use tahoe_pipeline::seams::{Log, Sink};
 use tahoe_pipeline::service::{
-    Memory, Place, Planned, ProcessArgs, Running, SourceArgs, log_notes, serve, start, topics_of,
+    MeasureArgs, Measured, Memory, Place, Planned, Process, ProcessArgs, Running, SourceArgs,
+    Speaker, log_notes, serve, start, topics_of,
 };
 use tahoe_pipeline::stop::Stop;
 use tahoe_transformer::{
-    AtSourceArgs, TransformArgs, TransformSettings, TransformerCounts, keep_transforming, readiness,
+    AtSourceArgs, Dependencies, TransformArgs, TransformSettings, TransformerCounts,
+    keep_transforming, readiness,
 };
 use tokio::runtime::Handle;
 
 use crate::backends::BackendArgs;
 use crate::registry::PRODUCERS;
-use crate::view::{Pipeline, View};
+use crate::view::{OWN, Pipeline, View};
 use crate::{output, sample, setup};
 
 /// Where there is nothing to read.
@@ -51,6 +53,8 @@ pub struct UpArgs {
     transform: TransformArgs,
     #[command(flatten)]
     process: ProcessArgs,
+    #[command(flatten)]
+    measure: MeasureArgs,
     #[command(flatten)]
     at_source: AtSourceArgs,
 }
@@ -114,6 +118,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     let transformer_stop = Stop::default();
     let transformer = Transformer { log, sink, settings: transform, counts: Arc::clone(&counts) };
+    let measured = measure(&args, pipeline.clone(), &transformer, (&place.host, &process));
     let thread = transformer.spawn(&transformer_stop, runtime.handle())?;
     let mut view = View::new();
     watch(&mut view, &running, &thread, stop, args.duration, &pipeline);
@@ -124,6 +129,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     if let Some(feed) = feed {
         feed.join().map_err(|_| anyhow!("the sample feed stopped by a defect"))??;
     }
+    drop(measured);
     transformer_stop.ask();
     while !thread.is_finished() {
         if stop.is_urgent() {
@@ -140,6 +146,23 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     produced.map_err(|error| anyhow!(error))?;
     transformed.map_err(|error| anyhow!(error))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what it measures of itself where Kibana can show it.
+fn measure(
+    args: &UpArgs,
+    pipeline: Pipeline,
+    transformer: &Transformer,
+    (host, process): (&str, &Process),
+) -> Measured {
+    let Transformer { log, sink, settings, .. } = transformer;
+    let BackendArgs { kafka, elasticsearch, .. } = &args.backends;
+    let (topics, runtime) = (settings.topics.clone(), process.runtime.handle());
+    let dependencies = Dependencies::new((log, kafka), (sink, elasticsearch), topics, runtime);
+    let every = args.measure.every().filter(|_| elasticsearch.is_set());
+    let speaker = Speaker { service: "tahoe", node: host.to_owned() };
+    let health = Arc::new(pipeline.with(dependencies));
+    Measured::begin(every, speaker, log, health, process.patience())
 }
 
 /// Told beforehand when to end, it ends with everything stored, however long that takes, unless
@@ -221,14 +244,20 @@ fn watch(
     }
 }
 
+/// The transformer's half of the law, without what the pipeline says of itself.
 fn summary(counts: &TransformerCounts) -> serde_json::Value {
+    let own = counts.datasets().remove(OWN).unwrap_or_default();
+    let (stored, already_there, dead_lettered) =
+        (own.stored.get(), own.already_there.get(), own.dead_lettered.get());
+    let mut by_dataset = counts.by_dataset();
+    by_dataset.remove(OWN);
     json!({
-        "read": counts.read.get(),
-        "stored": counts.stored.get(),
-        "already_there": counts.already_there.get(),
-        "dead_lettered": counts.dead_lettered.get(),
+        "read": counts.read.get() - stored - already_there - dead_lettered,
+        "stored": counts.stored.get() - stored,
+        "already_there": counts.already_there.get() - already_there,
+        "dead_lettered": counts.dead_lettered.get() - dead_lettered,
         "dropped": counts.dropped.get(),
         "in_flight": counts.in_flight(),
-        "by_dataset": counts.by_dataset(),
+        "by_dataset": by_dataset,
     })
 }

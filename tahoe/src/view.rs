@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::{Map, Value};
 use tahoe_pipeline::service::{
-    Health, Metered, Readiness, log_through, not_running, source_metrics,
+    Health, Metered, Readiness, log_through, not_running, source_metrics, source_records,
 };
 use tahoe_pipeline::telemetry::SourceName;
-use tahoe_transformer::{RecordCounts, TransformerCounts};
+use tahoe_schemas::datasets::tahoe_service;
+use tahoe_transformer::{Dependencies, RecordCounts, TransformerCounts};
 
 /// Between two plain lines.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -21,6 +23,9 @@ const PATH_WIDTH: usize = 32;
 
 /// Lines that fit a terminal.
 const ROWS_MAX: usize = 20;
+
+/// What is measured of the pipeline itself is no event of its sources.
+pub const OWN: &str = tahoe_service::DATASET.name;
 
 /// The counters of a running pipeline.
 #[derive(Clone)]
@@ -47,6 +52,11 @@ impl Pipeline {
         Self { sources, transformer, ready: Arc::new(ready) }
     }
 
+    /// With what its transformer depends on, for [`Health::measured`].
+    pub fn with(self, dependencies: Dependencies) -> Depending {
+        Depending { pipeline: self, dependencies }
+    }
+
     /// A title, a line per source, and one for each producer that has read nothing.
     fn lines(&self) -> Vec<String> {
         let mut rows: BTreeMap<SourceName, Row> = BTreeMap::new();
@@ -66,7 +76,7 @@ impl Pipeline {
             }
         }
         let stored = self.transformer.sources();
-        for name in stored.keys() {
+        for name in stored.keys().filter(|name| name.dataset != OWN) {
             rows.entry(name.clone()).or_default();
         }
         let title = format!(
@@ -121,6 +131,29 @@ impl Health for Pipeline {
 
     fn not_ready(&self) -> Option<String> {
         not_running(&self.sources).or_else(|| self.ready.failure())
+    }
+}
+
+/// A pipeline and what it depends on.
+pub struct Depending {
+    pipeline: Pipeline,
+    dependencies: Dependencies,
+}
+
+impl Health for Depending {
+    fn metrics(&self, out: &mut String) {
+        self.pipeline.metrics(out);
+    }
+
+    fn not_ready(&self) -> Option<String> {
+        self.pipeline.not_ready()
+    }
+
+    fn measured(&self) -> Vec<Map<String, Value>> {
+        let Self { pipeline, dependencies } = self;
+        let mut records = source_records(&pipeline.sources);
+        records.extend(dependencies.measured(&pipeline.transformer));
+        records
     }
 }
 

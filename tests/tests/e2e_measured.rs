@@ -112,3 +112,26 @@ fn a_running_pipeline_is_seen_with_its_law_and_what_it_depends_on_until_it_stops
     transformer.signal(Signal::TERM);
     assert!(transformer.wait().status.success());
 }
+
+#[test]
+fn a_pipeline_in_one_process_is_seen_too_and_what_it_says_of_itself_is_no_event_of_its_sources() {
+    let Some(pipeline) = Pipeline::set_up("measured_up") else { return };
+    write_lines(&mut append_to(&pipeline.path("laravel.log")), 0..LINES, feed::laravel);
+    let path = pipeline.flag("laravel.log");
+    let flags = ["up", "--no-system", "--start-at", "beginning", "--for", "5s", "--json"];
+    let ended = begin(&pipeline, "tahoe", &[&flags[..], &["--laravel", &path]].concat()).wait();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let summary = ended.stdout.lines().next_back().expect("a summary");
+    let summary: serde_json::Value = serde_json::from_str(summary).expect("JSON");
+    let expected = serde_json::json!({
+        "read": LINES, "stored": LINES, "already_there": 0, "dead_lettered": 0, "dropped": 0,
+        "in_flight": 0, "by_dataset": {"laravel.log": LINES},
+    });
+    assert_eq!(summary, expected, "{}", ended.stderr);
+
+    let node = format!("service.node.name:\"{}\"", pipeline.name);
+    let own = measured(&pipeline, "service", "tahoe", &node);
+    let states: Vec<_> = own.iter().map(|said| said.text("/service/state")).collect();
+    assert_eq!((states.first(), states.last()), (Some(&"up"), Some(&"stopped")), "{states:?}");
+    assert_eq!(sum(&measured(&pipeline, "source", "tahoe", &node), "read"), LINES);
+}

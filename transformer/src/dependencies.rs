@@ -7,15 +7,15 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 use tahoe_pipeline::clock::now_ms;
+use tahoe_pipeline::log::kafka::KafkaArgs;
 use tahoe_pipeline::seams::{Log, Sink};
-use tahoe_sink_elasticsearch::Kibana;
+use tahoe_sink_elasticsearch::{AccessArgs, Address, ElasticsearchArgs, Kibana};
 use tokio::runtime::Handle;
 
 use crate::TransformerCounts;
-use crate::service::TransformerArgs;
 
 /// Asked each time, so that they are seen to be away while nothing has to be stored.
-pub(crate) struct Dependencies {
+pub struct Dependencies {
     log: Arc<dyn Log>,
     brokers: String,
     topics: Vec<String>,
@@ -26,35 +26,51 @@ pub(crate) struct Dependencies {
 }
 
 impl Dependencies {
-    /// Those of a transformer.
-    ///
-    /// # Errors
-    /// Names the setting that cannot be.
-    pub(crate) fn new(
-        args: &TransformerArgs,
-        log: &Arc<dyn Log>,
-        sink: &Arc<dyn Sink>,
+    /// Those of a transformer that reads these topics.
+    pub fn new(
+        (log, kafka): (&Arc<dyn Log>, &KafkaArgs),
+        (sink, elasticsearch): (&Arc<dyn Sink>, &ElasticsearchArgs),
         topics: Vec<String>,
         runtime: &Handle,
-    ) -> Result<Self, String> {
-        let store = args.elasticsearch.addresses.iter().map(ToString::to_string);
-        let kibana = args.kibana.as_ref().map(|address| {
-            let client = Kibana::new(address, &args.elasticsearch.access);
-            client.map(|client| (address.to_string(), client)).map_err(|error| error.to_string())
-        });
-        Ok(Self {
+    ) -> Self {
+        let store = elasticsearch.addresses.iter().map(ToString::to_string);
+        Self {
             log: Arc::clone(log),
-            brokers: args.kafka.kafka.clone().unwrap_or_default(),
+            brokers: kafka.kafka.clone().unwrap_or_default(),
             topics,
             sink: Arc::clone(sink),
             store: store.collect::<Vec<_>>().join(","),
-            kibana: kibana.transpose()?,
+            kibana: None,
             runtime: runtime.clone(),
-        })
+        }
+    }
+
+    /// Kibana too, if there is one, as whoever Elasticsearch lets in.
+    ///
+    /// # Errors
+    /// Names the setting that cannot be.
+    pub fn with_kibana(
+        mut self,
+        address: Option<&Address>,
+        access: &AccessArgs,
+    ) -> Result<Self, String> {
+        let client = |address: &Address| {
+            let client = Kibana::new(address, access);
+            client.map(|client| (address.to_string(), client)).map_err(|error| error.to_string())
+        };
+        self.kibana = address.map(client).transpose()?;
+        Ok(self)
+    }
+
+    /// What a transformer says of its parts: its half of the law by dataset, and what it depends on.
+    pub fn measured(&self, counts: &TransformerCounts) -> Vec<Map<String, Value>> {
+        let mut records = dataset_records(counts);
+        records.extend(self.records(counts));
+        records
     }
 
     /// A record of each service, and of each topic.
-    pub(crate) fn records(&self, counts: &TransformerCounts) -> Vec<Map<String, Value>> {
+    fn records(&self, counts: &TransformerCounts) -> Vec<Map<String, Value>> {
         let mut records = vec![
             service("kafka", &self.brokers, || {
                 self.log.check(&self.topics).map(drop).map_err(|error| error.to_string())
@@ -97,7 +113,7 @@ impl Dependencies {
 }
 
 /// The transformer's half of the law, by dataset.
-pub(crate) fn dataset_records(counts: &TransformerCounts) -> Vec<Map<String, Value>> {
+fn dataset_records(counts: &TransformerCounts) -> Vec<Map<String, Value>> {
     let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
     for ((dataset, _), records) in counts.dropped_by() {
         *dropped.entry(dataset).or_default() += records;

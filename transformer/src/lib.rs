@@ -23,6 +23,7 @@ mod verdict;
 pub use args::{NormalizeArgs, TableArgs, TransformArgs};
 pub use counts::{Lag, Latency, RecordCounts, TransformerCounts};
 pub use dead_letter::topic as dead_letter_topic;
+pub use dependencies::Dependencies;
 pub use geoip::GeoFiles;
 pub use rules::{AtSourceArgs, Enrich, Renewal, RuleArgs};
 pub use service::{Transformer, readiness, sink_check};

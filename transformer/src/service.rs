@@ -15,7 +15,7 @@ use tahoe_pipeline::stop::Patience;
 use tahoe_sink_elasticsearch::{Address, Elasticsearch, ElasticsearchArgs, dataset_templates};
 use tokio::runtime::Handle;
 
-use crate::dependencies::{Dependencies, dataset_records};
+use crate::dependencies::Dependencies;
 use crate::{MEMORY_BYTES_MAX, TransformArgs, TransformerCounts, keep_transforming};
 
 /// The transformer as a process of its own.
@@ -23,20 +23,20 @@ pub struct Transformer;
 
 #[derive(Args)]
 #[command(next_help_heading = "Transformer")]
-pub(crate) struct TransformerArgs {
+struct TransformerArgs {
     /// Topic that the producers were given in place of their datasets' own
     #[arg(long, env = "KAFKA_TOPIC", value_name = "TOPIC")]
     topic: Option<String>,
     /// Address of Kibana, whose state is told beside those of Kafka and Elasticsearch
     /// (--measure-seconds)
     #[arg(long, env = "KIBANA_URL", value_name = "URL", hide_env_values = true)]
-    pub(crate) kibana: Option<Address>,
+    kibana: Option<Address>,
     #[command(flatten)]
     transform: TransformArgs,
     #[command(flatten)]
-    pub(crate) kafka: KafkaArgs,
+    kafka: KafkaArgs,
     #[command(flatten)]
-    pub(crate) elasticsearch: ElasticsearchArgs,
+    elasticsearch: ElasticsearchArgs,
 }
 
 /// What the service is connected to.
@@ -96,7 +96,10 @@ impl Service for Transformer {
         let runtime = process.runtime.handle();
         let ready = Arc::new(readiness(&log, &sink, topics.clone(), runtime));
         ready.tell();
-        let dependencies = Dependencies::new(&args, &log, &sink, topics, runtime)?;
+        let elasticsearch = &args.elasticsearch;
+        let dependencies =
+            Dependencies::new((&log, &args.kafka), (&sink, elasticsearch), topics, runtime)
+                .with_kibana(args.kibana.as_ref(), &elasticsearch.access)?;
         let health = TransformerHealth { counts: Arc::clone(&counts), ready, dependencies };
         let health = Arc::new(health);
         process.show(self.name(), Arc::clone(&health) as _)?;
@@ -150,9 +153,7 @@ impl Health for TransformerHealth {
     }
 
     fn measured(&self) -> Vec<Map<String, Value>> {
-        let mut records = dataset_records(&self.counts);
-        records.extend(self.dependencies.records(&self.counts));
-        records
+        self.dependencies.measured(&self.counts)
     }
 
     fn not_ready(&self) -> Option<String> {
