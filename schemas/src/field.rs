@@ -1,6 +1,8 @@
 //! A field is a number whose order is that of nested JSON: the fields of one object are adjacent.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 include!(concat!(env!("OUT_DIR"), "/tables.rs"));
 
@@ -70,9 +72,11 @@ impl Field {
         (0..LEAVES.len()).map(Self::numbered)
     }
 
-    /// The field of that dotted path. For tools and tests, not for the hot path: it searches.
+    /// The field of that dotted path.
     pub fn named(path: &str) -> Option<Self> {
-        Self::all().find(|field| field.path() == path)
+        static BY_PATH: LazyLock<HashMap<&str, Field>> =
+            LazyLock::new(|| Field::all().map(|field| (field.path(), field)).collect());
+        BY_PATH.get(path).copied()
     }
 
     /// Dotted path: `event.dataset`.

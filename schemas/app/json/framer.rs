@@ -17,8 +17,12 @@ impl Framer for ObjectFramer {
             Cut::Record { text, end, .. } => (text, end),
             cut => return cut,
         };
-        if bytes.trim_ascii_start().starts_with(b"{") {
-            return Cut::Record { text, end, orphan: stamp::text(&bytes[..text]).is_none() };
+        match bytes[..text].trim_ascii_start().first() {
+            None => return Cut::Blank { end },
+            Some(b'{') => {
+                return Cut::Record { text, end, orphan: stamp::text(&bytes[..text]).is_none() };
+            }
+            Some(_) => {}
         }
         let orphan = parser::head_stamp(&bytes[..text]).is_none();
         let (mut text, mut end) = (text, end);
@@ -35,7 +39,8 @@ impl Framer for ObjectFramer {
                 None if ended => return Cut::Record { text, end, orphan },
                 None => return Cut::Open { text, end, orphan },
             };
-            if !matches!(rest[0], b' ' | b'\t') || rest.trim_ascii_start().starts_with(b"{") {
+            let is_indented = matches!(rest[0], b' ' | b'\t');
+            if !is_indented || rest[..length].trim_ascii_start().starts_with(b"{") {
                 return Cut::Record { text, end, orphan };
             }
             end += length;
@@ -68,7 +73,7 @@ mod tests {
     #[test]
     fn records_are_the_same_however_the_bytes_arrive() {
         let bytes = b"{\"time\":\"2026-03-04T09:27:05Z\"}\nTrace\r\n  one\n\ttwo\n\n {\"a\":1}\n\
-            2026-03-04 09:27:06 x\n y\nlast";
+            2026-03-04 09:27:06 x\n y\n \t\n{\"b\":1}\n \t\n{\"c\":1}\nlast";
         let mut expected = None;
         for step in 1..=bytes.len() {
             let (mut frames, mut used, mut found) = (Frames::new(&ObjectFramer), 0, Vec::new());
@@ -85,9 +90,16 @@ mod tests {
         let texts: Vec<_> = found.iter().map(|(text, ..)| text.as_str()).collect();
         assert_eq!(
             texts[1..],
-            ["Trace\r\n  one\n\ttwo", " {\"a\":1}", "2026-03-04 09:27:06 x\n y", "last"]
+            [
+                "Trace\r\n  one\n\ttwo",
+                " {\"a\":1}",
+                "2026-03-04 09:27:06 x\n y\n \t",
+                "{\"b\":1}",
+                "{\"c\":1}",
+                "last"
+            ]
         );
         assert_eq!(found[1].1, b"2026-03-04T09:27:05Z");
-        assert_eq!(found[4].1, b"2026-03-04 09:27:06");
+        assert_eq!(found[6].1, b"2026-03-04 09:27:06");
     }
 }

@@ -40,7 +40,8 @@ fn set<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> Option<()> {
         let (stamp, length) = parse_iso(text.as_bytes())?;
         return (length == text.len()).then(|| event.time(stamp));
     }
-    let field = Field::named(name).filter(|_| TAKEN.iter().any(|part| name.starts_with(part)))?;
+    let is_taken = TAKEN.iter().any(|part| name.starts_with(part));
+    let field = Field::named(name).filter(|_| is_taken)?;
     match field.kind() {
         "long" => event.set(field, text.parse::<u64>().ok()?),
         "double" | "float" | "scaled_float" => event.set(field, text.parse::<f64>().ok()?),
