@@ -255,27 +255,34 @@ fn declarations_and_the_list_agree() {
     }
 }
 
+/// Where each record stands, its bytes and its context, of a text that comes in pieces which end at
+/// these places, and at last as a whole.
+fn cut_in_pieces(
+    dataset: &Dataset,
+    text: &[u8],
+    ends: impl Iterator<Item = usize>,
+) -> Vec<(u64, Vec<u8>, Vec<u8>)> {
+    let (mut frames, mut used, mut cut) = (Frames::new(dataset.framer), 0, Vec::new());
+    let ends = ends.filter(|end| *end < text.len()).map(|end| (end, false));
+    for (end, ended) in ends.chain([(text.len(), true)]) {
+        used += frames.feed(&text[used..end], ended, &mut |frame| {
+            cut.push((frame.start, frame.bytes.to_vec(), frame.context.to_vec()));
+        });
+    }
+    cut
+}
+
 #[test]
 fn every_sample_is_cut_the_same_in_pieces_as_at_once() {
     for dataset in datasets::ALL {
         let both = [false, true].map(|rejected| samples(dataset, rejected));
         for sample in both.into_iter().flatten() {
             let text = fs::read(&sample).expect("a sample can be read");
-            let mut whole = Vec::new();
-            frame_all(dataset.framer, &text, &mut |frame| {
-                whole.push((frame.start, frame.bytes.to_vec(), frame.context.to_vec()));
-            });
+            let whole = cut_in_pieces(dataset, &text, std::iter::empty());
             // Byte by byte takes a time that grows with the square of a record's length.
             let steps: &[usize] = if text.len() < 8 << 10 { &[1, 7, 100] } else { &[97] };
             for &step in steps {
-                let mut pieces = Vec::new();
-                let (mut frames, mut used) = (Frames::new(dataset.framer), 0);
-                for end in (0..text.len()).step_by(step).chain([text.len()]) {
-                    let ended = end == text.len();
-                    used += frames.feed(&text[used..end], ended, &mut |frame| {
-                        pieces.push((frame.start, frame.bytes.to_vec(), frame.context.to_vec()));
-                    });
-                }
+                let pieces = cut_in_pieces(dataset, &text, (0..text.len()).step_by(step));
                 assert_eq!(pieces, whole, "{} {step} bytes at a time", sample.display());
             }
         }
@@ -328,6 +335,15 @@ fn damaged_lines() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// Some of them, with what may stand between lines.
+fn damaged_texts() -> impl Strategy<Value = Vec<u8>> {
+    let between = ["\n", "\r\n", "\n\n", "\n \t\n", "\n\t", "\n ", "\n{", "\n\0", ""];
+    let piece = (damaged_lines(), prop::sample::select(between.to_vec()));
+    proptest::collection::vec(piece, 1..6).prop_map(|pieces| {
+        pieces.iter().flat_map(|(line, end)| [line.as_slice(), end.as_bytes()].concat()).collect()
+    })
+}
+
 fn survives(bytes: &[u8]) {
     let given = enriched();
     for dataset in datasets::ALL {
@@ -350,5 +366,18 @@ proptest! {
     #[test]
     fn damaged_samples_give_valid_documents_or_rejections(bytes in damaged_lines()) {
         survives(&bytes);
+    }
+
+    #[test]
+    fn damaged_texts_are_cut_the_same_in_pieces_as_at_once(
+        text in damaged_texts(), first: prop::sample::Index, second: prop::sample::Index,
+    ) {
+        let mut ends = [first.index(text.len() + 1), second.index(text.len() + 1)];
+        ends.sort_unstable();
+        for dataset in datasets::ALL {
+            let whole = cut_in_pieces(dataset, &text, std::iter::empty());
+            let pieces = cut_in_pieces(dataset, &text, ends.into_iter());
+            prop_assert_eq!(&pieces, &whole, "{} in pieces up to {:?}", dataset.name, ends);
+        }
     }
 }

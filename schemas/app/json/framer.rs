@@ -17,12 +17,8 @@ impl Framer for ObjectFramer {
             Cut::Record { text, end, .. } => (text, end),
             cut => return cut,
         };
-        match bytes[..text].trim_ascii_start().first() {
-            None => return Cut::Blank { end },
-            Some(b'{') => {
-                return Cut::Record { text, end, orphan: stamp::text(&bytes[..text]).is_none() };
-            }
-            Some(_) => {}
+        if bytes[..text].trim_ascii_start().starts_with(b"{") {
+            return Cut::Record { text, end, orphan: stamp::text(&bytes[..text]).is_none() };
         }
         let orphan = parser::head_stamp(&bytes[..text]).is_none();
         let (mut text, mut end) = (text, end);
@@ -95,11 +91,12 @@ mod tests {
                 " {\"a\":1}",
                 "2026-03-04 09:27:06 x\n y\n \t",
                 "{\"b\":1}",
+                " \t",
                 "{\"c\":1}",
                 "last"
             ]
         );
         assert_eq!(found[1].1, b"2026-03-04T09:27:05Z");
-        assert_eq!(found[6].1, b"2026-03-04 09:27:06");
+        assert_eq!(found[7].1, b"2026-03-04 09:27:06");
     }
 }

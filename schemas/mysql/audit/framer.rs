@@ -1,7 +1,7 @@
 //! Objects of JSON and elements of XML end where they close, whatever lines they are on; what
 //! stands between them (`[`, `,`, `]`, `<AUDIT>`) is no record. The other forms are lines.
 
-use memchr::memchr;
+use memchr::memchr2;
 use tahoe_seams::{Cut, Framer};
 
 use super::{mariadb, percona};
@@ -76,10 +76,10 @@ fn between_records(bytes: &[u8], ended: bool) -> usize {
         at += match rest {
             [b' ' | b'\t' | b'\r' | b'\n', ..] => 1,
             [b'[' | b']' | b',', ..] => 1,
-            _ if rest.starts_with(b"<?xml") || is_outer(rest) => match memchr(b'>', rest) {
-                Some(end) => end + 1,
+            _ if rest.starts_with(b"<?xml") || is_outer(rest) => match memchr2(b'>', b'\n', rest) {
+                Some(end) if rest[end] == b'>' => end + 1,
                 None if ended => rest.len(),
-                None => return at,
+                _ => return at,
             },
             _ => return at,
         };
