@@ -4,10 +4,11 @@
 //! Device numbers change with a reboot and are not part of it. A fingerprint covers only bytes that
 //! were there when it was taken, so it holds while the file grows.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use tahoe_seams::SourceId;
@@ -145,7 +146,7 @@ pub(super) struct Identity {
 /// Which file a path leads to, as the kernel says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
-    pub(super) device: (u32, u32),
+    pub(super) device: u64,
     pub(super) inode: u64,
     /// Zero where the file system does not keep it.
     pub(super) birth_ns: u64,
@@ -155,40 +156,25 @@ pub(super) struct Stat {
 
 impl Stat {
     pub(super) fn of_path(path: &Path) -> io::Result<Self> {
-        Self::statx(rustix::fs::CWD, path, rustix::fs::AtFlags::empty())
+        std::fs::metadata(path).map(|found| Self::of(&found))
     }
 
     pub(super) fn of_file(file: &File) -> io::Result<Self> {
-        Self::statx(file, Path::new(""), rustix::fs::AtFlags::EMPTY_PATH)
+        file.metadata().map(|found| Self::of(&found))
     }
 
-    fn statx(
-        at: impl std::os::fd::AsFd,
-        path: &Path,
-        flags: rustix::fs::AtFlags,
-    ) -> io::Result<Self> {
-        use rustix::fs::StatxFlags;
-        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-        let found = rustix::fs::statx(at, path, flags, wanted)?;
-        let has_birth = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
-        let birth = found.stx_btime;
-        let seconds = u64::try_from(birth.tv_sec).unwrap_or(0);
-        let birth_ns = seconds.saturating_mul(1_000_000_000) + u64::from(birth.tv_nsec);
-        Ok(Self {
-            device: (found.stx_dev_major, found.stx_dev_minor),
-            inode: found.stx_ino,
-            birth_ns: if has_birth { birth_ns } else { 0 },
-            size: found.stx_size,
-            is_file: rustix::fs::FileType::from_raw_mode(found.stx_mode.into())
-                == rustix::fs::FileType::RegularFile,
-        })
+    fn of(found: &Metadata) -> Self {
+        let birth = found.created().ok().and_then(|birth| birth.duration_since(UNIX_EPOCH).ok());
+        let birth_ns = birth.map_or(0, |birth| u64::try_from(birth.as_nanos()).unwrap_or(0));
+        let (device, inode, size) = (found.dev(), found.ino(), found.len());
+        Self { device, inode, birth_ns, size, is_file: found.is_file() }
     }
 }
 
 impl Stat {
     /// The same file, while the machine runs: only then are device numbers comparable.
     pub(super) fn is_same_file(&self, other: &Self) -> bool {
-        let unknown = self.device == (0, 0) || other.device == (0, 0);
+        let unknown = self.device == 0 || other.device == 0;
         self.inode == other.inode
             && (self.device == other.device || unknown)
             && same_birth(self.birth_ns, other.birth_ns)

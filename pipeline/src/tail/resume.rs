@@ -28,7 +28,7 @@ impl Tail {
         let now = self.clock.now();
         let stream = self.stream(known.source, known.generation, set, &identity.path);
         let stat = Stat {
-            device: (0, 0),
+            device: 0,
             inode: identity.inode,
             birth_ns: identity.birth_ns,
             size: identity.size,
