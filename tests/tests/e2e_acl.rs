@@ -152,6 +152,7 @@ fn a_producer_needs_every_line_that_is_printed_for_it_and_no_other() {
     unmeasured.says("what is measured reaches no dashboard");
     pipeline.wait_for_records(3);
     unmeasured.stop();
+    assert_eq!(pipeline.in_kafka().len(), 3);
     guarded.give(PRODUCER, "tahoe_metrics");
     write_lines(&mut append_to(&pipeline.path("laravel.log")), 3..50, feed::laravel);
     let producer = guarded.start(PRODUCER, &work, PRODUCER);
@@ -179,6 +180,7 @@ fn the_transformer_needs_every_line_that_is_printed_for_it_and_no_other() {
     let producer = pipeline.start(PRODUCER, &["--laravel", &path]);
     pipeline.wait_for_records(4);
     producer.stop();
+    assert_eq!(pipeline.in_kafka().len(), 4);
 
     guarded.refuses(TRANSFORMER, &[]);
     guarded.give(TRANSFORMER, "--operation Read --topic");

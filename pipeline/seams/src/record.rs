@@ -52,8 +52,19 @@ pub struct Origin {
 
 impl PartialEq for Origin {
     fn eq(&self, other: &Self) -> bool {
-        let Self { source, generation, dataset, namespace, host, path, peer, time_zone, .. } = self;
-        let Self { labels, tags, .. } = self;
+        // Without `..`, so that no field that comes to it is forgotten here.
+        let Self {
+            source,
+            generation,
+            dataset,
+            namespace,
+            host,
+            path,
+            peer,
+            time_zone,
+            labels,
+            tags,
+        } = self;
         *source == other.source
             && *generation == other.generation
             && is_same(dataset, &other.dataset)
