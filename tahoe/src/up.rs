@@ -11,8 +11,8 @@ use serde_json::json;
 use tahoe_pipeline::produce::{self, ProduceSettings};
 use tahoe_pipeline::seams::{Log, Sink};
 use tahoe_pipeline::service::{
-    MeasureArgs, Measured, Memory, Place, Planned, Process, ProcessArgs, Running, SourceArgs,
-    Speaker, log_notes, serve, start, topics_of,
+    MeasureArgs, Measured, Memory, Place, Planned, Process, ProcessArgs, Running, ServeArgs,
+    SourceArgs, Speaker, log_notes, start, topics_of,
 };
 use tahoe_pipeline::stop::Stop;
 use tahoe_transformer::{
@@ -54,6 +54,8 @@ pub struct UpArgs {
     #[command(flatten)]
     process: ProcessArgs,
     #[command(flatten)]
+    served: ServeArgs,
+    #[command(flatten)]
     measure: MeasureArgs,
     #[command(flatten)]
     at_source: AtSourceArgs,
@@ -81,7 +83,9 @@ pub fn with_producers(command: Command) -> Command {
 /// Runs the command.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let args = UpArgs::from_arg_matches(matches)?;
-    let process = args.process.begin(&command(), matches).map_err(|error| anyhow!(error))?;
+    let begun = args.process.begin(&command(), matches).map_err(|error| anyhow!(error))?;
+    let process =
+        Process { metrics: args.served.listen().map_err(|error| anyhow!(error))?, ..begun };
     let (runtime, stop) = (&process.runtime, &process.stop);
     let screen = args.at_source.screens(&args.transform.normalize.rules);
     let screen = screen.map_err(|error| anyhow!(error))?;
@@ -112,10 +116,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let counts = Arc::new(TransformerCounts::default());
     let ready = readiness(&log, &sink, transform.topics.clone(), runtime.handle());
     let pipeline = Pipeline::new(running.metered.clone(), Arc::clone(&counts), ready);
-    if let Some(address) = process.metrics {
-        let health = Arc::new(pipeline.clone());
-        runtime.block_on(async { serve(address, health) }).map_err(|error| anyhow!(error))?;
-    }
+    process.show("tahoe", Arc::new(pipeline.clone())).map_err(|error| anyhow!(error))?;
     let transformer_stop = Stop::default();
     let transformer = Transformer { log, sink, settings: transform, counts: Arc::clone(&counts) };
     let measured = measure(&args, pipeline.clone(), &transformer, (&place.host, &process));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-
+use clap::Args;
 use serde_json::{Map, Value};
 
 use super::Measure;
@@ -36,15 +36,37 @@ pub trait Health: Send + Sync + 'static {
     }
 }
 
-/// Serves on `address` until the runtime ends. Must be called on a runtime.
+/// Whether a service can be asked how it is.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Process")]
+pub struct ServeArgs {
+    /// Serve /metrics, /healthz and /readyz here; not served unless set
+    #[arg(long, env = "TAHOE_METRICS", value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
+}
+
+impl ServeArgs {
+    /// Takes the address, if there is one, for [`serve`].
+    ///
+    /// # Errors
+    /// Names `--metrics` when the address cannot be had.
+    pub fn listen(&self) -> Result<Option<TcpListener>, String> {
+        let Some(address) = self.metrics else { return Ok(None) };
+        let listener = TcpListener::bind(address);
+        listener.map(Some).map_err(|error| format!("--metrics {address}: {error}"))
+    }
+}
+
+/// Serves on `listener` until the runtime ends. Must be called on a runtime.
 ///
 /// # Errors
-/// Names `--metrics` when the address cannot be had.
-pub fn serve(address: SocketAddr, health: Arc<dyn Health>) -> Result<(), String> {
-    let refused = |error| format!("--metrics {address}: {error}");
-    let listener = TcpListener::bind(address).map_err(refused)?;
-    listener.set_nonblocking(true).map_err(refused)?;
-    let listener = tokio::net::TcpListener::from_std(listener).map_err(refused)?;
+/// Names `--metrics` when the system refuses what serving needs.
+pub fn serve(listener: &TcpListener, health: Arc<dyn Health>) -> Result<(), String> {
+    let listener = listener.try_clone().and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        tokio::net::TcpListener::from_std(listener)
+    });
+    let listener = listener.map_err(|error| format!("--metrics: {error}"))?;
     let (metrics, ready, polled) = (Arc::clone(&health), Arc::clone(&health), health);
     let app = Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
@@ -142,10 +164,13 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_probe_tells_ready_from_not_ready_by_the_same_server() {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = free.local_addr().expect("bound");
-        drop(free);
-        serve(address, Arc::new(Unready)).expect("served");
+        let listen =
+            |port| ServeArgs { metrics: Some(SocketAddr::from(([127, 0, 0, 1], port))) }.listen();
+        let listener = listen(0).expect("a free port").expect("it is set");
+        let address = listener.local_addr().expect("bound");
+        let taken = listen(address.port()).expect_err("it is taken");
+        assert!(taken.starts_with(&format!("--metrics {address}: ")), "{taken}");
+        serve(&listener, Arc::new(Unready)).expect("served");
         let ask = |path: &'static str| {
             tokio::task::spawn_blocking(move || probe(&format!("http://{address}/{path}")))
         };

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use super::verify::{Verdict, VerifyArgs};
 use super::{
     Check, EmfArgs, Measure, MeasureArgs, Measured, Memory, Metered, Place, Planned, Process,
-    ProcessArgs, Producer, Readiness, ScreenArgs, SourceArgs, Speaker, log_notes, matches_of,
-    probe, run_checks, start, topics_of,
+    ProcessArgs, Producer, Readiness, ScreenArgs, ServeArgs, SourceArgs, Speaker, log_notes,
+    matches_of, probe, run_checks, start, topics_of,
 };
 use crate::log::kafka::{KafkaArgs, KafkaLog};
 use crate::poll::Trigger;
@@ -84,8 +84,8 @@ pub fn run_service(service: &dyn Service) -> ExitCode {
 pub fn service_command(service: &dyn Service) -> Command {
     let command = service.arguments(Command::new(service.name()));
     // The description comes last: flattened settings bring one of their own.
-    let command = MeasureArgs::augment_args(ProcessArgs::augment_args(command));
-    AskArgs::augment_args(EmfArgs::augment_args(command))
+    let command = ServeArgs::augment_args(ProcessArgs::augment_args(command));
+    AskArgs::augment_args(EmfArgs::augment_args(MeasureArgs::augment_args(command)))
         .version(env!("CARGO_PKG_VERSION"))
         .about(service.about())
         .after_help(format!("Example: {}", service.example()))
@@ -120,7 +120,9 @@ fn run_matches(
     let emf_namespace = emf.namespace()?;
     let measured = MeasureArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
     let measured_every = measured.every();
-    let process = Process { emf_namespace, measured_every, ..args.begin(command, matches)? };
+    let served = ServeArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
+    let begun = args.begin(command, matches)?;
+    let process = Process { emf_namespace, measured_every, metrics: served.listen()?, ..begun };
     let result = service.run(matches, &process);
     // A probe that waits for an answer must not keep the process from ending.
     process.runtime.shutdown_background();

@@ -28,7 +28,7 @@ pub use checks::{Check, run_checks};
 pub use emf::{EmfArgs, Measure};
 pub use files::{path_set, plan_files};
 pub use health::{Readiness, not_running, source_metrics, source_records};
-pub use http::{Health, metric, probe, serve};
+pub use http::{Health, ServeArgs, metric, probe, serve};
 pub use lists::{CheckValue, List, add_lists};
 pub use main::{
     Service, connect_kafka, producer_command, run_producer, run_service, service_command,

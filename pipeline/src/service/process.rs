@@ -2,7 +2,7 @@
 
 use std::any::TypeId;
 use std::io::{self, IsTerminal as _, Write};
-use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -40,9 +40,6 @@ pub struct ProcessArgs {
     /// What is logged: error, warn, info, debug, or a tracing filter
     #[arg(long, env = "TAHOE_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
-    /// Serve /metrics, /healthz and /readyz here; not served unless set
-    #[arg(long, env = "TAHOE_METRICS", value_name = "ADDRESS")]
-    pub metrics: Option<SocketAddr>,
 }
 
 /// A process that has started.
@@ -53,8 +50,8 @@ pub struct Process {
     pub stop: Stop,
     /// How long a stop waits for what is in flight.
     pub grace: Duration,
-    /// Where metrics are served, if anywhere.
-    pub metrics: Option<SocketAddr>,
+    /// Where metrics are served, if anywhere: taken before anything else begins.
+    pub metrics: Option<TcpListener>,
     /// The namespace of CloudWatch's metrics, if they are written.
     pub emf_namespace: Option<String>,
     /// How often it says in the log what it measures of itself, if it does.
@@ -70,13 +67,13 @@ impl Process {
     /// Shows what `health` says of this process wherever the settings ask for it.
     ///
     /// # Errors
-    /// Names `--metrics` when the address cannot be had.
+    /// Names `--metrics` when nothing can be served there.
     pub fn show(&self, service: &'static str, health: Arc<dyn Health>) -> Result<(), String> {
         let _on = self.runtime.enter();
         if let Some(namespace) = &self.emf_namespace {
             emf::publish(namespace.clone(), service, Arc::clone(&health));
         }
-        self.metrics.map_or(Ok(()), |address| serve(address, health))
+        self.metrics.as_ref().map_or(Ok(()), |listener| serve(listener, health))
     }
 }
 
@@ -105,7 +102,7 @@ impl ProcessArgs {
             runtime,
             stop,
             grace,
-            metrics: self.metrics,
+            metrics: None,
             emf_namespace: None,
             measured_every: None,
         })
