@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tahoe_pipeline::clock::now_ms;
@@ -47,6 +48,9 @@ const IDLE_LINGER: Duration = Duration::from_millis(50);
 /// How often it is looked whether a batch in flight has landed.
 const LANDING: Duration = Duration::from_millis(5);
 
+/// How often it is looked whether dead letters are durable, where nothing else is to be done.
+const LETTERS_LOOK: Duration = Duration::from_millis(1);
+
 /// Runs until `stop` is asked for. Blocks its thread; the sink's work runs on `runtime`, and dead
 /// letters are written by a thread of their own.
 ///
@@ -78,7 +82,7 @@ pub fn transform(
         rows_kept: None,
         tallies: Tallies::new(counts),
     };
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(|| writer.run(log));
         // Its end gives up what is in flight, and ends the writer of letters.
         transformer.run()
@@ -280,7 +284,7 @@ impl Transformer<'_> {
         let written = self.written_before(&reached);
         let (sender, outcomes) = oneshot::channel();
         let events = batch.events.clone();
-        let (sink, stop) = (Arc::clone(self.sink), self.stop.clone());
+        let (sink, stop, us) = (Arc::clone(self.sink), self.stop.clone(), thread::current());
         let turn = (!rows.is_empty()).then(|| {
             let (done, next) = oneshot::channel();
             (done, self.rows_kept.replace(next))
@@ -298,6 +302,7 @@ impl Transformer<'_> {
             }
             // The loop is gone only when stopping was urgent.
             let _ = sender.send((landed, batch.body));
+            us.unpark();
         });
         let (way, lost) = (Way::Delivering { outcomes, delivery }, Vec::new());
         self.flights.push_back(Flight { way, events, taken, reached, lost });
@@ -341,10 +346,15 @@ impl Transformer<'_> {
                     }
                 }
             }
-            if Instant::now() >= deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return Ok(());
             }
-            std::thread::park_timeout(Duration::from_millis(1));
+            // A delivery wakes us at its end, letters do not.
+            thread::park_timeout(match flight.way {
+                Way::Delivering { .. } => left,
+                Way::Settling { .. } => left.min(LETTERS_LOOK),
+            });
         }
         Ok(())
     }

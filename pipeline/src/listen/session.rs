@@ -22,8 +22,10 @@ use super::relp::{self, Command, Header};
 
 use crate::clock::now_ms;
 
-/// A client repeats everything at once; when nothing came for this long, the repetition is over.
-const QUIET: Duration = Duration::from_millis(300);
+/// A client repeats everything it has no answer for without a pause of its own, but its machine may
+/// be busy and the way to it lossy. When nothing came for this long, what came is no repetition that
+/// stops half-way: a line that was sent before was sent again, as news, and waited so long.
+const QUIET: Duration = Duration::from_secs(10);
 /// A client that takes no answers for this long is given up.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// Bytes kept while it is open whether they are a repetition: eight full omrelp windows of 8 KiB.

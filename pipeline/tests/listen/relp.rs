@@ -90,6 +90,22 @@ fn a_relp_client_that_reconnects_repeats_without_doubling() {
 }
 
 #[test]
+fn a_relp_client_that_pauses_in_its_repetition_repeats_without_doubling() {
+    let mut listen = started(&["--syslog-relp", "127.0.0.1:0"]);
+    let frames = [frame(2, "<13>one"), frame(3, "<13>two")];
+    let (client, _, mut batch) = sends(&mut listen, &frames, 2);
+    batch.next();
+    drop(client);
+    let mut client = connect(&listen);
+    client.write_all(&frame(2, "<13>one")).expect("write");
+    client.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
+    assert!(client.read(&mut [0; 16]).is_err(), "nothing is durable");
+    let rest = [frame(3, "<13>two"), frame(4, "<13>new")].concat();
+    client.write_all(&rest).expect("write");
+    assert_eq!(texts_until(&mut listen, &mut batch, 1), ["<13>new"]);
+}
+
+#[test]
 fn a_sender_that_was_away_for_too_long_is_forgotten_with_its_position() {
     let flags = ["--syslog-relp", "127.0.0.1:0", "--syslog-relp-forget-after", "400ms"];
     let mut listen = started(&flags);

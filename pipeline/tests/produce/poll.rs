@@ -302,9 +302,9 @@ fn read_all(kind: Kind, seed: u64, rounds: usize) -> (Arc<Mutex<Database>>, Vec<
     let log = Watched::new();
     let database = Database::new(kind, seed);
     for round in 0..rounds {
+        let before = log.texts().len();
         database.lock().expect("no panic").steps = STEPS;
         let running = Loop::start(&log, source(&database, true, often()));
-        let before = log.texts().len();
         wait_until("nothing more came", || log.texts().len() > before + 5 * round % 30);
         if round % 5 == 4 {
             running.stop.ask();
@@ -377,9 +377,9 @@ fn equal_rows_of_a_table_without_a_key_are_in_the_log_as_often_as_in_the_table()
         let database = Database::new(Kind::Log, seed);
         let count = |log: &Watched| log.texts().len();
         for round in 0..10 {
+            let before = count(&log);
             database.lock().expect("no panic").steps = STEPS;
             let running = Loop::start(&log, source(&database, true, often()));
-            let before = count(&log);
             wait_until("nothing more came", || count(&log) > before + 2 * round);
             log.fill();
             database.lock().expect("no panic").steps = STEPS;
