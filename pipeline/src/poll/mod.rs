@@ -235,9 +235,10 @@ impl<T: Table> Poll<T> {
     fn begin_pass(&mut self) -> Result<(), SourceError> {
         let Some(reading) = &mut self.reading else { return Ok(()) };
         self.clock.begin();
+        let looked = Instant::now();
         let look = self.table.look()?;
         self.once.until.get_or_insert_with(|| look.newest.clone());
-        reading.begin_pass(look);
+        reading.begin_pass(looked, look);
         if !reading.is_reading() {
             self.end_pass();
         }

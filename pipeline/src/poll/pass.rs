@@ -128,8 +128,10 @@ impl Reading {
         self.point_due = true;
     }
 
-    pub fn begin_pass(&mut self, look: Look) {
-        let seen = self.window.look(Instant::now(), look.newest.clone(), look.open);
+    /// Reads again from where rows may have come late, after a look that began then.
+    pub fn begin_pass(&mut self, looked: Instant, look: Look) {
+        let times = (looked, Instant::now());
+        let seen = self.window.look(times, look.newest.clone(), look.open);
         let has_moved = seen.settled != self.settled;
         self.settled = seen.settled;
         if self.held_back && !has_moved {

@@ -1,10 +1,12 @@
 //! Which rows may still come though rows behind them were read.
 //!
 //! A row gets its place in the order when it is written, and is seen when its transaction ends. So
-//! each look notes the newest row and the transactions that are open: what comes late stands behind
-//! the newest row of the last look before its transaction was first seen. Some seconds are added to
-//! that for what no database tells: a time that another machine's clock gave, a number that was
-//! drawn before its transaction began.
+//! each look notes the newest row and then the transactions that are open: a transaction that is not
+//! among them writes behind the newest row. So what comes late stands behind the newest row of the
+//! last look at which its transaction was not open yet. Some seconds are added to that for what no
+//! database tells: a time that another machine's clock gave or that is rounded, a number that was
+//! drawn before its transaction began. They are counted from the beginning of that look back to the
+//! end of an earlier one, so that it does not matter how long looks take, or how rare they are.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -17,10 +19,11 @@ const LOOKS_MAX: usize = 1024;
 /// What was seen of a table so far.
 pub(super) struct Window {
     overlap: Duration,
-    /// Newest row at each look at which there was a newer one.
+    /// When each look at which there was a newer row ended, and that row.
     looks: VecDeque<(Instant, Cursor)>,
-    /// When an open transaction was seen first.
-    open: HashMap<String, Instant>,
+    /// When the last look began at which an open transaction was not open yet, if there was one.
+    open: HashMap<String, Option<Instant>>,
+    /// When the last look began.
     looked: Option<Instant>,
     /// No other row will come up to here.
     settled: Option<Cursor>,
@@ -41,46 +44,41 @@ impl Window {
         Self { overlap, looks, open, looked: None, settled }
     }
 
-    /// Takes note of the newest row, and of the transactions that were open after it was looked up.
-    pub fn look(&mut self, now: Instant, newest: Option<Cursor>, open: HashSet<String>) -> Seen {
-        let ended = self.open.iter().filter(|(id, _)| !open.contains(*id)).map(|(_, seen)| *seen);
-        let ended = ended.min();
-        // What began and ended between two looks is behind the first of them.
-        let since = self.looked.and_then(|looked| self.newest_at(looked, None));
-        let from = match (since, ended) {
-            (Some(since), Some(ended)) => {
-                self.newest_at(ended, Some(ended)).map(|before| before.min(since))
-            }
-            (since, _) => since,
-        };
-        let from = from.or(self.settled.as_ref()).cloned();
+    /// Takes note of the newest row, and of the transactions that were open after it was looked up,
+    /// at a look that began and ended then.
+    pub fn look(
+        &mut self,
+        (began, ended): (Instant, Instant),
+        newest: Option<Cursor>,
+        open: HashSet<String>,
+    ) -> Seen {
+        let gone =
+            self.open.iter().filter(|(id, _)| !open.contains(*id)).map(|(_, not_yet)| *not_yet);
+        // What began and ended between two looks was not open at the first of them.
+        let from = gone.min().unwrap_or(self.looked).min(self.looked);
+        let from = self.newest_at(from).or(self.settled.as_ref()).cloned();
         self.open.retain(|id, _| open.contains(id));
         open.into_iter().for_each(|id| {
-            self.open.entry(id).or_insert(now);
+            self.open.entry(id).or_insert(self.looked);
         });
         if let Some(newest) = newest
             && self.looks.back().is_none_or(|(_, last)| *last < newest)
         {
-            self.looks.push_back((now, newest));
+            self.looks.push_back((ended, newest));
         }
-        self.looked = Some(now);
+        self.looked = Some(began);
         let oldest = self.open.values().min().copied();
-        let settled = match oldest {
-            Some(oldest) => self.newest_at(oldest, Some(oldest)),
-            None => self.newest_at(now, None),
-        };
-        let settled = settled.cloned();
+        let settled = self.newest_at(oldest.unwrap_or(self.looked)).cloned();
         self.settled = settled.max(self.settled.take());
         self.prune();
         Seen { from, settled: self.settled.clone() }
     }
 
-    /// The newest row at the last look that was `overlap` earlier, and earlier than `before` at all.
-    fn newest_at(&self, at: Instant, before: Option<Instant>) -> Option<&Cursor> {
+    /// The newest row at the last look that had ended `overlap` earlier.
+    fn newest_at(&self, at: Option<Instant>) -> Option<&Cursor> {
+        let at = at?;
         let mut looks = self.looks.iter().rev();
-        let early =
-            |time: Instant| time + self.overlap <= at && before.is_none_or(|before| time < before);
-        looks.find(|(time, _)| early(*time)).map(|(_, newest)| newest)
+        looks.find(|(ended, _)| *ended + self.overlap <= at).map(|(_, newest)| newest)
     }
 
     fn prune(&mut self) {
@@ -128,7 +126,7 @@ mod tests {
             };
             let open = open.iter().map(|id| (*id).to_owned()).collect();
             let now = self.began + Duration::from_secs(second);
-            let seen = self.window.look(now, Some(Cursor(vec![Part::Number(newest)])), open);
+            let seen = self.window.look((now, now), Some(Cursor(vec![Part::Number(newest)])), open);
             (number(seen.from), number(seen.settled))
         }
     }
@@ -160,13 +158,22 @@ mod tests {
     }
 
     #[test]
+    fn the_seconds_count_back_from_the_look_before_a_transaction_however_rare_looks_are() {
+        let mut looks = Looks::new(5);
+        assert_eq!(looks.at(0, 10, &[]), (None, None));
+        assert_eq!(looks.at(100, 20, &[]), (None, Some(10)));
+        assert_eq!(looks.at(200, 30, &["a"]), (Some(10), Some(10)));
+        assert_eq!(looks.at(300, 40, &[]), (Some(10), Some(30)));
+    }
+
+    #[test]
     fn seconds_are_added_for_what_no_database_tells() {
         let mut looks = Looks::new(5);
         assert_eq!(looks.at(0, 10, &[]), (None, None));
         assert_eq!(looks.at(3, 12, &[]), (None, None));
         assert_eq!(looks.at(5, 13, &[]), (None, Some(10)));
-        assert_eq!(looks.at(8, 14, &["a"]), (Some(10), Some(12)));
-        assert_eq!(looks.at(20, 15, &["a"]), (Some(12), Some(12)));
-        assert_eq!(looks.at(30, 16, &[]), (Some(12), Some(15)));
+        assert_eq!(looks.at(8, 14, &["a"]), (Some(10), Some(10)));
+        assert_eq!(looks.at(20, 15, &["a"]), (Some(12), Some(10)));
+        assert_eq!(looks.at(30, 16, &[]), (Some(10), Some(15)));
     }
 }

@@ -16,8 +16,8 @@ use tahoe_seams::{Lag, Origin, SourceError, SourceId};
 /// Times are of so many milliseconds: many rows have the same.
 const TICK_MS: u128 = 4;
 
-/// Longer than a tick, and than anything here takes between two looks.
-const OVERLAP: Duration = Duration::from_millis(150);
+/// Longer than a tick, and shorter than what a look takes now and then.
+const OVERLAP: Duration = Duration::from_millis(6);
 
 /// What others do in one round.
 const STEPS: u32 = 400;
