@@ -18,7 +18,7 @@ module "access" {
   port                = 2049
   clients_description = "What mounts the volume ${var.volume} of ${var.name}"
   server_description  = "The volume ${var.volume} of ${var.name}"
-  ingress_description = "NFS from the volume's clients"
+  ingress_description = "NFS from clients of the volume"
   egress_description  = "NFS to the volume"
   tags                = var.tags
 }

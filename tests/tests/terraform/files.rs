@@ -104,6 +104,19 @@ pub fn text(expression: &Expression) -> Option<&str> {
     }
 }
 
+/// What stands literally in a text, between what is put into it.
+pub fn literal(expression: &Expression) -> String {
+    let Expression::TemplateExpr(template) = expression else {
+        return text(expression).unwrap_or_default().to_owned();
+    };
+    let template = Template::from_expr(template).expect("it was parsed once");
+    let parts = template.elements().iter().map(|element| match element {
+        Element::Literal(part) => part.as_str(),
+        _ => "",
+    });
+    parts.collect()
+}
+
 /// A reference: a name, and the attributes behind it; `[]` stands for an index or a splat.
 pub type Reference = Vec<String>;
 
