@@ -91,14 +91,6 @@ locals {
         ]
       },
       {
-        title   = "Records that producers read"
-        metrics = [for binary in var.producer_binaries : [var.metric_namespace, "RecordsAppended", "Service", "tahoe-${binary}", { stat = "Sum" }]]
-      },
-      {
-        title   = "Seconds that producers are behind"
-        metrics = [for binary in var.producer_binaries : [var.metric_namespace, "SourceLagSeconds", "Service", "tahoe-${binary}", { stat = "Maximum" }]]
-      },
-      {
         title   = "CPU in percent"
         metrics = [for service in var.services : ["AWS/ECS", "CPUUtilization", "ClusterName", var.cluster_name, "ServiceName", service, { stat = "Average" }]]
       },
@@ -111,6 +103,15 @@ locals {
         metrics = [for service in var.services : ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", var.cluster_name, "ServiceName", service, { stat = "Average" }]]
       },
     ],
+    # A widget without metrics is refused, and so would be the whole page.
+    [for binaries in [var.producer_binaries] : {
+      title   = "Records that producers read"
+      metrics = [for binary in binaries : [var.metric_namespace, "RecordsAppended", "Service", "tahoe-${binary}", { stat = "Sum" }]]
+    } if length(binaries) > 0],
+    [for binaries in [var.producer_binaries] : {
+      title   = "Seconds that producers are behind"
+      metrics = [for binary in binaries : [var.metric_namespace, "SourceLagSeconds", "Service", "tahoe-${binary}", { stat = "Maximum" }]]
+    } if length(binaries) > 0],
     [for cluster in var.kafka_cluster_names : {
       title   = "Kafka's disks in percent"
       metrics = [["AWS/Kafka", "KafkaDataLogsDiskUsed", "Cluster Name", cluster, { stat = "Maximum" }]]
