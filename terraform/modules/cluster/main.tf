@@ -7,6 +7,14 @@ resource "aws_cloudwatch_log_group" "exec" {
   tags              = var.tags
 }
 
+# Container Insights would make it itself, without our key, and a destroy would leave it.
+resource "aws_cloudwatch_log_group" "insights" {
+  name              = "/aws/ecs/containerinsights/${var.name}/performance"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+  tags              = var.tags
+}
+
 resource "aws_ecs_cluster" "this" {
   name = var.name
   tags = var.tags
@@ -28,6 +36,8 @@ resource "aws_ecs_cluster" "this" {
       }
     }
   }
+
+  depends_on = [aws_cloudwatch_log_group.insights]
 }
 
 resource "aws_ecs_cluster_capacity_providers" "this" {
