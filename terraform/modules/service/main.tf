@@ -67,6 +67,11 @@ locals {
     )
   }
 
+  # As ECS gives them back: what is not set is not there, so that nothing is compared with a default.
+  containers = [for container in concat([local.main], local.steps) : {
+    for name, value in container : name => value if value != null && try(length(value), 1) > 0
+  }]
+
   task_statements = concat(
     [
       {
@@ -211,7 +216,7 @@ resource "aws_ecs_task_definition" "this" {
   memory                   = var.memory
   execution_role_arn       = aws_iam_role.execution.arn
   task_role_arn            = aws_iam_role.task.arn
-  container_definitions    = jsonencode(concat([local.main], local.steps))
+  container_definitions    = jsonencode(local.containers)
   tags                     = var.tags
 
   runtime_platform {

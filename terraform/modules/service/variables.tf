@@ -116,8 +116,16 @@ variable "memory" {
   default     = 512
 
   validation {
-    condition     = var.memory >= var.cpu * 2 && var.memory <= var.cpu * 8 || contains([512], var.memory) && var.cpu == 256
-    error_message = "memory is two to eight times cpu: Fargate has no others (1024 CPU units go with 2048 to 8192 MiB)."
+    condition = contains(try({
+      256   = [512, 1024, 2048]
+      512   = range(1024, 4097, 1024)
+      1024  = range(2048, 8193, 1024)
+      2048  = range(4096, 16385, 1024)
+      4096  = range(8192, 30721, 1024)
+      8192  = range(16384, 61441, 4096)
+      16384 = range(32768, 122881, 8192)
+    }[var.cpu], [var.memory]), var.memory)
+    error_message = "memory is two to eight times cpu, in whole GiB (1024 CPU units go with 2048, 3072 and so on to 8192 MiB): Fargate has no others."
   }
 }
 
@@ -241,6 +249,11 @@ variable "egress" {
     cidrs    = list(string)
   }))
   default = {}
+
+  validation {
+    condition     = alltrue([for purpose in keys(var.egress) : can(regex("^[0-9A-Za-z_ .:/()#,@[\\]+=&;{}!$*-]{1,255}$", purpose))])
+    error_message = "What a connection of egress is for has letters, digits, spaces and _.:/()#,@[]+=&;{}!$*- (and no apostrophe): it is the rule's description, and security groups take no others."
+  }
 }
 
 variable "ingress" {
@@ -252,6 +265,11 @@ variable "ingress" {
     security_group_id = optional(string)
   }))
   default = {}
+
+  validation {
+    condition     = alltrue([for purpose in keys(var.ingress) : can(regex("^[0-9A-Za-z_ .:/()#,@[\\]+=&;{}!$*-]{1,255}$", purpose))])
+    error_message = "What a connection of ingress is for has letters, digits, spaces and _.:/()#,@[]+=&;{}!$*- (and no apostrophe): it is the rule's description, and security groups take no others."
+  }
 }
 
 variable "task_statements" {
