@@ -321,6 +321,11 @@ variable "zone_id" {
   description = "Zone of Route 53 that answers for domain_name"
   type        = string
   default     = null
+
+  validation {
+    condition     = var.domain_name == null || var.zone_id != null
+    error_message = "domain_name needs zone_id: the zone of Route 53 that names and the certificate's proofs are written to."
+  }
 }
 
 variable "web" {

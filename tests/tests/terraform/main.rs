@@ -13,7 +13,7 @@ use hcl::structure::{Block, Body};
 use serde_json::Value;
 use tahoe_tests::program::{repository, run};
 
-use files::{Module, all, attribute, folders, label, root, text, walk_body};
+use files::{Module, all, attribute, folders, label, literal, root, text, walk_body};
 
 /// What the provider takes, if it is there to be asked.
 fn schema() -> Option<Value> {
@@ -332,11 +332,68 @@ fn bad_values_are_refused_before_anything_is_made() {
         ("retention", r#"{events=["acme: 14"]}"#, "retention.events are rules"),
         ("retention", r#"{events=["60", "0"]}"#, "retention.events are rules"),
         ("domain_name", "Logs", "domain_name is a name like"),
+        ("domain_name", "logs.example.com", "domain_name needs zone_id"),
     ];
     for (name, value, why) in refused {
         let (taken, said) = plan(&[(name, value)]).expect("it is installed");
         assert!(!taken && said.contains(why), "{name} = {value}: {said}");
     }
+}
+
+#[test]
+fn what_security_groups_and_fargate_would_refuse_is_refused_by_the_service_module() {
+    let variables = root().join("modules/service/variables.tf");
+    let files = [("variables.tf", fs::read_to_string(variables).expect("readable"))];
+    let cluster = ["arn", "exec_log_group_arn", "log_group_arn", "log_group_name", "name"];
+    let cluster = cluster.map(|output| format!("{output}=\"\""));
+    let cluster = format!("{{namespace_id=\"\", {}}}", cluster.join(", "));
+    let usual = [
+        ("name", "tahoe"),
+        ("service", "mysql"),
+        ("cluster", &cluster),
+        ("network", r#"{vpc_id="vpc-1", subnet_ids=[]}"#),
+        ("image", "x"),
+        ("health_command", "[]"),
+        ("kms_key_arn", "x"),
+    ];
+    let egress = r#"{"database (10.0.0.0/8)"={port=3306, cidrs=["10.0.0.0/8"]}}"#;
+    let cases = [
+        (("memory", "2048"), None),
+        (("egress", egress), None),
+        (("cpu", "300"), Some("Fargate has no others")),
+        (("memory", "1536"), Some("in whole GiB")),
+        (("egress", r#"{"the shop's"={port=1, cidrs=[]}}"#), Some("security groups take no")),
+    ];
+    for (setting, refused) in cases {
+        let arguments = ["plan", "-no-color", "-input=false"];
+        let settings = [&usual[..], &[setting]].concat();
+        let Some(planned) = terraform(&files, &arguments, &settings) else { return };
+        let said = [planned.stdout, planned.stderr].concat();
+        let said = String::from_utf8_lossy(&said).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(planned.status.success(), refused.is_none(), "{setting:?}: {said}");
+        assert!(refused.is_none_or(|why| said.contains(why)), "{setting:?}: {said}");
+    }
+}
+
+#[test]
+fn descriptions_of_security_groups_have_only_what_ec2_takes() {
+    let taken = |c: char| c.is_ascii_alphanumeric() || "_ .:/()#,@[]+=&;{}!$*-".contains(c);
+    let mut checked = 0;
+    for module in all() {
+        let groups = module.blocks("resource").into_iter();
+        let groups = groups.filter(|block| label(block, 0).starts_with("aws_security_group"));
+        let calls = module.blocks("module").into_iter();
+        let calls = calls.filter(|call| module.called(call).folder.ends_with("access"));
+        for block in groups.chain(calls) {
+            let attributes = block.body().attributes();
+            for attribute in attributes.filter(|one| one.key().ends_with("description")) {
+                let said = literal(attribute.expr());
+                assert!(said.chars().all(taken), "{}: {said}", module.name());
+                checked += usize::from(!said.is_empty());
+            }
+        }
+    }
+    assert!(checked > 20, "{checked}");
 }
 
 #[test]
