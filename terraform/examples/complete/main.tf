@@ -33,7 +33,7 @@ resource "aws_secretsmanager_secret" "databases" {
   name                    = "${var.name}/databases"
   description             = "Passwords of the databases that are read: put them in as JSON"
   kms_key_id              = module.tahoe.kms_key_arn
-  recovery_window_in_days = 7
+  recovery_window_in_days = var.protect ? 7 : 0
 }
 
 resource "aws_secretsmanager_secret_version" "databases" {
@@ -96,7 +96,7 @@ module "tahoe" {
   }
 
   kafka = {
-    type          = "msk"
+    type          = var.kafka_type
     instance_type = "kafka.m7g.large"
     storage_gb    = 250
     users         = ["bastion"]
@@ -111,4 +111,7 @@ module "tahoe" {
   web    = { allowed_cidrs = ["203.0.113.0/24"] }
   syslog = { allowed_cidrs = ["203.0.113.0/24"], internal = false }
   alarms = { emails = [var.alarm_email], lag_seconds = 120 }
+
+  retention = { secret_days = var.protect ? 7 : 0, key_days = var.protect ? 30 : 7 }
+  protect   = var.protect
 }

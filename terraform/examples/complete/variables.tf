@@ -33,3 +33,15 @@ variable "alarm_email" {
   type        = string
   default     = "operations@example.com"
 }
+
+variable "protect" {
+  description = "Load balancers and snapshots cannot be destroyed, and passwords can be had back for a week; for what matters"
+  type        = bool
+  default     = false
+}
+
+variable "kafka_type" {
+  description = "Where the log is: msk, msk-serverless, or fargate (one broker, for a look)"
+  type        = string
+  default     = "msk"
+}

@@ -36,4 +36,7 @@ module "tahoe" {
     type       = "opensearch"
     node_count = 2
   }
+
+  retention = { secret_days = var.protect ? 7 : 0, key_days = var.protect ? 30 : 7 }
+  protect   = var.protect
 }

@@ -33,3 +33,9 @@ variable "postgres_password_secret_arn" {
   type        = string
   default     = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:postgres-AbCdEf:password::"
 }
+
+variable "protect" {
+  description = "Load balancers and snapshots cannot be destroyed, and passwords can be had back for a week; for what matters"
+  type        = bool
+  default     = false
+}
