@@ -388,7 +388,8 @@ module "transformer" {
     mounts  = merge(local.kafka_mounts, local.elastic_mounts)
   }]
 
-  autoscaling = {
+  desired_count = var.transformer.minimum
+  autoscaling = !var.transformer.autoscaling ? null : {
     minimum          = var.transformer.minimum
     maximum          = var.transformer.maximum
     lag_seconds      = var.transformer.lag_seconds

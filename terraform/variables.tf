@@ -142,6 +142,8 @@ variable "transformer" {
   type = object({
     cpu    = optional(number, 512)
     memory = optional(number, 1024)
+    # Without it there are as many as minimum says, until somebody sets another number in ECS.
+    autoscaling = optional(bool, true)
     # Tasks beyond the topics' partitions (6) have nothing to do.
     minimum = optional(number, 1)
     maximum = optional(number, 6)
