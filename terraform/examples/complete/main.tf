@@ -89,6 +89,7 @@ module "tahoe" {
   }
 
   transformer = {
+    autoscaling = var.autoscaling
     minimum     = 2
     maximum     = 6
     lag_seconds = 20

@@ -45,3 +45,9 @@ variable "kafka_type" {
   type        = string
   default     = "msk"
 }
+
+variable "autoscaling" {
+  description = "Transformers come and go with their lag and CPU"
+  type        = bool
+  default     = true
+}

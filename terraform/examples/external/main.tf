@@ -23,6 +23,8 @@ module "tahoe" {
     postgres = { environment = { PGHOST = "172.20.4.7", PGUSER = "tahoe" }, secrets = { PGPASSWORD = var.postgres_password_secret_arn }, egress = { database = { port = 5432, cidrs = ["172.20.0.0/20"] } } }
   }
 
+  transformer = { autoscaling = var.autoscaling }
+
   kafka = {
     type                = "external"
     bootstrap_servers   = "kafka-1.example.com:9096,kafka-2.example.com:9096"

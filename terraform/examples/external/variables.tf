@@ -39,3 +39,9 @@ variable "protect" {
   type        = bool
   default     = false
 }
+
+variable "autoscaling" {
+  description = "Transformers come and go with their lag and CPU"
+  type        = bool
+  default     = true
+}

@@ -19,7 +19,7 @@ module "tahoe" {
   syslog = { allowed_cidrs = ["10.40.0.0/16"] }
   kafka  = { type = "fargate" }
 
-  transformer = { maximum = 2 }
+  transformer = { autoscaling = var.autoscaling, maximum = 2 }
   retention   = { log_days = 7, access_log_days = 7, secret_days = 0, key_days = 7 }
   protect     = false
 }

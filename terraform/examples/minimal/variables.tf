@@ -21,3 +21,9 @@ variable "image_tag" {
   type        = string
   default     = "0.1.0"
 }
+
+variable "autoscaling" {
+  description = "Transformers come and go with their lag and CPU"
+  type        = bool
+  default     = true
+}
