@@ -18,8 +18,12 @@ output "public_subnet_ids" {
 output "private_subnet_ids" {
   description = "Subnets of what runs"
   value       = aws_subnet.private[*].id
-  # A task that starts before its subnet has a way out fails to fetch its image.
-  depends_on = [aws_route.nat, aws_route_table_association.private]
+  # A task that starts before its subnet has a way out fails to fetch its image: over NAT, which needs
+  # the public subnets' way, or over endpoints.
+  depends_on = [
+    aws_route.nat, aws_route_table_association.private, aws_route.internet, aws_route_table_association.public,
+    aws_vpc_endpoint.s3, aws_vpc_endpoint.interface, aws_security_group_rule.endpoints,
+  ]
 }
 
 output "public_subnet_cidrs" {
