@@ -97,7 +97,7 @@ locals {
   )
 
   # What is elsewhere is reached by addresses, not by groups.
-  kafka_egress   = { for port in(var.kafka.type == "external" ? var.kafka.ports : []) : "Kafka on ${port}" => { port = port, cidrs = var.kafka.cidrs } }
+  kafka_egress   = { for port in(var.kafka.type == "external" ? var.kafka.ports : []) : "Kafka on ${port}" => { port = port, cidrs = var.kafka.cidrs } if port != 443 }
   elastic_egress = { for port in(var.elasticsearch.type == "external" ? [var.elasticsearch.port] : []) : "Elasticsearch" => { port = port, cidrs = var.elasticsearch.cidrs } if port != 443 }
 
   # What every producer of the binary must be told here, which its own environment may change.

@@ -342,6 +342,11 @@ variable "web" {
     condition     = alltrue([for cidr in var.web.allowed_cidrs : can(cidrhost(cidr, 0))])
     error_message = "web.allowed_cidrs are networks, as 203.0.113.0/24."
   }
+
+  validation {
+    condition     = length(var.web.allowed_cidrs) > 0
+    error_message = "web.allowed_cidrs names one network at least; who wants no load balancer for Kibana gives no domain_name."
+  }
 }
 
 variable "syslog" {

@@ -260,6 +260,11 @@ variable "egress" {
     condition     = alltrue([for purpose in keys(var.egress) : can(regex("^[0-9A-Za-z_ .:/()#,@[\\]+=&;{}!$*-]{1,255}$", purpose))])
     error_message = "What a connection of egress is for has letters, digits, spaces and _.:/()#,@[]+=&;{}!$*- (and no apostrophe): it is the rule's description, and security groups take no others."
   }
+
+  validation {
+    condition     = alltrue([for opening in values(var.egress) : length(opening.cidrs) > 0 && !(opening.port == 443 && opening.protocol == "tcp" && contains(opening.cidrs, "0.0.0.0/0"))])
+    error_message = "A connection of egress has one network or more in cidrs, and is not HTTPS to everywhere: that is open already, and EC2 takes no rule twice."
+  }
 }
 
 variable "ingress" {

@@ -333,6 +333,7 @@ fn bad_values_are_refused_before_anything_is_made() {
         ("retention", r#"{events=["60", "0"]}"#, "retention.events are rules"),
         ("domain_name", "Logs", "domain_name is a name like"),
         ("domain_name", "logs.example.com", "domain_name needs zone_id"),
+        ("web", "{allowed_cidrs=[]}", "names one network at least"),
     ];
     for (name, value, why) in refused {
         let (taken, said) = plan(&[(name, value)]).expect("it is installed");
