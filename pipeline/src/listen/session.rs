@@ -25,7 +25,7 @@ use crate::clock::now_ms;
 /// A client repeats everything it has no answer for without a pause of its own, but its machine may
 /// be busy and the way to it lossy. When nothing came for this long, what came is no repetition that
 /// stops half-way: a line that was sent before was sent again, as news, and waited so long.
-const QUIET: Duration = Duration::from_secs(10);
+const QUIET: Duration = Duration::from_secs(5);
 /// A client that takes no answers for this long is given up.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// Bytes kept while it is open whether they are a repetition: eight full omrelp windows of 8 KiB.
@@ -372,7 +372,7 @@ impl<'a> Session<'a> {
         let news = &held[repeated..];
         if news.iter().any(|held| held.bytes.is_none()) {
             // It comes again, and then it is not held: nothing is there to compare it with.
-            lane.settle();
+            alignment.give_up();
             return Err("too much was held to tell a repetition from news".to_owned());
         }
         for Held { hash, bytes, part } in news {

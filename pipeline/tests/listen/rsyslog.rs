@@ -176,12 +176,18 @@ impl Kept {
     }
 }
 
+/// A port that nobody is given while the listener is away: below those that the kernel gives.
+fn lasting_port() -> u16 {
+    let first = u16::try_from(std::process::id() % 1000).expect("below 1000");
+    let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (26_000 + first..32_000).find(free).expect("a free port")
+}
+
 #[test]
 fn relp_lines_are_there_once_after_the_listener_died_twenty_times() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let (at, port) = free.local_addr().map(|at| (at.to_string(), at.port())).expect("bound");
-    drop(free);
+    let port = lasting_port();
+    let at = format!("127.0.0.1:{port}");
     let flags = ["--syslog-relp", at.as_str()];
     let path = format!("relp://{at}");
     let action = format!(

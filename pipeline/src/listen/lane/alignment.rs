@@ -19,6 +19,8 @@ struct Candidate {
 /// What the records so far may repeat.
 pub struct Alignment {
     candidates: Vec<Candidate>,
+    /// Those lanes in which one was at the beginning.
+    lanes: Vec<Arc<Lane>>,
     /// Records seen so far.
     seen: usize,
     /// The longest that reached the end of its lane.
@@ -40,7 +42,7 @@ pub(super) struct Repetition {
 impl Alignment {
     /// Every place in these lanes that a repetition could begin with this record.
     pub(super) fn begin(lanes: &[Arc<Lane>], hash: u64) -> Self {
-        let mut candidates = Vec::new();
+        let (mut candidates, mut compared) = (Vec::new(), Vec::new());
         let tables = LazyCell::new(line::kernel_tables);
         for lane in lanes {
             let (is_free, released) = (lane.is_free(), lane.released());
@@ -59,9 +61,13 @@ impl Alignment {
             let places = places.filter(|(_, known)| **known == hash);
             let was_answered = !is_free && released >= tail.next;
             let candidate = |at| Candidate { lane: Arc::clone(lane), at, was_answered };
+            let before = candidates.len();
             candidates.extend(places.map(|(at, _)| candidate(at)));
+            if candidates.len() > before {
+                compared.push(Arc::clone(lane));
+            }
         }
-        Self { candidates, seen: 0, complete: None }
+        Self { candidates, lanes: compared, seen: 0, complete: None }
     }
 
     /// Takes the next record; false once no later one can change the answer.
@@ -87,6 +93,11 @@ impl Alignment {
             !through
         });
         !self.candidates.is_empty()
+    }
+
+    /// Nothing is compared with these lanes again: what comes is news.
+    pub fn give_up(&self) {
+        self.lanes.iter().for_each(|lane| lane.settle());
     }
 
     /// The longest repetition that the records taken so far begin with.

@@ -171,7 +171,7 @@ impl Lane {
         self.tail().next
     }
 
-    /// The sender has every acknowledgement and will repeat nothing.
+    /// The sender has every acknowledgement and will repeat nothing, or is not compared any more.
     pub(super) fn settle(&self) {
         self.tail().hashes.clear();
     }

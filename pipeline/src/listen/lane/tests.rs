@@ -65,6 +65,14 @@ fn equal_records_are_counted_and_not_merged() {
     assert_eq!(repeated(&[1, 2, 1, 2], &[1, 2, 1, 2]), 4);
 }
 
+#[test]
+fn what_was_too_much_to_compare_is_news_when_it_comes_again() {
+    let lanes = lanes_holding(&[1, 2, 3]);
+    lanes.align("relp://a", PEER, 1).give_up();
+    let mut alignment = lanes.align("relp://a", PEER, 1);
+    assert!(!alignment.take(1) && alignment.repetition().is_none());
+}
+
 /// Whether these records of a second connection could be a repetition of what the first brought,
 /// of which so many are durable.
 fn repeats_what_is_busy(durable: u64, sent: &[u64]) -> bool {
