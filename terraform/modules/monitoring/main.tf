@@ -102,16 +102,15 @@ locals {
         title   = "Tasks"
         metrics = [for service in var.services : ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", var.cluster_name, "ServiceName", service, { stat = "Average" }]]
       },
+      {
+        title   = "Records that producers read"
+        metrics = [for binary in var.producer_binaries : [var.metric_namespace, "RecordsAppended", "Service", "tahoe-${binary}", { stat = "Sum" }]]
+      },
+      {
+        title   = "Seconds that producers are behind"
+        metrics = [for binary in var.producer_binaries : [var.metric_namespace, "SourceLagSeconds", "Service", "tahoe-${binary}", { stat = "Maximum" }]]
+      },
     ],
-    # A widget without metrics is refused, and so would be the whole page.
-    [for binaries in [var.producer_binaries] : {
-      title   = "Records that producers read"
-      metrics = [for binary in binaries : [var.metric_namespace, "RecordsAppended", "Service", "tahoe-${binary}", { stat = "Sum" }]]
-    } if length(binaries) > 0],
-    [for binaries in [var.producer_binaries] : {
-      title   = "Seconds that producers are behind"
-      metrics = [for binary in binaries : [var.metric_namespace, "SourceLagSeconds", "Service", "tahoe-${binary}", { stat = "Maximum" }]]
-    } if length(binaries) > 0],
     [for cluster in var.kafka_cluster_names : {
       title   = "Kafka's disks in percent"
       metrics = [["AWS/Kafka", "KafkaDataLogsDiskUsed", "Cluster Name", cluster, { stat = "Maximum" }]]
@@ -160,7 +159,8 @@ resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = var.name
 
   dashboard_body = jsonencode({
-    widgets = [for index, widget in local.widgets : {
+    # A widget without metrics is refused, and so would be the whole page.
+    widgets = [for index, widget in [for widget in local.widgets : widget if length(widget.metrics) > 0] : {
       type   = "metric"
       x      = index % 2 * 12
       y      = floor(index / 2) * 6

@@ -274,7 +274,7 @@ resource "aws_ecs_service" "this" {
   cluster                            = var.cluster.arn
   task_definition                    = aws_ecs_task_definition.this.arn
   launch_type                        = "FARGATE"
-  desired_count                      = var.autoscaling == null ? var.desired_count : var.autoscaling.minimum
+  desired_count                      = var.desired_count
   deployment_maximum_percent         = var.maximum_percent
   deployment_minimum_healthy_percent = var.maximum_percent == 100 ? 0 : 100
   health_check_grace_period_seconds  = length(var.target_groups) > 0 ? var.health_start_seconds : null

@@ -208,13 +208,13 @@ variable "maximum_percent" {
 }
 
 variable "desired_count" {
-  description = "Tasks at the start, where nothing scales them; who changes it later does so in ECS"
+  description = "Tasks at the start; what scales them, or who, changes it later in ECS"
   type        = number
   default     = 1
 }
 
 variable "autoscaling" {
-  description = "How many tasks there are, by the seconds that they are behind and by their CPU; desired_count without it"
+  description = "How many tasks there are, by the seconds that they are behind and by their CPU; nothing scales them without it"
   type = object({
     minimum          = number
     maximum          = number

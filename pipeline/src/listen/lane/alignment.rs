@@ -42,7 +42,7 @@ pub(super) struct Repetition {
 impl Alignment {
     /// Every place in these lanes that a repetition could begin with this record.
     pub(super) fn begin(lanes: &[Arc<Lane>], hash: u64) -> Self {
-        let (mut candidates, mut compared) = (Vec::new(), Vec::new());
+        let mut candidates = Vec::new();
         let tables = LazyCell::new(line::kernel_tables);
         for lane in lanes {
             let (is_free, released) = (lane.is_free(), lane.released());
@@ -61,13 +61,11 @@ impl Alignment {
             let places = places.filter(|(_, known)| **known == hash);
             let was_answered = !is_free && released >= tail.next;
             let candidate = |at| Candidate { lane: Arc::clone(lane), at, was_answered };
-            let before = candidates.len();
             candidates.extend(places.map(|(at, _)| candidate(at)));
-            if candidates.len() > before {
-                compared.push(Arc::clone(lane));
-            }
         }
-        Self { candidates, lanes: compared, seen: 0, complete: None }
+        let mut lanes: Vec<_> = candidates.iter().map(|one| Arc::clone(&one.lane)).collect();
+        lanes.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        Self { candidates, lanes, seen: 0, complete: None }
     }
 
     /// Takes the next record; false once no later one can change the answer.
