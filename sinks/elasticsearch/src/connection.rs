@@ -1,7 +1,7 @@
 //! One request and its answer: which failures mean "again", and which need a person.
 
 use std::error::Error as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use elasticsearch::cert::{Certificate, CertificateValidation};
@@ -10,11 +10,15 @@ use elasticsearch::http::headers::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, Hea
 use elasticsearch::http::transport::{MultiNodeConnectionPool, Transport, TransportBuilder};
 use serde::Deserialize;
 use tahoe_seams::SinkError;
+use tracing::debug;
 
 use crate::{AccessArgs, Address};
 
 /// Longest reason of the server's that is passed on: it quotes field values, which may be long.
 const REASON_CHARS_MAX: usize = 500;
+
+/// Between two looks whether the server is busy no more.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// The cluster's nodes, taken in turn.
 #[derive(Debug)]
@@ -94,7 +98,28 @@ impl Connection {
         self.send_as(method, path, headers, body).await
     }
 
-    /// The same with headers of the request's own.
+    /// The same, again while the server answers 503: shards of a data stream that was made just now
+    /// are missing for some tens of milliseconds, and a master with much to do takes no task. Only
+    /// for what may be asked twice.
+    pub(crate) async fn send_within(
+        &self,
+        within: Duration,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Answer, SinkError> {
+        let deadline = Instant::now() + within;
+        loop {
+            let answer = self.send(method, path, body.clone()).await?;
+            if answer.status != 503 || Instant::now() >= deadline {
+                return Ok(answer);
+            }
+            debug!(path, reason = answer.reason(), "the server is busy, it is asked again");
+            tokio::time::sleep(BUSY_PAUSE).await;
+        }
+    }
+
+    /// The same as [`Connection::send`] with headers of the request's own.
     pub(crate) async fn send_as(
         &self,
         method: Method,

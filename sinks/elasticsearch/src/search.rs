@@ -1,6 +1,6 @@
 //! Asking Elasticsearch: hits by pages that a size in bytes bounds, counts exact to the last row.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use elasticsearch::http::Method;
@@ -28,10 +28,9 @@ const PAGE_BYTES: usize = 4 << 20;
 /// Rows of counts in one page of a composite aggregation; `search.max_buckets` is 65,536.
 const PAGE_ROWS: usize = 5_000;
 
-/// How long a search waits for the shards of new backing indices, and between two looks. On one
-/// busy node of two cores they took up to a second.
+/// How long a search waits for the shards of new backing indices. On one busy node of two cores
+/// they took up to a second.
 const SHARDS_WITHIN: Duration = Duration::from_secs(5);
-const SHARDS_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Deserialize)]
 struct Page<'a> {
@@ -207,21 +206,13 @@ impl Elasticsearch {
         }
     }
 
-    /// Asks again while shards are missing: those of a data stream that was made just now are,
-    /// for some tens of milliseconds, and a partial answer would look like a whole one.
+    /// A partial answer would look like a whole one.
     pub(crate) async fn send_patiently(
         &self,
         path: &str,
         body: Option<Bytes>,
     ) -> Result<Answer, SinkError> {
-        let deadline = Instant::now() + SHARDS_WITHIN;
-        loop {
-            let answer = self.connection.send(Method::Post, path, body.clone()).await?;
-            if answer.status != 503 || Instant::now() >= deadline {
-                return Ok(answer);
-            }
-            tokio::time::sleep(SHARDS_PAUSE).await;
-        }
+        self.connection.send_within(SHARDS_WITHIN, Method::Post, path, body).await
     }
 
     /// A point in time, so that pages fit together while events arrive; `None` if the server has

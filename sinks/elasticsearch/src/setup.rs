@@ -4,17 +4,24 @@
 //! nobody knows all companies before; those that are known can be created beforehand, so that
 //! Kibana has something to show from the start.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
 use tahoe_seams::SinkError;
 use tracing::{debug, info, warn};
 
+use crate::connection::Answer;
 use crate::retention::{Keeper, with_policy};
 use crate::{Elasticsearch, Kind, Template};
 
 /// Unknown parts taken out of one template before giving up: there are 12 that can be.
 const ATTEMPTS_MAX: usize = 32;
+
+/// How long a server may have too much to do. Its master waits half a minute by itself; on a laptop
+/// on which everything starts at once that is not enough.
+const BUSY_WITHIN: Duration = Duration::from_secs(120);
 
 impl Elasticsearch {
     pub(crate) async fn put_templates(&self) -> Result<(), SinkError> {
@@ -60,7 +67,7 @@ impl Elasticsearch {
     pub async fn create_data_streams(&self, names: &[String]) -> Result<(), SinkError> {
         for name in names {
             let path = format!("_data_stream/{name}");
-            let answer = self.connection.send(Method::Put, &path, None).await?;
+            let answer = self.set_up(Method::Put, &path, None).await?;
             let reason = answer.reason();
             if answer.is_success() {
                 info!(data_stream = name, "data stream created");
@@ -82,7 +89,7 @@ impl Elasticsearch {
     }
 
     async fn body_of(&self, template: &Template) -> Result<Option<Value>, SinkError> {
-        let answer = self.connection.send(Method::Get, &template.path(), None).await?;
+        let answer = self.set_up(Method::Get, &template.path(), None).await?;
         if answer.status == 404 {
             return Ok(None);
         }
@@ -109,7 +116,7 @@ impl Elasticsearch {
         let mut weakened = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
             let bytes = Bytes::from(body.to_string());
-            let answer = self.connection.send(Method::Put, &template.path(), Some(bytes)).await?;
+            let answer = self.set_up(Method::Put, &template.path(), Some(bytes)).await?;
             let name = template.name.as_str();
             if answer.is_success() {
                 let replaced = weakened.join(", ");
@@ -140,6 +147,16 @@ impl Elasticsearch {
         Err(SinkError::Refused(text, None))
     }
 
+    /// What is set up may be set up twice.
+    async fn set_up(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Answer, SinkError> {
+        self.connection.send_within(BUSY_WITHIN, method, path, body).await
+    }
+
     /// An index that is there already gets the fields that it lacks; those that it has keep their
     /// types.
     async fn add_fields(&self, template: &Template, body: &Value) -> Result<(), SinkError> {
@@ -147,7 +164,7 @@ impl Elasticsearch {
         let path = format!("{}/_mapping?allow_no_indices=true", patterns.join(","));
         let fields = json!({"properties": body["template"]["mappings"]["properties"]});
         let body = Some(Bytes::from(fields.to_string()));
-        let answer = self.connection.send(Method::Put, &path, body).await?;
+        let answer = self.set_up(Method::Put, &path, body).await?;
         match answer.status {
             200..300 | 404 => Ok(()),
             400 => {

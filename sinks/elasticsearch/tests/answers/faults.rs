@@ -2,10 +2,12 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use serde_json::json;
 use tahoe_seams::search::{Search, SearchRequest};
 use tahoe_seams::{EventBatch, Events, Outcome, RecordId, Sink, SinkError};
-use tahoe_sink_elasticsearch::Elasticsearch;
+use tahoe_sink_elasticsearch::{Elasticsearch, Kind, Template};
 use tokio::net::TcpListener;
 
 use crate::scripted::{Act, Request, Seen, serve, server};
@@ -213,6 +215,31 @@ async fn a_search_is_refused_or_unavailable_like_a_write() {
     let sink = sink(&["--elasticsearch", &address]);
     let result = sink.search(&SearchRequest::default(), &mut |_| ControlFlow::Continue(())).await;
     assert!(matches!(result, Err(SinkError::Unavailable(..))), "{result:?}");
+}
+
+#[tokio::test]
+async fn setting_up_waits_while_the_server_has_too_much_to_do() {
+    let asked = AtomicUsize::new(0);
+    let busy = r#"{"error":{"reason":"failed to process cluster event within 30s"}}"#;
+    let (address, seen) = server(move |request| {
+        let is_busy = asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        match is_busy {
+            true => Act::Answer(503, busy.into()),
+            false if request.head.starts_with("GET") => Act::Answer(404, "{}".into()),
+            false => Act::Answer(200, r#"{"acknowledged":true}"#.into()),
+        }
+    })
+    .await;
+    let template = Template::new(Kind::Component, "logs-tahoe@mine", &json!({"version": 1}));
+    let sink = Elasticsearch::new(&settings(&["--elasticsearch", &address]), vec![template]);
+    let sink = sink.expect("a client");
+    sink.setup().await.expect("it was busy only");
+    sink.create_data_streams(&["logs-nginx.access-acme".to_owned()]).await.expect("so here");
+    let seen = seen.lock().expect("not poisoned");
+    let (busy, done): (Vec<_>, Vec<_>) = seen.chunks(2).map(|two| (&two[0], &two[1])).unzip();
+    assert!(busy.iter().zip(&done).all(|(busy, done)| busy.head == done.head), "{seen:?}");
+    let last = done.last().expect("it asked");
+    assert!(last.head.starts_with("PUT /_data_stream/logs-nginx.access-acme"), "{}", last.head);
 }
 
 #[tokio::test]
