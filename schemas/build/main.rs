@@ -176,9 +176,14 @@ struct Place {
     depth: usize,
 }
 
+/// Bytes of keys that are copied at once; so many follow the last.
+const KEY_BLOCK: usize = 32;
+
 #[derive(Default)]
 struct Made {
     constants: String,
+    /// The keys of all leaves, one behind the other.
+    keys: String,
     leaves: Vec<String>,
     leaves_count: usize,
     nodes: Vec<String>,
@@ -217,10 +222,12 @@ impl Made {
             }
             if let Some(leaf) = &child.leaf {
                 let end = self.leaves_count;
-                let (key, keys) = (opening.len(), format!("{opening}{name:?}:"));
+                let (from, key) = (self.keys.len(), opening.len());
+                let _ = write!(self.keys, "{opening}{name:?}:");
+                let length = self.keys.len() - from;
                 self.leaves[id] = format!(
-                    "Leaf {{ keys: b{keys:?}, key: {key}, node: {number}, end: {end}, array: {}, \
-                     kind: {:?}, removed: \"null_removed:{path}\" }}",
+                    "Leaf {{ keys: {from}, length: {length}, key: {key}, node: {number}, end: {end}, \
+                     array: {}, kind: {:?}, removed: \"null_removed:{path}\" }}",
                     leaf.array, leaf.kind
                 );
             }
@@ -241,6 +248,9 @@ impl Made {
         table("NODES", "Node", &self.nodes);
         let rows: Vec<String> = multi.iter().map(|row| format!("{row:?}")).collect();
         table("MULTI_FIELDS_OF_ECS", "(&str, &str)", &rows);
+        let padded = format!("{}{}", self.keys, " ".repeat(KEY_BLOCK));
+        let _ = writeln!(text, "pub(crate) const KEY_BLOCK: usize = {KEY_BLOCK};");
+        let _ = writeln!(text, "pub(crate) static KEYS: [u8; {}] = *b{padded:?};", padded.len());
         text
     }
 }

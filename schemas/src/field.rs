@@ -17,8 +17,11 @@ const PREFIX_LEN: usize = "null_removed:".len();
 pub struct Field(u16);
 
 pub(crate) struct Leaf {
-    /// What opens the objects that it is in, from the root on, and its own key: `"event":{"code":`
-    pub keys: &'static [u8],
+    /// Where in [`KEYS`] is what opens the objects that it is in, from the root on, and its own key:
+    /// `"event":{"code":`
+    pub keys: u32,
+    /// How long that is.
+    pub length: u16,
     /// Where its own key begins in that.
     pub key: u16,
     /// The object that it is in.
@@ -33,9 +36,9 @@ pub(crate) struct Leaf {
 }
 
 impl Leaf {
-    /// `"code":`
-    pub fn own_key(&self) -> &'static [u8] {
-        &self.keys[usize::from(self.key)..]
+    /// The length of `"code":`.
+    pub fn own_key_length(&self) -> usize {
+        usize::from(self.length - self.key)
     }
 }
 
@@ -43,7 +46,7 @@ pub(crate) struct Node {
     /// The object that it is in; the root is its own parent.
     pub parent: u16,
     pub depth: u16,
-    /// How much of [`Leaf::keys`] it takes to open it.
+    /// How much of a leaf's keys it takes to open it.
     pub opened: u16,
     /// One past the last field inside it.
     pub end: u16,

@@ -27,6 +27,12 @@ impl Index {
         (known && slot != GONE).then_some(usize::from(slot))
     }
 
+    /// The slot of a field whose bit is set, unless it was taken out.
+    pub fn marked(&self, id: usize) -> Option<usize> {
+        let slot = self.slots[id];
+        (slot != GONE).then_some(usize::from(slot))
+    }
+
     /// The field was taken out.
     pub fn is_gone(&self, id: usize) -> bool {
         self.words[id / 64] & 1 << (id % 64) != 0 && self.slots[id] == GONE

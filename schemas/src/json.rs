@@ -18,10 +18,6 @@ pub fn write_f64(number: f64, out: &mut Vec<u8>) {
     serde_json::to_writer(out, &number).expect("a Vec takes what is written to it");
 }
 
-pub(crate) fn write_i64(number: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
 pub(crate) fn write_u64(number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
@@ -38,23 +34,31 @@ fn write_escaped(mut bytes: &[u8], mut run: usize, out: &mut Vec<u8>) {
     }
 }
 
-fn must_be_escaped(byte: u8) -> bool {
+#[inline]
+pub(crate) fn must_be_escaped(byte: u8) -> bool {
     (byte < 0x20) | (byte == b'"') | (byte == b'\\')
 }
 
 /// The number of bytes up to the first that must be escaped.
+#[inline(always)]
 pub(crate) fn plain_run(bytes: &[u8]) -> usize {
-    let mut run = 0;
     // Keys and most values are short: the second eight bytes are seldom reached inside of JSON.
-    while let Some(block) = bytes.get(run..).and_then(|rest| rest.first_chunk::<8>()) {
+    let Some(block) = bytes.first_chunk::<8>() else { return long_plain_run(bytes, 0) };
+    match escapes_in(u64::from_le_bytes(*block)) {
+        0 => long_plain_run(bytes, 8),
+        escapes => (escapes.trailing_zeros() / 8) as usize,
+    }
+}
+
+/// The same where `run` bytes are known to need no escape.
+#[inline(never)]
+fn long_plain_run(bytes: &[u8], mut run: usize) -> usize {
+    if let Some(block) = bytes[run..].first_chunk::<8>() {
         let escapes = escapes_in(u64::from_le_bytes(*block));
         if escapes != 0 {
             return run + (escapes.trailing_zeros() / 8) as usize;
         }
         run += 8;
-        if run == 16 {
-            break;
-        }
     }
     // Without a branch inside, the compiler compares a block at once.
     while let Some(block) = bytes.get(run..run + 32) {
@@ -92,7 +96,8 @@ pub(crate) fn plain_run(bytes: &[u8]) -> usize {
 const PLAIN: u64 = u64::MAX / 255 * b' ' as u64;
 
 /// Sets the high bit of each byte that must be escaped; exact up to and including the first.
-fn escapes_in(word: u64) -> u64 {
+#[inline]
+pub(crate) fn escapes_in(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
     let zero = |x: u64| x.wrapping_sub(ONES) & !x;

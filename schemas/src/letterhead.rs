@@ -9,6 +9,7 @@ use std::ops::Range;
 use tahoe_seams::{Conditions, Origin, data_stream_type};
 
 use crate::field::{Field, LEAVES};
+use crate::page::Block;
 use crate::time::Time;
 use crate::value::Value;
 use crate::writer::Writer;
@@ -132,13 +133,14 @@ impl Letterhead {
 
     fn print(&mut self, common: &[(Field, Value<'_>)]) {
         let mut text = Vec::with_capacity(1024);
-        let mut writer = Writer::begin(&mut text);
+        let mut block = Block::new();
+        let mut writer = Writer::begin(&mut text, &mut block);
         for (field, value) in common {
             let id = field.id();
             writer.enter(id);
-            let from = writer.out.len();
+            let from = writer.page.at();
             writer.entered_field(id, value);
-            let at = from..writer.out.len();
+            let at = from..writer.page.at();
             if matches!(value, Value::Time(_)) {
                 let time = Some(PrintedTime { at: at.end - TIME_BYTES, ms: 0 });
                 match *field == fields::event::CREATED {
@@ -150,6 +152,7 @@ impl Letterhead {
             self.words[id / 64] |= 1 << (id % 64);
             self.printed.push(Printed { field: *field, at });
         }
+        writer.finish();
         self.text = text;
     }
 
@@ -173,6 +176,11 @@ impl Letterhead {
         self.words[word]
     }
 
+    /// Its fields in order, by their numbers in it.
+    pub fn printed(&self, number: usize) -> Option<usize> {
+        self.printed.get(number).map(|printed| printed.field.id())
+    }
+
     /// The namespace that the events go to unless they say otherwise.
     pub fn namespace(&self) -> &str {
         namespace(&self.origin)
@@ -185,7 +193,7 @@ impl Letterhead {
     /// The value of a field.
     pub fn get(&self, id: usize) -> Option<Value<'_>> {
         let printed = self.printed.iter().find(|printed| printed.field.id() == id)?;
-        let value = &self.text[printed.at.clone()][LEAVES[id].own_key().len()..];
+        let value = &self.text[printed.at.clone()][LEAVES[id].own_key_length()..];
         Some(match printed.field {
             fields::data_stream::NAMESPACE => self.namespace().into(),
             fields::host::NAME => self.origin.host.as_str().into(),
@@ -201,7 +209,7 @@ impl Letterhead {
     pub fn copy(&self, run: Range<usize>, writer: &mut Writer<'_>) {
         let (first, last) = (&self.printed[run.start], &self.printed[run.end - 1]);
         writer.enter(first.field.id());
-        writer.out.extend_from_slice(&self.text[first.at.start..last.at.end]);
+        writer.page.bytes(&self.text[first.at.start..last.at.end]);
         writer.node = LEAVES[last.field.id()].node;
     }
 

@@ -26,6 +26,7 @@ mod level;
 mod lines;
 mod nothing;
 mod object;
+mod page;
 mod parser;
 pub mod path;
 mod peer;

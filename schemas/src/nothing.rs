@@ -9,16 +9,32 @@ const BYTES_MAX: usize = "undefined".len();
 
 /// Whether a text is empty or one of the words for nothing. Words that may be a value are not
 /// among them: `none` is a way to log in, `NA` a country, `unknown` a user, `0` a number.
+#[inline]
 pub(crate) fn is_nothing(text: &str) -> bool {
     // Its first byte tells a value mostly.
-    match text.as_bytes() {
-        [] => true,
-        [b'-', ..] => matches!(text, "-" | "--"),
-        [b'N' | b'n', ..] => matches!(text, "NULL" | "null" | "N/A" | "n/a"),
-        [b'(' | b'<', ..] => matches!(text, "(null)" | "<null>" | "<nil>"),
-        [b'#' | b'[' | b'u', ..] => matches!(text, "#N/A" | "[unknown]" | "undefined"),
-        _ => false,
+    match text.as_bytes().first() {
+        None => true,
+        Some(b'-' | b'N' | b'n' | b'(' | b'<' | b'#' | b'[' | b'u') => is_word_for_nothing(text),
+        Some(_) => false,
     }
+}
+
+#[inline(never)]
+fn is_word_for_nothing(text: &str) -> bool {
+    matches!(
+        text,
+        "-" | "--"
+            | "NULL"
+            | "null"
+            | "N/A"
+            | "n/a"
+            | "(null)"
+            | "<null>"
+            | "<nil>"
+            | "#N/A"
+            | "[unknown]"
+            | "undefined"
+    )
 }
 
 /// The same for a value as it stands in JSON: `null`, a text of the words, an object or list
@@ -35,14 +51,17 @@ pub(crate) fn is_nothing_in_json(value: &[u8]) -> bool {
 
 /// Whether a field is left out if this is its text. In free text a dash may be all that was said,
 /// and the original is what it is.
+#[inline]
 pub(crate) fn leaves_out(field: Field, text: &str) -> bool {
-    if !is_nothing(text) {
-        return false;
-    }
+    is_nothing(text) && !is_said(field, text)
+}
+
+/// Whether what stands for nothing elsewhere is what was said.
+fn is_said(field: Field, text: &str) -> bool {
     match field {
-        fields::event::ORIGINAL => false,
-        _ if text.is_empty() => true,
-        _ => !matches!(field.kind(), "match_only_text" | "text" | "wildcard"),
+        fields::event::ORIGINAL => true,
+        _ if text.is_empty() => false,
+        _ => matches!(field.kind(), "match_only_text" | "text" | "wildcard"),
     }
 }
 

@@ -85,7 +85,17 @@ impl<'a> Scan<'a> {
         self.text.get(self.at).copied().ok_or(Flaw::Unfinished)
     }
 
+    /// The next byte that is no white space.
+    #[inline(always)]
     fn space(&mut self) -> Result<u8, Flaw> {
+        match self.text.get(self.at) {
+            Some(&byte) if byte > b' ' => Ok(byte),
+            _ => self.skip_space(),
+        }
+    }
+
+    #[inline(never)]
+    fn skip_space(&mut self) -> Result<u8, Flaw> {
         loop {
             match self.peek()? {
                 b' ' => {}
@@ -149,7 +159,8 @@ impl<'a> Scan<'a> {
             return Err(Flaw::At(self.at));
         }
         let from = self.at;
-        let (key, is_plain) = self.string()?;
+        let is_plain = self.string()?;
+        let key = &self.text[from + 1..self.at - 1];
         if self.depth <= self.compares {
             // Keys that are spelt with escapes could be equal without looking so.
             let keys = &self.keys[base..];
@@ -168,14 +179,23 @@ impl<'a> Scan<'a> {
         Ok(key)
     }
 
-    /// The inside of a string, and whether that is what it says: no escapes or control characters.
-    fn string(&mut self) -> Result<(&'a [u8], bool), Flaw> {
-        let from = self.at + 1;
-        let (mut at, mut is_plain) = (from, true);
+    /// A string; says whether its inside is what it says: no escapes or control characters.
+    fn string(&mut self) -> Result<bool, Flaw> {
+        let mut at = self.at + 1;
+        at += plain_run(self.text.get(at..).unwrap_or_default());
+        let is_plain = self.text.get(at) == Some(&b'"');
+        if !is_plain {
+            at = self.string_end(at)?;
+        }
+        self.at = at + 1;
+        Ok(is_plain)
+    }
+
+    /// Where the string ends that has at `at` what is not plain.
+    fn string_end(&mut self, mut at: usize) -> Result<usize, Flaw> {
         loop {
-            at += plain_run(self.text.get(at..).unwrap_or_default());
             match self.text.get(at) {
-                Some(b'"') => break,
+                Some(b'"') => return Ok(at),
                 Some(b'\\') => at += self.escape(at)?,
                 Some(_) => {
                     self.repair = true;
@@ -186,10 +206,8 @@ impl<'a> Scan<'a> {
                     return Err(Flaw::Unfinished);
                 }
             }
-            is_plain = false;
+            at += plain_run(self.text.get(at..).unwrap_or_default());
         }
-        self.at = at + 1;
-        Ok((&self.text[from..at], is_plain))
     }
 
     /// The length of an escape.

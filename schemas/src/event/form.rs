@@ -19,26 +19,21 @@ impl Event<'_> {
             let all = std::mem::replace(&mut self.transformations, ArenaVec::new_in(self.arena));
             self.set(fields::tahoe::TRANSFORMATIONS, all.into_bump_slice());
         }
-        let (index, head) = (&*self.index, self.letterhead);
-        let writer = Writer::begin(out);
-        let mut form = Form { writer, head, values: &self.values, run: 0..0, held: None };
-        let mut printed = 0;
-        let mut summary = index.summary | head.summary();
+        let writer = Writer::begin(out, self.block);
+        let (head, values) = (self.letterhead, &*self.values);
+        let mut form = Form { writer, head, values, printed: 0, run: 0..0, held: None };
+        let mut summary = self.index.summary;
         while summary != 0 {
             let word = summary.trailing_zeros() as usize;
             summary &= summary - 1;
-            let (own, common) = (index.words[word], head.word(word));
-            let mut bits = own | common;
-            while bits != 0 {
-                let bit = bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                let id = word * 64 + bit;
-                if own & 1 << bit == 0 {
-                    form.print(id, printed);
-                } else if let Some(slot) = index.slot(id) {
+            let mut own = self.index.words[word];
+            while own != 0 {
+                let id = word * 64 + own.trailing_zeros() as usize;
+                own &= own - 1;
+                form.print_until(id);
+                if let Some(slot) = self.index.marked(id) {
                     form.write(id, slot);
                 }
-                printed += usize::from(common & 1 << bit != 0);
             }
         }
         form.finish();
@@ -50,7 +45,9 @@ struct Form<'o, 'e> {
     writer: Writer<'o>,
     head: &'e Letterhead,
     values: &'e [Value<'e>],
-    /// Fields of the letterhead that follow each other and so are copied at once.
+    /// Fields of the letterhead that are passed.
+    printed: usize,
+    /// Those of them that follow each other and so are copied at once.
     run: Range<usize>,
     /// An object given as a whole, which gives way to fields inside it given one by one: its slot,
     /// its number, and one past the last inside it.
@@ -58,19 +55,39 @@ struct Form<'o, 'e> {
 }
 
 impl Form<'_, '_> {
-    /// The next field is the letterhead's `number`-th.
-    fn print(&mut self, id: usize, number: usize) {
-        self.release(id);
-        if self.run.end != number {
-            self.end_run();
-            self.run.start = number;
+    /// The letterhead's fields before that one are next, and not the same one.
+    #[inline(always)]
+    fn print_until(&mut self, id: usize) {
+        let from = self.printed;
+        while self.head.printed(self.printed).is_some_and(|printed| printed < id) {
+            self.printed += 1;
         }
-        self.run.end = number + 1;
+        if self.printed > from {
+            self.print(from);
+        }
+        if self.head.printed(self.printed) == Some(id) {
+            self.printed += 1;
+        }
+    }
+
+    /// The letterhead's fields from that number on are next.
+    fn print(&mut self, from: usize) {
+        if self.run.end != from {
+            self.end_run();
+            self.run.start = from;
+        }
+        self.run.end = self.printed;
+        if let Some(first) = self.head.printed(from) {
+            self.release(first);
+        }
     }
 
     /// The next field is the event's own.
+    #[inline(always)]
     fn write(&mut self, id: usize, slot: usize) {
-        self.end_run();
+        if !self.run.is_empty() {
+            self.end_run();
+        }
         self.release(id);
         let end = usize::from(LEAVES[id].end);
         if end > id + 1 {
@@ -80,7 +97,15 @@ impl Form<'_, '_> {
         }
     }
 
+    #[inline(always)]
     fn release(&mut self, next: usize) {
+        if self.held.is_some() {
+            self.release_held(next);
+        }
+    }
+
+    #[cold]
+    fn release_held(&mut self, next: usize) {
         if let Some((slot, id, end)) = self.held.take()
             && next >= end
         {
@@ -88,14 +113,15 @@ impl Form<'_, '_> {
         }
     }
 
+    #[inline(never)]
     fn end_run(&mut self) {
         if !self.run.is_empty() {
-            self.head.copy(self.run.clone(), &mut self.writer);
+            self.head.copy(std::mem::take(&mut self.run), &mut self.writer);
         }
-        self.run = 0..0;
     }
 
     fn finish(mut self) {
+        self.print_until(usize::MAX);
         self.end_run();
         self.release(usize::MAX);
         self.writer.finish();

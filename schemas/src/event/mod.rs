@@ -16,6 +16,7 @@ use crate::index::{FieldSet, Index};
 use crate::length::is_long;
 use crate::letterhead::{Letterhead, Letterheads};
 use crate::nothing::{is_nothing, leaves_out};
+use crate::page::Block;
 use crate::rules::{EventRules, NAMESPACE_DEFAULT};
 use crate::transformation::Transformation;
 use crate::value::Value;
@@ -29,6 +30,7 @@ const FIELDS_USUAL: usize = 64;
 pub(crate) struct Scratch {
     pub arena: Bump,
     pub index: Box<Index>,
+    pub block: Box<Block>,
     pub zones: Zones,
     pub letterheads: Letterheads,
 }
@@ -38,6 +40,7 @@ impl Default for Scratch {
         Self {
             arena: Bump::new(),
             index: Index::new(),
+            block: Block::new(),
             zones: Zones::default(),
             letterheads: Letterheads::default(),
         }
@@ -48,6 +51,7 @@ impl Default for Scratch {
 pub struct Event<'a> {
     arena: &'a Bump,
     index: &'a mut Index,
+    block: &'a mut Block,
     zones: &'a mut Zones,
     letterhead: &'a Letterhead,
     values: ArenaVec<'a, Value<'a>>,
@@ -75,13 +79,14 @@ impl<'a> Event<'a> {
         record: &Record<'a>,
         given: &'a Conditions,
     ) -> Self {
-        let Scratch { arena, index, zones, letterheads } = scratch;
+        let Scratch { arena, index, block, zones, letterheads } = scratch;
         let arena: &'a Bump = arena;
         let letterhead = letterheads.of(record.origin, dataset, record.read_at_ms, given);
         index.clear();
         let mut event = Self {
             arena,
             index,
+            block,
             zones,
             letterhead,
             values: ArenaVec::with_capacity_in(FIELDS_USUAL, arena),
