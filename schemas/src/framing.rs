@@ -1,7 +1,7 @@
 //! Cutting bytes into records as a reader of files does, for whoever has the bytes already: the
 //! operator's `parse`, tests.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use tahoe_seams::{Cut, Framer, Part};
 
 /// Bytes of a text that one record takes; what is longer becomes parts.
@@ -82,7 +82,7 @@ impl<'f> Frames<'f> {
             if text > 0 {
                 self.record(&rest[..text], end, orphan, visit);
             }
-            self.line += memchr::memchr_iter(b'\n', &rest[..end]).count() as u64;
+            self.line += line_ends(&rest[..end]);
             self.position += end as u64;
             used += end;
         }
@@ -118,6 +118,15 @@ impl<'f> Frames<'f> {
             });
             at += length;
         }
+    }
+}
+
+/// The number of line ends; most records have one, behind them.
+fn line_ends(bytes: &[u8]) -> u64 {
+    match memchr(b'\n', bytes) {
+        None => 0,
+        Some(at) if at + 1 == bytes.len() => 1,
+        Some(at) => 1 + memchr_iter(b'\n', &bytes[at + 1..]).count() as u64,
     }
 }
 

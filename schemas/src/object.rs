@@ -41,8 +41,8 @@ pub(crate) fn object<'a>(entries: &[Entry<'a>], event: &Event<'a>) -> Option<Val
     for entry in entries {
         out.push(if out.is_empty() { b'{' } else { b',' });
         out.push(b'"');
-        out.extend_from_slice(entry.key);
-        out.extend_from_slice(b"\":");
+        out.extend_from_slice_copy(entry.key);
+        out.extend_from_slice_copy(b"\":");
         one_line(entry.value, &mut out);
     }
     out.push(b'}');
@@ -164,7 +164,7 @@ pub(crate) fn scalar<'a>(value: &'a [u8], event: &Event<'a>) -> Option<&'a str> 
     let Some(inside) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
         return Some(text);
     };
-    if !inside.contains('\\') {
+    if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
         return Some(inside);
     }
     match unescaped(inside) {

@@ -63,10 +63,30 @@ impl Peer {
 /// The text if it is an address. The zone of a link-local one (`fe80::1%eth0`) is no part of it,
 /// and one of IPv4 that is mapped to IPv6 is written as what it is.
 pub(crate) fn ip(text: &str) -> Option<&str> {
-    let is_zoned = |(ip, zone): &(&str, &str)| ip.contains(':') && !zone.is_empty();
-    let text = text.split_once('%').filter(is_zoned).map_or(text, |(ip, _)| ip);
+    if is_ipv4(text.as_bytes()) {
+        return Some(text);
+    }
+    // Names have none.
+    memchr::memchr(b':', text.as_bytes())?;
+    let text = text.split_once('%').filter(|(_, zone)| !zone.is_empty()).map_or(text, |(ip, _)| ip);
     let plain = text.strip_prefix("::ffff:").filter(|rest| rest.contains('.')).unwrap_or(text);
     plain.parse::<IpAddr>().ok().map(|_| plain)
+}
+
+/// Four numbers of a byte each, without zeros before them (RFC 6943, section 3.1.1, strict).
+fn is_ipv4(text: &[u8]) -> bool {
+    let (mut number, mut digits, mut dots) = (0, 0, 0);
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' if digits == 0 || (number > 0 && digits < 3) => {
+                number = number * 10 + u32::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 && number < 256 => (number, digits, dots) = (0, 0, dots + 1),
+            _ => return false,
+        }
+    }
+    digits > 0 && number < 256 && dots == 3
 }
 
 /// Adds an address to those that the event is about.
@@ -85,7 +105,19 @@ fn relate<'a>(ip: &'a str, event: &mut Event<'a>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn four_numbers_are_an_address_where_they_are_for_others(
+            text in "[0-9]{0,4}(\\.[0-9]{1,3}){2,4}|[0-9.]{0,16}|(25[0-6]\\.){3}25[0-6]x?",
+        ) {
+            let known = text.parse::<std::net::Ipv4Addr>().is_ok();
+            prop_assert_eq!(is_ipv4(text.as_bytes()), known, "{}", text);
+        }
+    }
 
     #[test]
     fn an_address_is_told_from_a_name_and_freed_of_what_is_no_part_of_it() {

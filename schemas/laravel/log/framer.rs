@@ -40,6 +40,11 @@ impl Framer for HeaderFramer {
 
     /// The stamp of the last header.
     fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
+        let rest = record.get(1..).and_then(|text| text.strip_prefix(&**context));
+        if !context.is_empty() && rest.is_some_and(|rest| rest.starts_with(b"]")) {
+            // The same second as before.
+            return;
+        }
         if let Some(header) = Header::parse(record) {
             context.clear();
             context.extend_from_slice(&record[1..header.stamp_end.min(STAMP_BYTES_MAX)]);

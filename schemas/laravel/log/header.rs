@@ -1,7 +1,5 @@
 //! `[2026-03-04 09:27:05.123456+01:00] channel.LEVEL: `, the only mark of a record's beginning.
 
-use memchr::memchr_iter;
-
 use crate::time::{self, Stamp};
 use crate::{Event, zone_is_known};
 
@@ -35,29 +33,64 @@ impl Header {
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text = &text[..text.len().min(HEADER_BYTES_MAX)];
         let date = text.strip_prefix(b"[")?.first_chunk::<19>()?;
-        let shaped = date.iter().enumerate().all(|(at, byte)| match at {
-            4 | 7 => *byte == b'-',
-            10 => matches!(byte, b' ' | b'T'),
-            13 | 16 => *byte == b':',
-            _ => byte.is_ascii_digit(),
-        });
-        if !shaped {
+        if !is_shaped(date) {
             return None;
         }
         let stamp_end = 20 + text[20..].iter().position(|byte| matches!(byte, b']' | b'\n'))?;
         let from = stamp_end + 2;
         let rest = text.get(stamp_end..)?.strip_prefix(b"] ")?;
-        let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
-        memchr_iter(b':', line).find_map(|colon| {
-            if !matches!(line.get(colon + 1), None | Some(b' ' | b'\r')) {
-                return None;
+        let mut at = 0;
+        while let Some(length) = rest[at..].iter().position(|byte| matches!(byte, b':' | b'\n')) {
+            let end = at + length;
+            if rest[end] == b'\n' {
+                break;
             }
-            let dot = memchr::memrchr(b'.', &line[..colon])?;
-            let name = &line[dot + 1..colon];
-            LEVELS.iter().find(|(level, _)| level.as_bytes() == name)?;
-            Some(Self { stamp_end, channel: (from, from + dot), level_end: from + colon })
-        })
+            if matches!(rest.get(end + 1), None | Some(b' ' | b'\r' | b'\n'))
+                && let Some(dot) = rest[..end].iter().rposition(|byte| *byte == b'.')
+                && is_level(&rest[dot + 1..end])
+            {
+                return Some(Self {
+                    stamp_end,
+                    channel: (from, from + dot),
+                    level_end: from + end,
+                });
+            }
+            at = end + 1;
+        }
+        None
     }
+}
+
+fn is_level(name: &[u8]) -> bool {
+    LEVELS.iter().any(|(level, _)| level.as_bytes() == name)
+}
+
+/// Whether it looks like `2026-03-04 09:27:05`, or has a `T` in the middle.
+fn is_shaped(date: &[u8; 19]) -> bool {
+    let [a, b, c, d, e, f, g, h, i, j, middle, clock @ ..] = *date;
+    let day = [a, b, c, d, e, f, g, h];
+    fits(day, b"0000-00-")
+        && i.is_ascii_digit()
+        && j.is_ascii_digit()
+        && matches!(middle, b' ' | b'T')
+        && fits(clock, b"00:00:00")
+}
+
+/// Whether digits stand where `shape` has a 0, and what it has everywhere else. All of it is
+/// compared at once.
+#[inline(always)]
+fn fits(text: [u8; 8], shape: &[u8; 8]) -> bool {
+    let ones =
+        |of: fn(u8) -> bool| u64::from_le_bytes(shape.map(|byte| if of(byte) { 0xff } else { 0 }));
+    let (digits, others) = (ones(|byte| byte == b'0'), ones(|byte| byte != b'0'));
+    let (text, shape) = (u64::from_le_bytes(text), u64::from_le_bytes(*shape));
+    // A digit is 0x30 to 0x39, so that neither it nor it and 6 leaves the sixteen from 0x30 on.
+    let high = 0xf0f0_f0f0_f0f0_f0f0 & digits;
+    let zeros = 0x3030_3030_3030_3030 & digits;
+    let digit = text & digits;
+    digit & high == zeros
+        && (digit + (0x0606_0606_0606_0606 & digits)) & high == zeros
+        && (text ^ shape) & others == 0
 }
 
 /// The stamp between the brackets, and the zone that it names if that is a word.
@@ -83,4 +116,26 @@ pub(super) fn nearest_stamp<'a>(
     };
     let (before, after) = (&text[..8], &text[10..]);
     days.iter().find_map(|day| stamp(event.format(format_args!("{before}{day}{after}"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_date_has_its_shape_and_no_other(
+            date in "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}",
+            at in 0usize..19, byte in any::<u8>(),
+        ) {
+            let mut bytes = *date.as_bytes().first_chunk::<19>().expect("it has so many");
+            prop_assert!(is_shaped(&bytes));
+            let was = std::mem::replace(&mut bytes[at], byte);
+            let same = byte == was || was.is_ascii_digit() && byte.is_ascii_digit()
+                || at == 10 && matches!(byte, b' ' | b'T');
+            prop_assert_eq!(is_shaped(&bytes), same, "{} at {}", byte, at);
+        }
+    }
 }
