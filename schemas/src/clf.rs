@@ -233,6 +233,10 @@ pub(crate) fn set_request<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     event.set_clean(fields::http::request::METHOD, method);
     event.set_clean(fields::http::VERSION, version);
     url::set_target(target, event);
+    // A proxy is asked for a connection by host and port alone.
+    if method == "CONNECT" && url::split_port(target).1.is_some() {
+        url::set_host(target, event);
+    }
     true
 }
 

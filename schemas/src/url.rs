@@ -19,7 +19,8 @@ pub(crate) fn set_target<'a>(target: &'a str, event: &mut Event<'a>) {
             set_host(host, event);
             local
         }
-        _ if target.starts_with('/') => target,
+        // `*` is the whole server (`OPTIONS * HTTP/1.1`).
+        _ if target.starts_with('/') || target == "*" => target,
         _ => return,
     };
     let (local, fragment) = split(local, "#");

@@ -106,7 +106,8 @@ fn set_peers<'a>(peers: &Peers<'a>, forwarded: &[&'a str], event: &mut Event<'a>
         event.set(fields::destination::DOMAIN, ip);
     }
     event.set_clean(fields::apache::access::IDENTITY, peers.identity);
-    event.set_clean(fields::user::NAME, peers.user);
+    // An empty name is written in quotes.
+    event.set_clean(fields::user::NAME, if peers.user == "\"\"" { "" } else { peers.user });
     let source = match peers.addresses.len() {
         0 | 1 => peers.addresses.first().copied().unwrap_or_default(),
         _ => clf::client_of(&peers.addresses).unwrap_or_default(),

@@ -21,8 +21,11 @@ impl Parser for ErrorRecord {
             }
             None => event.time_assumed(self.stamp(record.context, record.read_at_ms)),
         }
-        let message = columns(rest, event).trim_start();
-        if message.is_empty() {
+        // A space ends the columns; those behind it are the message's, as in Python's traces.
+        let rest = columns(rest, event);
+        let space = rest.strip_prefix(' ').filter(|_| rest.len() < text.len());
+        let message = space.unwrap_or(rest);
+        if message.trim_start().is_empty() {
             event.null_removed(fields::MESSAGE);
             return Ok(());
         }
@@ -36,11 +39,12 @@ impl Parser for ErrorRecord {
     }
 }
 
-/// `[module:level] [pid n:tid n] [client address]`; gives what follows them.
+/// `[module:level] [pid n:tid n] [client address]`; gives what follows them. `[remote address]`,
+/// of connections without a request, is left in the message, as Elastic's pipeline does.
 fn columns<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
     let mut rest = text;
     while let Some((inside, after)) = bracketed(rest) {
-        if !set_column(inside, event) {
+        if inside.starts_with("remote ") || !set_column(inside, event) {
             break;
         }
         rest = after;
@@ -118,7 +122,7 @@ fn set_client<'a>(value: &'a str, event: &mut Event<'a>) -> bool {
 
 /// `file.c(12): (2)No such file: [client address] AH00128: File does not exist: path, referer: …`
 fn inside<'a>(message: &'a str, event: &mut Event<'a>) {
-    let mut rest = message;
+    let mut rest = peer_in(message, event);
     if let Some((file, line, after)) = place(rest) {
         event.set(fields::log::origin::file::NAME, file);
         event.set(fields::log::origin::file::LINE, line);
@@ -129,12 +133,7 @@ fn inside<'a>(message: &'a str, event: &mut Event<'a>) {
         event.set(fields::error::MESSAGE, text);
         rest = after;
     }
-    if let Some((column, after)) = bracketed(rest).filter(|_| !event.has(fields::source::ADDRESS))
-        && (column.starts_with("client ") || column.starts_with("remote "))
-        && set_column(column, event)
-    {
-        rest = after.trim_start();
-    }
+    rest = peer_in(rest, event);
     if let Some((code, after)) = rest.split_on(": ").filter(|(code, _)| is_code(code)) {
         event.set(fields::event::CODE, code);
         rest = after;
@@ -145,6 +144,19 @@ fn inside<'a>(message: &'a str, event: &mut Event<'a>) {
     }
     if let Some((_, path)) = rest.split_on("File does not exist: ") {
         event.set_clean(fields::file::PATH, path);
+    }
+}
+
+/// Sets the client that a text begins with, if none is known, and gives what follows it.
+fn peer_in<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
+    match bracketed(text).filter(|_| !event.has(fields::source::ADDRESS)) {
+        Some((column, after))
+            if (column.starts_with("client ") || column.starts_with("remote "))
+                && set_column(column, event) =>
+        {
+            after.trim_start()
+        }
+        _ => text,
     }
 }
 

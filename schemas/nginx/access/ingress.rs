@@ -58,6 +58,7 @@ impl<'a> Columns<'a> {
     }
 
     fn set(self, event: &mut Event<'a>) {
+        event.set(fields::event::TYPE, "info");
         event.set(ingress::http::request::LENGTH, self.length);
         event.set(ingress::http::request::TIME, seconds(self.time));
         event.set(fields::event::DURATION, self.time);

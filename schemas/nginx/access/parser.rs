@@ -11,15 +11,15 @@ pub(super) struct AccessLine;
 
 impl Parser for AccessLine {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
-        let line = Line::parse(event.text(record.bytes))?;
-        line.set(event);
+        let text = event.text(record.bytes);
         event.set(fields::event::CATEGORY, "web");
         event.set(fields::event::TYPE, "access");
-        let request = clf::unescaped(line.request, event);
-        if !clf::set_request(request, event) {
-            // What a client sent that is not HTTP.
-            event.set_clean(fields::url::ORIGINAL, request);
-        }
+        let line = match Line::parse(text) {
+            Ok(line) => line,
+            Err(rejection) => return other(text, event).ok_or(rejection),
+        };
+        line.set(event);
+        request(line.request, event);
         let mut ips = event.list::<&'a str>();
         let peers = Peers::parse(line.peers);
         client(&peers, &mut ips, event);
@@ -40,6 +40,26 @@ impl Parser for AccessLine {
     }
 }
 
+/// A line of another format has its time at least.
+fn other<'a>(text: &'a str, event: &mut Event<'a>) -> Option<()> {
+    let (_, stamp, _) = clf::timed(text).ok()?;
+    event.time(stamp);
+    event.set(fields::MESSAGE, text.trim_end());
+    Some(())
+}
+
+/// The request, or what a client sent that is not HTTP: binary as nginx wrote it.
+fn request<'a>(written: &'a str, event: &mut Event<'a>) {
+    if written.starts_with("\\x") {
+        event.set(fields::url::ORIGINAL, written);
+        return;
+    }
+    let request = clf::unescaped(written, event);
+    if !clf::set_request(request, event) {
+        event.set_clean(fields::url::ORIGINAL, request);
+    }
+}
+
 /// `$request_time` after the bytes: seconds.
 fn duration<'a>(line: &Line<'a>, event: &mut Event<'a>) {
     let Some(text) = line.response_time else { return };
@@ -55,7 +75,10 @@ fn client<'a>(
     ips: &mut bumpalo::collections::Vec<'a, &'a str>,
     event: &mut Event<'a>,
 ) {
-    event.set_clean(fields::user::NAME, if peers.user.is_empty() { "-" } else { peers.user });
+    // ingress-nginx repeated the address up to 0.26: `192.0.2.1 - [192.0.2.1] - bob`.
+    let user = peers.user.strip_prefix('[').and_then(|rest| rest.split_once("] - "));
+    let user = user.filter(|(ip, _)| peer::ip(ip).is_some()).map_or(peers.user, |(_, user)| user);
+    event.set_clean(fields::user::NAME, if user.is_empty() { "-" } else { user });
     peers.set_host(event);
     // An address, or a word: `localhost`, `unknown`. Elastic's lists have both.
     let is_word =

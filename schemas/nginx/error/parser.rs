@@ -8,7 +8,7 @@ use crate::time::{self, Stamp};
 use crate::{Event, Parser, clf, fields, peer, url};
 
 /// What may follow the client, in the order in which it is written.
-const QUOTED: [&str; 6] = ["request", "subrequest", "upstream", "host", "referrer", "login"];
+const QUOTED: [&str; 6] = ["login", "request", "subrequest", "upstream", "host", "referrer"];
 
 pub(super) struct ErrorRecord;
 
@@ -96,6 +96,10 @@ fn about<'a>(message: &'a str, event: &mut Event<'a>) {
         set(key, value, event);
         rest = after;
     }
+    // The mail module quotes none.
+    if let Some(upstream) = rest.strip_prefix(", upstream: ").filter(|text| !text.contains('"')) {
+        set("upstream", upstream, event);
+    }
 }
 
 /// An address and what follows it, if that is more of the list.
@@ -118,7 +122,8 @@ fn split_quoted(text: &str) -> Option<(&str, &str)> {
             .iter()
             .any(|name| key.strip_prefix(name).is_some_and(|value| value.starts_with(": \"")));
         // What the stream and mail modules add.
-        rest.is_empty() || quoted || key.starts_with("bytes ") || key.starts_with("server: ")
+        let plain = ["bytes ", "server: ", "upstream: "].iter().any(|name| key.starts_with(name));
+        rest.is_empty() || quoted || plain
     };
     let mut quotes = memchr::memchr_iter(b'"', text.as_bytes());
     let end = quotes.find(|at| goes_on(&text[at + 1..]))?;
