@@ -107,17 +107,28 @@ impl<'a> Columns<'a> {
     }
 }
 
-impl<'a> Iterator for Columns<'a> {
-    type Item = &'a str;
+impl<'a> Columns<'a> {
+    /// The request. Quotes in it are as the client sent them; another quoted column follows it, or
+    /// nothing.
+    pub fn request(&mut self) -> Option<&'a str> {
+        self.until(|rest| rest.is_empty() || rest.starts_with(" \""))
+    }
 
-    /// A quoted column ends at a quote before a space: user agents may hold others. What is escaped
-    /// in it stays so.
-    fn next(&mut self) -> Option<&'a str> {
+    /// The user agent, which two columns without quotes follow.
+    pub fn agent(&mut self) -> Option<&'a str> {
+        self.until(|rest| {
+            let mut words = rest.split(' ').skip(1).take(2);
+            rest.is_empty() || rest.starts_with(' ') && words.all(|word| !word.contains('"'))
+        })
+    }
+
+    /// The next column; of a quoted one the quote ends it that is followed by what `ends` knows.
+    fn until(&mut self, ends: impl Fn(&str) -> bool) -> Option<&'a str> {
         if self.rest.is_empty() {
             return None;
         }
         let (text, rest) = match self.rest.strip_prefix('"') {
-            Some(body) => match quoted_end(body.as_bytes()) {
+            Some(body) => match quoted_end(body, ends) {
                 Some(end) => (&body[..end], &body[end + 1..]),
                 None => {
                     self.broken = true;
@@ -132,6 +143,15 @@ impl<'a> Iterator for Columns<'a> {
     }
 }
 
+impl<'a> Iterator for Columns<'a> {
+    type Item = &'a str;
+
+    /// A quoted column ends at a quote before a space. What is escaped in it stays so.
+    fn next(&mut self) -> Option<&'a str> {
+        self.until(|rest| rest.is_empty() || rest.starts_with(' '))
+    }
+}
+
 fn address_and_port(text: &str) -> (&str, Option<u16>) {
     let (address, port) = match text.parse::<IpAddr>() {
         Ok(_) => (text, None),
@@ -140,14 +160,14 @@ fn address_and_port(text: &str) -> (&str, Option<u16>) {
     (address.trim_matches(['[', ']']), port)
 }
 
-/// Where a quote that is not escaped stands before a space or at the end.
-fn quoted_end(body: &[u8]) -> Option<usize> {
+/// Where a quote stands that is not escaped and followed by what `ends` knows.
+fn quoted_end(body: &str, ends: impl Fn(&str) -> bool) -> Option<usize> {
     let mut at = 0;
     loop {
-        at += memchr::memchr2(b'"', b'\\', body.get(at..)?)?;
-        match (body[at], body.get(at + 1)) {
-            (b'\\', _) => at += 2,
-            (_, None | Some(b' ')) => return Some(at),
+        at += memchr::memchr2(b'"', b'\\', body.as_bytes().get(at..)?)?;
+        match body.as_bytes()[at] {
+            b'\\' => at += 2,
+            _ if ends(&body[at + 1..]) => return Some(at),
             _ => at += 1,
         }
     }

@@ -38,7 +38,12 @@ pub(super) fn application<'a>(
     }
     set_domain(columns, event);
     columns.set(fields::aws::elb::chosen_cert::ARN, event);
-    columns.set(fields::aws::elb::MATCHED_RULE_PRIORITY, event);
+    // -1 says that no rule matched.
+    if let Some(rule) = columns.text(fields::aws::elb::MATCHED_RULE_PRIORITY, event)
+        && rule != "-1"
+    {
+        event.set(fields::aws::elb::MATCHED_RULE_PRIORITY, rule);
+    }
     let start = set_start(columns, event);
     set_duration(start.map(|start| seconds_between(start, end)).or(spans), event);
     columns.set_list(fields::aws::elb::ACTION_EXECUTED, ",", event);
@@ -106,7 +111,8 @@ pub(super) fn connection<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) -
     cipher(columns, event);
     // In seconds, where network load balancers write milliseconds.
     if let Some(seconds) = columns.set_span(fields::aws::elb::tls_handshake_time::MS, event) {
-        event.set(fields::aws::elb::tls_handshake_time::MS, seconds * 1e3);
+        let micros = (seconds * 1e6).round();
+        event.set(fields::aws::elb::tls_handshake_time::MS, micros / 1e3);
     }
     columns.set(fields::tls::client::SUBJECT, event);
     validity(columns, event);
@@ -160,12 +166,14 @@ fn exchange<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) -> Option<()> 
     if let Some(status) = status {
         event.set(fields::event::OUTCOME, if status < 400 { "success" } else { "failure" });
     }
-    request::set(columns.next()?, event);
+    request::set(columns.request()?, event);
     Some(())
 }
 
 fn agent_and_tls<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) {
-    columns.set(fields::user_agent::ORIGINAL, event);
+    if let Some(agent) = columns.agent() {
+        event.set_clean(fields::user_agent::ORIGINAL, agent);
+    }
     cipher(columns, event);
     tls_version(columns, event);
 }
