@@ -2,6 +2,7 @@
 
 use crate::find::Find;
 use crate::object::{entries, scalar};
+use crate::scan::Entries;
 use crate::{Event, fields};
 
 /// What the last line of a Python traceback comes after.
@@ -55,4 +56,28 @@ pub(super) fn list<'a>(value: &'a [u8], event: &mut Event<'a>) {
             event.set_if_absent(field, text);
         }
     }
+}
+
+/// A stack as a list of its lines. Says whether it is one.
+pub(super) fn frames<'a>(value: &'a [u8], event: &mut Event<'a>) -> bool {
+    let mut joined = event.list::<u8>();
+    for entry in entries(value, event).unwrap_or_default() {
+        let Some(line) = scalar(entry.value, event).filter(|_| entry.value[0] == b'"') else {
+            return false;
+        };
+        joined.extend_from_slice(line.trim_end_matches('\n').as_bytes());
+        joined.push(b'\n');
+    }
+    let text = event.text(joined.into_bump_slice()).trim_end();
+    if text.is_empty() {
+        return false;
+    }
+    stack(text, event);
+    true
+}
+
+/// Whether a value is an object of Lambda's for an error: `{"errorType":…,"errorMessage":…}`.
+pub(super) fn is_failure<'a>(value: &'a [u8], event: &Event<'a>) -> bool {
+    let is_type = |keys: Entries<'_>| keys.iter().any(|entry| entry.key == b"errorType");
+    value.starts_with(b"{") && entries(value, event).is_some_and(is_type)
 }

@@ -40,6 +40,8 @@ pub(super) enum Role {
     Status,
     /// A method of HTTP.
     Method,
+    /// The first line of a request.
+    Request,
     /// An object whose keys count with this name before them.
     Inside(&'static str),
 }
@@ -47,36 +49,61 @@ pub(super) enum Role {
 /// The role of a key that means one thing only.
 pub(super) fn role(key: &[u8]) -> Option<Role> {
     Some(match key {
-        b"@timestamp" | b"timestamp" | b"Timestamp" | b"TimeStamp" | b"time" | b"Time" | b"ts"
-        | b"datetime" | b"@t" | b"eventTime" | b"event_time" | b"timeMillis" | b"epochMillis"
-        | b"time_iso8601" | b"time_local" | b"log_time" | b"logTime" => Role::Time,
+        b"@timestamp"
+        | b"timestamp"
+        | b"Timestamp"
+        | b"TimeStamp"
+        | b"time"
+        | b"Time"
+        | b"ts"
+        | b"datetime"
+        | b"@t"
+        | b"eventTime"
+        | b"event_time"
+        | b"timeMillis"
+        | b"epochMillis"
+        | b"time_iso8601"
+        | b"time_local"
+        | b"log_time"
+        | b"logTime"
+        | b"timeUnixNano"
+        | b"record.time.timestamp" => Role::Time,
         b"instant" => Role::Instant,
         b"level" | b"Level" | b"log.level" | b"log_level" | b"logLevel" | b"loglevel" | b"lvl"
         | b"levelname" | b"level_name" | b"severity" | b"Severity" | b"severityText"
-        | b"SeverityText" | b"severity_text" | b"@l" => Role::Level,
+        | b"SeverityText" | b"severity_text" | b"LogLevel" | b"@l" | b"record.level.name" => {
+            Role::Level
+        }
         b"message" | b"Message" | b"MESSAGE" | b"msg" | b"@m" | b"short_message"
-        | b"RenderedMessage" => Role::Message,
+        | b"RenderedMessage" | b"formattedMessage" | b"fields.message" | b"record.message" => {
+            Role::Message
+        }
         b"logger" | b"Logger" | b"logger_name" | b"loggerName" | b"log.logger" | b"channel"
-        | b"SourceContext" => Role::Text(fields::log::LOGGER),
+        | b"SourceContext" | b"record.name" => Role::Text(fields::log::LOGGER),
         b"caller" | b"log.origin.caller" => Role::Caller,
-        b"funcName" | b"log.origin.function" | b"source.function" | b"src.func" => {
-            Role::Text(fields::log::origin::FUNCTION)
-        }
-        b"pathname" | b"log.origin.file.name" | b"source.file" | b"src.file" => {
-            Role::Text(fields::log::origin::file::NAME)
-        }
-        b"lineno" | b"log.origin.file.line" | b"source.line" | b"src.line" => {
+        b"funcName"
+        | b"log.origin.function"
+        | b"source.function"
+        | b"src.func"
+        | b"record.function" => Role::Text(fields::log::origin::FUNCTION),
+        b"pathname"
+        | b"log.origin.file.name"
+        | b"source.file"
+        | b"src.file"
+        | b"record.file.path" => Role::Text(fields::log::origin::file::NAME),
+        b"lineno" | b"log.origin.file.line" | b"source.line" | b"src.line" | b"record.line" => {
             Role::Number(fields::log::origin::file::LINE)
         }
         b"log" | b"source" | b"log.origin" | b"log.origin.file" | b"process"
         | b"process.thread" | b"service" | b"host" | b"trace" | b"span" | b"transaction"
-        | b"req" | b"req.headers" | b"res" | b"src" => inside(key)?,
+        | b"req" | b"req.headers" | b"res" | b"src" | b"record.time" | b"record.level"
+        | b"record.file" | b"record.process" | b"record.thread" => inside(key)?,
         _ => return failure(key).or_else(|| place(key)).or_else(|| request(key)),
     })
 }
 
 fn inside(key: &[u8]) -> Option<Role> {
-    const NAMES: [&str; 15] = [
+    const NAMES: [&str; 20] = [
         "log",
         "source",
         "log.origin",
@@ -92,6 +119,11 @@ fn inside(key: &[u8]) -> Option<Role> {
         "req.headers",
         "res",
         "src",
+        "record.time",
+        "record.level",
+        "record.file",
+        "record.process",
+        "record.thread",
     ];
     NAMES.iter().find(|name| name.as_bytes() == key).map(|name| Role::Inside(name))
 }
@@ -99,9 +131,8 @@ fn inside(key: &[u8]) -> Option<Role> {
 /// Keys that tell of an error.
 fn failure(key: &[u8]) -> Option<Role> {
     Some(match key {
-        b"error" | b"Error" | b"err" | b"exception" | b"Exception" | b"exc" | b"thrown" => {
-            Role::Error
-        }
+        b"error" | b"Error" | b"err" | b"exception" | b"Exception" | b"exc" | b"thrown"
+        | b"throwable" | b"record.exception" => Role::Error,
         b"exc_info"
         | b"stack"
         | b"stack_trace"
@@ -115,11 +146,17 @@ fn failure(key: &[u8]) -> Option<Role> {
         | b"error.stackTrace"
         | b"error.extendedStackTrace"
         | b"exception.stacktrace" => Role::Stack,
-        b"error.message" | b"error.msg" | b"error.Message" | b"exception.message" => {
-            Role::Text(fields::error::MESSAGE)
+        b"error.message"
+        | b"error.msg"
+        | b"error.Message"
+        | b"error.value"
+        | b"errorMessage"
+        | b"error.errorMessage"
+        | b"exception.message" => Role::Text(fields::error::MESSAGE),
+        b"error.type" | b"error.name" | b"error.class" | b"error.className" | b"error.kind"
+        | b"error_type" | b"errorType" | b"error.errorType" | b"exception.type" => {
+            Role::Text(fields::error::TYPE)
         }
-        b"error.type" | b"error.name" | b"error.class" | b"error.kind" | b"error_type"
-        | b"exception.type" => Role::Text(fields::error::TYPE),
         b"error.code" | b"error_code" => Role::Text(fields::error::CODE),
         _ => return None,
     })
@@ -128,12 +165,18 @@ fn failure(key: &[u8]) -> Option<Role> {
 /// Keys that tell where it happened, and as part of what.
 fn place(key: &[u8]) -> Option<Role> {
     Some(match key {
-        b"pid" | b"process_id" | b"process.pid" => Role::Number(fields::process::PID),
-        b"processName" | b"process_name" | b"process.name" => Role::Text(fields::process::NAME),
-        b"thread" | b"thread_name" | b"threadName" | b"process.thread.name" => {
-            Role::Text(fields::process::thread::NAME)
+        b"pid" | b"process_id" | b"process.pid" | b"record.process.id" => {
+            Role::Number(fields::process::PID)
         }
-        b"threadId" | b"thread_id" | b"process.thread.id" => {
+        b"processName" | b"process_name" | b"process.name" | b"record.process.name" => {
+            Role::Text(fields::process::NAME)
+        }
+        b"thread"
+        | b"thread_name"
+        | b"threadName"
+        | b"process.thread.name"
+        | b"record.thread.name" => Role::Text(fields::process::thread::NAME),
+        b"threadId" | b"thread_id" | b"process.thread.id" | b"record.thread.id" => {
             Role::Number(fields::process::thread::ID)
         }
         b"hostname" | b"host.hostname" | b"host.name" => Role::Text(fields::host::HOSTNAME),
@@ -198,6 +241,74 @@ pub(super) fn common_word(key: &[u8]) -> Option<Role> {
         b"ip" => Role::Client,
         b"status" => Role::Status,
         b"duration" | b"elapsed" | b"latency" | b"took" => Role::Elapsed,
+        _ => return None,
+    })
+}
+
+/// What wrote an object, where its keys say it: they mean something only together.
+#[derive(Clone, Copy)]
+pub(super) struct Writer {
+    /// Python's loguru: a text and a `record`.
+    loguru: bool,
+    /// Rust's tracing: `fields` and `target`.
+    tracing: bool,
+    /// Go's zap as it is set up for development.
+    zap: bool,
+    /// .NET's console.
+    dotnet: bool,
+    /// A web server that writes JSON, whose keys are mostly named as its variables.
+    web_server: bool,
+}
+
+impl Writer {
+    pub fn of(has: impl Fn(&[u8]) -> bool) -> Self {
+        let variables: [&[u8]; 6] = [
+            b"time_local",
+            b"time_iso8601",
+            b"msec",
+            b"body_bytes_sent",
+            b"bytes_sent",
+            b"http_user_agent",
+        ];
+        Self {
+            loguru: has(b"text") && has(b"record"),
+            tracing: has(b"target") && has(b"fields"),
+            zap: has(b"L") && has(b"T") && has(b"M"),
+            dotnet: has(b"LogLevel") && has(b"EventId"),
+            web_server: has(b"remote_addr") && variables.into_iter().any(has),
+        }
+    }
+
+    /// The role of a key, which is known only because of the others.
+    pub fn role(self, key: &[u8]) -> Option<Role> {
+        let logger = Role::Text(fields::log::LOGGER);
+        Some(match key {
+            b"record" if self.loguru => Role::Inside("record"),
+            b"fields" if self.tracing => Role::Inside("fields"),
+            b"target" if self.tracing => logger,
+            b"L" if self.zap => Role::Level,
+            b"T" if self.zap => Role::Time,
+            b"M" if self.zap => Role::Message,
+            b"N" if self.zap => logger,
+            b"C" if self.zap => Role::Caller,
+            b"S" if self.zap => Role::Stack,
+            b"Category" if self.dotnet => logger,
+            key if self.web_server => return of_web_server(key),
+            _ => return None,
+        })
+    }
+}
+
+fn of_web_server(key: &[u8]) -> Option<Role> {
+    Some(match key {
+        b"request" => Role::Request,
+        b"request_time" => SECONDS,
+        b"request_length" => Role::Number(fields::http::request::BYTES),
+        b"body_bytes_sent" => Role::Number(fields::http::response::body::BYTES),
+        b"bytes_sent" => Role::Number(fields::http::response::BYTES),
+        b"http_referrer" => Role::Text(fields::http::request::REFERRER),
+        b"remote_user" => Role::Text(fields::user::NAME),
+        b"http_host" => Role::Host,
         _ => return None,
     })
 }

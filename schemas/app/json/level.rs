@@ -35,8 +35,18 @@ pub(super) fn name<'a>(text: &'a str, numbers: Numbers, event: &Event<'a>) -> Op
     let text = text.trim();
     match text.parse::<i64>() {
         Ok(number) => of_number(number, numbers),
-        Err(_) => (1..=WORD_BYTES_MAX).contains(&text.len()).then(|| named(event.lower_case(text))),
+        Err(_) => (1..=WORD_BYTES_MAX)
+            .contains(&text.len())
+            .then(|| named(nearest(event.lower_case(text)))),
     }
+}
+
+/// Go's slog counts from the nearest of its names: `error+2`, `debug-4`.
+fn nearest(word: &str) -> &str {
+    let steps = word.split_once(['+', '-']).filter(|(name, steps)| {
+        matches!(*name, "debug" | "info" | "warn" | "error") && steps.parse::<u8>().is_ok()
+    });
+    steps.map_or(word, |(name, _)| name)
 }
 
 fn of_number(number: i64, numbers: Numbers) -> Option<&'static str> {

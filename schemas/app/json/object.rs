@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::keys::{self, Role};
+use super::keys::{self, Role, Writer};
 use super::level::{self, Numbers};
 use super::{error, mapped, stamp};
 use crate::find::Find;
@@ -10,7 +10,7 @@ use crate::object::{entries, flattened, scalar, whole};
 use crate::rules::{AppFields, Unit};
 use crate::scan::{Entries, Entry};
 use crate::url::{set_host, set_target, split_port};
-use crate::{Event, Field, fields, peer};
+use crate::{Event, Field, clf, fields, peer};
 
 /// Objects in objects whose keys have roles.
 const DEPTH_MAX: u32 = 4;
@@ -29,9 +29,14 @@ pub(crate) fn set<'a>(text: &'a str, others: Field, event: &mut Event<'a>) -> bo
     }
     let has = |key: &[u8], keys: &Entries<'_>| keys.iter().any(|entry| entry.key == key);
     let is_clef = has(b"@t", &keys);
+    let writer = Writer::of(|key| has(key, &keys));
+    // logback's other message is the pattern that this one was made of.
+    if let Some(at) = keys.iter().position(|entry| entry.key == b"formattedMessage") {
+        keys[..=at].rotate_right(1);
+    }
     // `name` is the logger's in bunyan, pino and Python.
     let is_named = has(b"levelname", &keys) || (has(b"hostname", &keys) && has(b"pid", &keys));
-    keys.retain(|entry| match keys::role(entry.key) {
+    keys.retain(|entry| match keys::role(entry.key).or_else(|| writer.role(entry.key)) {
         Some(role) => !take(role, entry.value, 0, event),
         None => true,
     });
@@ -67,6 +72,15 @@ fn take<'a>(role: Role, value: &'a [u8], depth: u32, event: &mut Event<'a>) -> b
         Role::Error if value.starts_with(b"[") => {
             error::list(value, event);
             false
+        }
+        Role::Stack if value.starts_with(b"[") => error::frames(value, event),
+        // Lambda's log of an invocation that failed.
+        Role::Message if error::is_failure(value, event) => {
+            let all = inside("error", value, depth, event);
+            if let Some(said) = event.get_str(fields::error::MESSAGE) {
+                event.set_if_absent(fields::MESSAGE, said);
+            }
+            all
         }
         _ => match text() {
             Some("") => {
@@ -136,6 +150,7 @@ fn request<'a>(role: Role, text: &'a str, event: &mut Event<'a>) -> bool {
         Role::Method if text.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
             event.set(fields::http::request::METHOD, text);
         }
+        Role::Request => return clf::set_request(text, event),
         _ => return false,
     }
     true
@@ -173,6 +188,7 @@ fn field_of(role: Role) -> Option<Field> {
         Role::Client => fields::source::ADDRESS,
         Role::Status => fields::http::response::STATUS_CODE,
         Role::Method => fields::http::request::METHOD,
+        Role::Request => fields::url::ORIGINAL,
         Role::Instant | Role::Inside(_) => return None,
     })
 }
