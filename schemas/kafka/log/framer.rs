@@ -1,16 +1,21 @@
-//! A line with a time begins a record.
+//! A line with a time begins a record, and so does a JSON object.
 
 use tahoe_seams::{Cut, Framer};
 
+use crate::find::find;
 use crate::lines;
 use crate::time::{self, Stamp};
+
+/// Keys of the time in log4j's JSON layouts.
+const TIME_KEYS: [&[u8]; 5] =
+    [b"\"@timestamp\":", b"\"timestamp\":", b"\"instant\":", b"\"timeMillis\":", b"\"time\":"];
 
 pub(super) struct LogFramer;
 
 impl Framer for LogFramer {
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
-        let begins = |_: &[u8], line: &[u8]| stamp(line).is_some();
-        lines::cut(bytes, scanned, ended, &begins, &|record| stamp(record).is_none())
+        let begins = |_: &[u8], line: &[u8]| stamp(line).is_some() || is_object(line);
+        lines::cut(bytes, scanned, ended, &begins, &is_orphan)
     }
 
     fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
@@ -18,6 +23,18 @@ impl Framer for LogFramer {
             lines::carry_stamp(&record[..length], context);
         }
     }
+}
+
+fn is_orphan(record: &[u8]) -> bool {
+    stamp(record).is_none() && !is_object(record)
+}
+
+/// A line that is one JSON object with a time, as far as its ends tell and the key of a layout's
+/// time: a message may hold JSON too.
+pub(super) fn is_object(line: &[u8]) -> bool {
+    line.starts_with(b"{\"")
+        && line.ends_with(b"}")
+        && TIME_KEYS.iter().any(|key| find(line, key).is_some())
 }
 
 /// `[time]` or `time ` at the start of a line, and its length.

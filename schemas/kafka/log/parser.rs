@@ -3,15 +3,23 @@
 use tahoe_seams::{Record, Rejection};
 
 use super::{framer, trace};
+use crate::datasets::app_json;
 use crate::find::Find;
 use crate::time::Stamp;
-use crate::{Event, Parser, clf, fields};
+use crate::{Event, Parser, clf, fields, lines, peer};
 
 pub(super) struct LogRecord;
 
 impl Parser for LogRecord {
     fn parse<'a>(&self, record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
         let text = event.text(record.bytes).trim_end();
+        if framer::is_object(text.as_bytes()) && app_json::set(text, fields::kafka::FIELDS, event) {
+            object(event);
+            if !event.has(fields::TIMESTAMP) {
+                event.time_assumed(self.stamp(record.context, record.read_at_ms));
+            }
+            return Ok(());
+        }
         let Some((stamp, length)) = framer::stamp(text.as_bytes()) else {
             event.time_assumed(self.stamp(record.context, record.read_at_ms));
             event.set(fields::event::TYPE, "info");
@@ -28,6 +36,45 @@ impl Parser for LogRecord {
     fn stamp(&self, context: &[u8], _read_at_ms: i64) -> Option<Stamp> {
         framer::stamp(context).map(|(stamp, _)| stamp)
     }
+}
+
+/// What JSON's keys are called here.
+fn object(event: &mut Event<'_>) {
+    event.set_if_absent(fields::event::TYPE, "info");
+    if let Some(logger) = event.get_str(fields::log::LOGGER) {
+        event.set(fields::kafka::log::CLASS, logger);
+    }
+    if let Some(thread) = event.get_str(fields::process::thread::NAME) {
+        event.set(fields::kafka::log::THREAD, thread);
+    }
+    let written = event.get_str(fields::MESSAGE).unwrap_or_default();
+    set_message(written, event);
+}
+
+/// The message without its component.
+fn set_message<'a>(written: &'a str, event: &mut Event<'a>) {
+    let (component, message) = component(written);
+    event.set(fields::kafka::log::COMPONENT, component.unwrap_or("unknown"));
+    let message = message.trim_end();
+    if message.trim_start().is_empty() {
+        event.null_removed(fields::MESSAGE);
+        return;
+    }
+    event.set(fields::MESSAGE, message);
+    if let Some(rest) = message.strip_prefix("Failed authentication with ") {
+        failed_login(rest, event);
+    }
+}
+
+/// `/192.0.2.1 (SSL handshake failed)`, `host/192.0.2.1 (channelId=…) (…)`: a client was refused.
+fn failed_login<'a>(text: &'a str, event: &mut Event<'a>) {
+    let (peer, _) = clf::word(text);
+    let Some(ip) = peer.rsplit_once('/').and_then(|(_, ip)| peer::ip(ip)) else { return };
+    peer::SOURCE.set(ip, None, event);
+    event.set(fields::event::CATEGORY, "authentication");
+    event.set(fields::event::TYPE, "start");
+    event.set(fields::event::ACTION, "logon-failed");
+    event.set(fields::event::OUTCOME, "failure");
 }
 
 /// Sets the level and gives what follows it.
@@ -80,14 +127,7 @@ impl<'a> Parts<'a> {
         if !self.trace.is_empty() {
             trace::set(self.trace, event);
         }
-        let (component, message) = component(self.message);
-        event.set(fields::kafka::log::COMPONENT, component.unwrap_or("unknown"));
-        let message = message.trim_end();
-        if message.trim_start().is_empty() {
-            event.null_removed(fields::MESSAGE);
-        } else {
-            event.set(fields::MESSAGE, message);
-        }
+        set_message(self.message, event);
     }
 }
 
@@ -103,7 +143,8 @@ fn component(message: &str) -> (Option<&str>, &str) {
     split().map_or((None, message), |(component, text)| (Some(component), text))
 }
 
-/// `[thread] [logger] - message`, `[thread] logger:line - message` or `logger: [thread]: message`
+/// `[thread] [logger] - message`, `[thread] logger:line - message`, `[thread] logger - message` or
+/// `logger: [thread]: message`
 fn of_columns(text: &str) -> Option<Parts<'_>> {
     let Some((thread, rest)) = text.strip_prefix('[').and_then(|text| text.split_on("] ")) else {
         let (logger, rest) = text.split_on(": [").filter(|(name, _)| trace::is_class(name))?;
@@ -111,12 +152,15 @@ fn of_columns(text: &str) -> Option<Parts<'_>> {
         return Some(Parts { logger: Some(logger), thread: Some(thread), ..message(rest) });
     };
     let (head, rest) = rest.split_on(" - ")?;
+    let first_line = |text| lines::split_first(text).0;
     let (logger, line) = match head.strip_prefix('[') {
         Some(inside) => (inside.strip_suffix(']')?, None),
-        None => {
-            let (logger, line) = head.split_once(':')?;
-            (logger, Some(line.parse().ok()?))
-        }
+        // A component may be followed by a word and a dash too, but then a logger ends the line.
+        None => match head.split_once(':') {
+            Some((logger, line)) => (logger, Some(line.parse().ok()?)),
+            None if trace::is_class(head) && logger(first_line(rest)).is_none() => (head, None),
+            None => return None,
+        },
     };
     let known = trace::is_logger(logger) && !thread.contains('\n');
     known.then(|| Parts { logger: Some(logger), line, thread: Some(thread), ..message(rest) })
