@@ -112,8 +112,24 @@ fn amount(text: &str, unit: &str) -> Option<f64> {
 }
 
 /// `<time>\t<request>\t<LEVEL>\t<message>` of Node.js, `[LEVEL]\t<time>\t<request>\t<message>` of
-/// Python, `<time> <request> Task timed out after 3.00 seconds` of the platform.
+/// Python, `[ERROR] type: message` with a traceback of what Python did not catch, `<time> <request>
+/// Task timed out after 3.00 seconds` and `RequestId: <request> Error: …` of the platform.
 fn logged<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    if let Some(rest) = text.strip_prefix("RequestId: ") {
+        return ended(rest, event);
+    }
+    if let Some((level, rest)) = text.strip_prefix('[').and_then(|text| text.split_once("] "))
+        && level.bytes().all(|byte| byte.is_ascii_uppercase())
+        && let Some((head, below)) = rest.split_once(['\n', '\r'])
+        && below.starts_with("Traceback (most recent call last):")
+        && app_json::set_level(level, event)
+    {
+        let (kind, message) = head.split_on(": ").unwrap_or((head, ""));
+        event.set(fields::error::TYPE, kind);
+        event.set_clean(fields::error::MESSAGE, message);
+        event.set(fields::error::STACK_TRACE, rest);
+        return true;
+    }
     let mut parts = text.splitn(4, '\t');
     if let (Some(first), Some(second), Some(third), Some(message)) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -140,6 +156,22 @@ fn logged<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
         event.set(fields::error::MESSAGE, rest.trim_end());
     }
     event.set(fields::faas::EXECUTION, request);
+    true
+}
+
+/// `<request> Error: Runtime exited with error: signal: killed`, and the error's type below it.
+fn ended<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    let Some((request, said)) = text.split_once(' ').filter(|(id, _)| is_request(id)) else {
+        return false;
+    };
+    event.set(fields::faas::EXECUTION, request);
+    if let Some(error) = said.strip_prefix("Error: ") {
+        let (message, kind) = crate::lines::split_first(error);
+        event.set(fields::event::OUTCOME, "failure");
+        event.set(fields::event::TYPE, "error");
+        event.set(fields::error::MESSAGE, message);
+        event.set_clean(fields::error::TYPE, kind.trim());
+    }
     true
 }
 

@@ -144,7 +144,12 @@ impl Parser for Line {
         };
         let columns = flow::columns(header);
         match time::parse_iso(line.as_bytes()) {
-            Some((stamp, used)) if line[used..].starts_with([' ', '\t']) => {
+            // Node.js in Lambda writes a tab; it is the line's own time, and no export's.
+            Some((stamp, used)) if line[used..].starts_with('\t') => {
+                event.time(stamp);
+                message::set(line, &columns, event);
+            }
+            Some((stamp, used)) if line[used..].starts_with(' ') => {
                 event.time(stamp);
                 let said = &line[used + 1..];
                 event.set(fields::aws::cloudwatch::MESSAGE, said);
