@@ -4,9 +4,10 @@
 use memchr::{memchr, memchr_iter, memrchr};
 use tahoe_seams::{Cut, Framer};
 
+use super::console::Console;
 use super::header::Header;
-use crate::LineFramer;
 use crate::scan::{Flaw, Scan};
+use crate::{LineFramer, lines};
 
 /// Bytes of context that are read to tell whether a header is inside of it.
 const LOOK_AHEAD_BYTES: usize = 64 << 10;
@@ -26,7 +27,11 @@ impl Framer for HeaderFramer {
         if is_object(line) {
             return Cut::Record { text: line.len(), end: next, orphan: false };
         }
-        let orphan = Header::parse(line).is_none();
+        let console = Console::parse(line);
+        if let Some(Console::Job(..)) = console {
+            return Cut::Record { text: line.len(), end: next, orphan: false };
+        }
+        let orphan = Header::parse(line).is_none() && console.is_none();
         match next_record(bytes, next, scanned, (orphan, ended)) {
             Next::At(end) => Cut::Record { text: trimmed(&bytes[..end]), end, orphan },
             Next::Perhaps(end) => Cut::Open { text: trimmed(&bytes[..end]), end, orphan },
@@ -48,6 +53,8 @@ impl Framer for HeaderFramer {
         if let Some(header) = Header::parse(record) {
             context.clear();
             context.extend_from_slice(&record[1..header.stamp_end.min(STAMP_BYTES_MAX)]);
+        } else if let Some(console) = Console::parse(lines::first(record)) {
+            lines::carry_stamp(console.stamp(), context);
         }
     }
 }
@@ -85,11 +92,14 @@ fn next_record(bytes: &[u8], first: usize, scanned: usize, (orphan, ended): (boo
     for at in memchr_iter(b'\n', &bytes[from..]) {
         let next = from + at + 1;
         // Lines inside a string that was seen to close are passed by.
-        if next < from || !matches!(bytes.get(next), Some(b'[' | b'{')) {
+        let is_job = bytes[next..].starts_with(b"  2");
+        if next < from || !(is_job || matches!(bytes.get(next), Some(b'[' | b'{'))) {
             continue;
         }
         let rest = &bytes[next..];
         let begins = match memchr(b'\n', rest) {
+            Some(end) if Console::parse(rest[..end].trim_ascii_end()).is_some() => true,
+            None if ended && Console::parse(rest).is_some() => true,
             // What follows its colon tells, and may not be there yet.
             _ if rest[0] == b'[' => {
                 let is_told = |header: Header| ended || header.level_end + 1 < rest.len();

@@ -5,7 +5,9 @@
 //! `[2026-03-04 09:27:05] production.ERROR: message {"context":1} {"extra":2}`: context and extra
 //! are left out when empty, or `[]`. Laravel lets real line ends through, in the message and in
 //! the strings of the context, so a record goes on until the next line that looks like a header.
+//! PHP's own errors and what workers say of their jobs (`console`) are records of their own.
 
+mod console;
 mod context;
 mod exception;
 mod framer;

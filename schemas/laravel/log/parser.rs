@@ -2,6 +2,7 @@
 
 use tahoe_seams::{Record, Rejection};
 
+use super::console::{self, Console};
 use super::header::{self, Header, LEVELS};
 use super::{context, exception};
 use crate::level::is_failure;
@@ -22,15 +23,31 @@ impl Parser for LogRecord {
         if text.starts_with("{\"") && text.ends_with('}') {
             return json(text, event);
         }
+        if let Some(console) = Console::parse(crate::lines::first(text.as_bytes())) {
+            let message = console::set(console, text, event);
+            if let Some((stamp, zone)) = head_stamp(console.stamp()) {
+                if let Some(zone) = zone {
+                    event.use_time_zone(event.alloc_str(zone));
+                }
+                event.time(stamp);
+            }
+            set_message(message, event);
+            return Ok(());
+        }
         event.set(fields::MESSAGE, text);
         event.time_assumed(self.stamp(record.context, record.read_at_ms));
         Ok(())
     }
 
     fn stamp(&self, context: &[u8], _read_at_ms: i64) -> Option<Stamp> {
-        let (stamp, _) = header::stamp(std::str::from_utf8(context).ok()?)?;
-        Some(stamp)
+        head_stamp(context).map(|(stamp, _)| stamp)
     }
+}
+
+/// The time of a header, or PHP's.
+fn head_stamp(text: &[u8]) -> Option<(Stamp, Option<&str>)> {
+    let iso = std::str::from_utf8(text).ok().and_then(header::stamp);
+    iso.or_else(|| console::php_stamp(text))
 }
 
 fn line<'a>(text: &'a str, header: Header, event: &mut Event<'a>) -> Result<(), Rejection> {
