@@ -28,6 +28,8 @@ pub(super) enum Column {
     Type,
     Address(Field),
     Text(Field),
+    /// Of a version that is not known here; the line is kept as message.
+    Unknown,
 }
 
 /// The default format, which is version 2.
@@ -62,7 +64,19 @@ const FLAGS: [&str; 8] = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"
 
 /// The columns that a header names; none if it is no header.
 pub(super) fn columns(header: &str) -> Vec<Column> {
-    header.split_ascii_whitespace().map(column).collect::<Option<_>>().unwrap_or_default()
+    let others = names_flow(header).then_some(Column::Unknown);
+    let names = header.split_ascii_whitespace();
+    names.map(|name| column(name).or(others)).collect::<Option<_>>().unwrap_or_default()
+}
+
+/// Whether a line has the two names that no sentence has: then others may be of a later version,
+/// or of a transit gateway.
+fn names_flow(line: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    line.bytes().all(|byte| is_part(byte) || byte.is_ascii_whitespace())
+        && ["srcaddr", "dstaddr"]
+            .iter()
+            .all(|wanted| line.split_ascii_whitespace().any(|name| name == *wanted))
 }
 
 /// Whether a line is nothing but names of columns.
@@ -72,6 +86,9 @@ pub(super) fn is_header(line: &[u8]) -> bool {
         return false;
     }
     let Ok(line) = std::str::from_utf8(line) else { return false };
+    if names_flow(line) {
+        return true;
+    }
     let mut names = 0;
     line.split_ascii_whitespace().all(|name| {
         names += 1;
@@ -144,6 +161,7 @@ pub(super) fn set<'a>(line: &'a str, header: &[Column], event: &mut Event<'a>) -
     let mut placed = true;
     for column in header {
         match words.next() {
+            Some(_) if *column == Column::Unknown => placed = false,
             Some("-") => event.null_removed(field_of(*column)),
             Some(word) => placed &= set_column(*column, word, &mut flow, event),
             None => placed = false,
@@ -195,6 +213,7 @@ fn is_likely(column: Column, word: &str) -> bool {
         }
         Column::Text(field) if field == vpcflow::TRAFFIC_PATH => is_number,
         Column::Text(_) => !is_number,
+        Column::Unknown => true,
     }
 }
 
@@ -230,6 +249,7 @@ fn is_flow(line: &str, header: &[Column]) -> bool {
 fn field_of(column: Column) -> Field {
     use fields::aws::vpcflow;
     match column {
+        Column::Unknown => fields::MESSAGE,
         Column::Account => vpcflow::ACCOUNT_ID,
         Column::Source => fields::source::IP,
         Column::Destination => fields::destination::IP,

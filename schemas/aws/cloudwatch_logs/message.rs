@@ -3,6 +3,7 @@
 use super::flow::Column;
 use super::{flow, lambda, platform};
 use crate::datasets::app_json;
+use crate::object::scalar;
 use crate::scan::Entry;
 use crate::{Event, fields, time};
 
@@ -14,7 +15,9 @@ const MARKS: [&[u8]; 9] =
 /// one.
 pub(super) fn set<'a>(text: &'a str, columns: &[Column], event: &mut Event<'a>) {
     let trimmed = text.trim();
-    if trimmed.starts_with('{') && object(trimmed, event) {
+    if let Some(inside) = wrapped(trimmed, event) {
+        set(inside, columns, event);
+    } else if trimmed.starts_with('{') && object(trimmed, event) {
         event.set_if_absent(fields::MESSAGE, text);
     } else if flow::set(trimmed, columns, event) {
         // All of it is in fields.
@@ -24,6 +27,15 @@ pub(super) fn set<'a>(text: &'a str, columns: &[Column], event: &mut Event<'a>) 
             syslog(text, event);
         }
     }
+}
+
+/// The line in `{"message":"…"}`, as some who carry logs write it.
+fn wrapped<'a>(text: &'a str, event: &Event<'a>) -> Option<&'a str> {
+    let body = text.strip_prefix("{\"message\":\"")?;
+    let entries = crate::object::whole(text.as_bytes())?;
+    // An object in an object would be taken apart for ever.
+    let is_line = entries.len() == 1 && !body.starts_with('{');
+    scalar(entries[0].value, event).filter(|_| is_line)
 }
 
 /// Says whether it is an object that was taken apart.
