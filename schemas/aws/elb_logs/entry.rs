@@ -131,6 +131,30 @@ pub(super) fn connection<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) -
     Some(())
 }
 
+/// Whether an entry is of a health check: its sixth column says how that went.
+pub(super) fn is_health(line: &str) -> bool {
+    matches!(Columns::new(line).nth(5), Some("PASS" | "FAIL"))
+}
+
+/// `latency target_addr target_group_id status status_code reason_code`. The line is kept as
+/// message too, since not all of it is in fields.
+pub(super) fn health<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) -> Option<()> {
+    event.set(fields::event::CATEGORY, "network");
+    event.set(fields::event::TYPE, "info");
+    let span = columns.set_span(fields::aws::elb::backend_processing_time::SEC, event);
+    set_duration(span, event);
+    columns.set_backend(event);
+    columns.next();
+    let passed = columns.next()? == "PASS";
+    event.set(fields::event::OUTCOME, if passed { "success" } else { "failure" });
+    columns.set_count(fields::aws::elb::backend::http::response::STATUS_CODE, event);
+    if let Some(reason) = columns.set(fields::aws::elb::error::REASON, event) {
+        event.set(fields::error::CODE, reason);
+    }
+    set_related(event);
+    None
+}
+
 /// What both begin with, behind the time; the seconds that they took. `None` where the line ends
 /// before the request.
 fn head<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) -> Option<Option<f64>> {

@@ -1,12 +1,14 @@
-//! The access logs of AWS load balancers, and the connection logs of the application ones, as they
-//! lie in S3: one entry a line, columns with spaces between them, some of them quoted.
+//! The access logs of AWS load balancers, and the connection and health check logs of the
+//! application ones, as they lie in S3: one entry a line, columns with spaces between them, some of
+//! them quoted.
 //!
 //! - classic, HTTP and TCP:
 //!   <https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/access-log-collection.html>
 //! - application, from the first version (without what follows `trace_id`) to the one that tells
 //!   of rewritten hosts and URIs:
 //!   <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html>,
-//!   <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-connection-logs.html>
+//!   <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-connection-logs.html>,
+//!   <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-health-check-logs.html>
 //! - network, TLS listeners:
 //!   <https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-access-logs.html>
 //!

@@ -55,6 +55,9 @@ fn parse<'a>(line: &'a str, columns: &mut Columns<'a>, event: &mut Event<'a>) ->
         event.set(fields::aws::elb::TYPE, first);
         columns.nth(1);
         set_time(time, event);
+        if entry::is_health(line) {
+            return entry::health(columns, event);
+        }
         return entry::application(time, columns, event);
     }
     let time = stamp(third.as_bytes())?;
