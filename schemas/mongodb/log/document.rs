@@ -4,7 +4,7 @@
 use super::attributes::{self, Message};
 use super::occasion::Occasion;
 use super::outline::outline;
-use super::parser::{set_context, set_severity};
+use super::parser::{set_context, set_kind, set_severity};
 use crate::object::{entries, flattened, object, scalar};
 use crate::scan::{Entry, Scan};
 use crate::{Event, Field, Transformation, fields, time};
@@ -28,6 +28,7 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
             _ => others.push(entry),
         }
     }
+    set_kind(event);
     if let Some(attr) = attr {
         attributes::set(attr, message, event);
     }

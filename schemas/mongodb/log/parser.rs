@@ -18,7 +18,8 @@ impl Parser for LogRecord {
         let text = event.text(record.bytes).trim_end();
         event.set(fields::event::CATEGORY, "database");
         event.set(fields::event::TYPE, "info");
-        if let Some((stamp, used)) = head::stamp(text.as_bytes(), record.read_at_ms) {
+        let own = head::stamp(text.as_bytes(), record.read_at_ms);
+        if let Some((stamp, used)) = own.filter(|(_, used)| !is_of_syslog(&text[*used..])) {
             event.time(stamp);
             written(text[used..].trim_start_matches(' '), event);
         } else if !document::set(text, event) && !in_envelope(text, record.read_at_ms, event) {
@@ -47,10 +48,12 @@ fn written<'a>(text: &'a str, event: &mut Event<'a>) {
     if let Some(context) = head.context {
         set_context(context, event);
     }
-    let message = head.message.trim_end();
+    // What starts up lists its parts with spaces before them.
+    let message = head.message.trim();
     if head.severity.is_none() && !event.has(fields::log::LEVEL) {
         old_level(message, event);
     }
+    set_kind(event);
     if message.is_empty() {
         event.null_removed(fields::MESSAGE);
         return;
@@ -71,11 +74,19 @@ fn written<'a>(text: &'a str, event: &mut Event<'a>) {
 fn old_level(message: &str, event: &mut Event<'_>) {
     let labels = [("warning: ", "warning"), ("ERROR: ", "error"), ("SEVERE: ", "fatal")];
     if let Some((_, level)) = labels.iter().find(|(label, _)| message.starts_with(label)) {
-        set_level(level, event);
+        event.set(fields::log::LEVEL, *level);
     } else {
-        set_level("info", event);
+        event.set(fields::log::LEVEL, "info");
         event.transformation_of(Transformation::LevelAssumed, "info");
     }
+}
+
+/// Whether ` host mongod.27017[pid]: …` follows a time, which is then syslog's: newer systems write
+/// the server's own form of it to their files.
+fn is_of_syslog(text: &str) -> bool {
+    let mut words = text.trim_start_matches(' ').splitn(3, ' ');
+    let (_host, program) = (words.next(), words.next().unwrap_or_default());
+    (program.starts_with("mongod") || program.starts_with("mongos")) && program.ends_with("]:")
 }
 
 /// `<PRI>Mmm dd hh:mm:ss host mongod.27017[pid]: …`. Says whether it was one.
@@ -103,7 +114,7 @@ fn in_envelope<'a>(text: &'a str, read_at_ms: i64, event: &mut Event<'a>) -> boo
     true
 }
 
-/// Sets level and type of the severities that both formats have.
+/// Sets the level of the severities that both formats have.
 pub(super) fn set_severity<'a>(severity: &'a str, event: &mut Event<'a>) {
     let level = match severity.as_bytes() {
         [b'F'] => "fatal",
@@ -114,21 +125,25 @@ pub(super) fn set_severity<'a>(severity: &'a str, event: &mut Event<'a>) {
         _ => event.lower_case(severity),
     };
     event.set_level(severity, level);
-    set_kind(level, event);
     if severity.len() == 2 {
         event.set(fields::mongodb::log::SEVERITY, severity);
     }
 }
 
-/// Sets the level and what kind of event it makes this.
-pub(super) fn set_level<'a>(level: &'a str, event: &mut Event<'a>) {
-    event.set(fields::log::LEVEL, level);
-    set_kind(level, event);
-}
-
-fn set_kind(level: &str, event: &mut Event<'_>) {
-    let failed = matches!(level, "fatal" | "error");
-    event.set(fields::event::TYPE, if failed { "error" } else { "info" });
+/// Sets what kind of event component and level make this, as in Elastic's integration.
+pub(super) fn set_kind(event: &mut Event<'_>) {
+    let failed = matches!(event.get_str(fields::log::LEVEL), Some("fatal" | "error"));
+    event.set(
+        fields::event::TYPE,
+        match (event.get_str(fields::mongodb::log::COMPONENT), failed) {
+            (Some("ACCESS"), false) => &["access"][..],
+            (Some("ACCESS"), true) => &["access", "error"],
+            (Some("WRITE"), false) => &["change"],
+            (Some("WRITE"), true) => &["change", "error"],
+            (_, false) => &["info"],
+            (_, true) => &["info", "error"],
+        },
+    );
 }
 
 /// Sets the thread, and the connection that it serves.
