@@ -101,7 +101,7 @@ pub(super) fn read<'a>(row: &'a str, entry: &mut Entry<'a>, event: &Event<'a>) {
 }
 
 /// The field at `at` without its quotes, and where the comma after it is.
-fn field<'a>(row: &'a str, at: usize, event: &Event<'a>) -> (&'a str, usize) {
+pub(super) fn field<'a>(row: &'a str, at: usize, event: &Event<'a>) -> (&'a str, usize) {
     let bytes = row.as_bytes();
     if bytes.get(at) != Some(&b'"') {
         let end = memchr(b',', &bytes[at..]).map_or(row.len(), |length| at + length);

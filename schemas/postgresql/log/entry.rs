@@ -1,7 +1,7 @@
 //! One message with its columns, whichever form it came in, and the fields that they become.
 
 use super::level::{Label, Note};
-use super::{server, session, stamp, statement};
+use super::{audit, server, session, stamp, statement};
 use crate::enrich::Quoting;
 use crate::time::{Stamp, Time};
 use crate::{Event, fields, peer};
@@ -78,6 +78,15 @@ impl<'a> Entry<'a> {
         event.set(fields::MESSAGE, message);
         self.position_in(message, event);
         event.is_statement(fields::postgresql::log::QUERY, Quoting::Standard);
+        if audit::read(message, event) {
+            return timed;
+        }
+        if self.in_columns
+            && let Some(call) = statement::fast_path(message, event)
+        {
+            event.set(fields::MESSAGE, call);
+            return timed;
+        }
         let logged = statement::read(message, event);
         let is_timed = logged.is_some() || event.has(fields::event::DURATION);
         match (logged, self.lines) {
@@ -120,8 +129,12 @@ impl<'a> Entry<'a> {
         };
         event.set_level(severity, level);
         let failed = matches!(level, "error" | "fatal" | "panic");
-        if failed {
+        // Classes 00 to 02 are of success, warning and no data.
+        let is_error = |state: &str| !matches!(state.as_bytes(), [b'0', b'0'..=b'2', ..]);
+        if failed || self.sql_state.is_some_and(is_error) {
             event.set(fields::event::TYPE, "error");
+        }
+        if failed {
             event.set(fields::event::OUTCOME, "failure");
         }
         if let Some(state) = self.sql_state {

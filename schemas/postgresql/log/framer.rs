@@ -8,7 +8,7 @@ use tahoe_seams::{Cut, Framer};
 use super::level::Label;
 use super::prefix::{Fit, Kind, LinePrefix, PrefixError};
 use super::syslog::{self, Chunk};
-use super::{bouncer, context, csv, json, recognised, stamp};
+use super::{bouncer, context, csv, json, patroni, recognised, stamp};
 use crate::LineFramer;
 use crate::datasets::system_syslog::head;
 use crate::time::Stamp;
@@ -97,8 +97,10 @@ impl Framer for PostgresFramer {
             },
             Start::Timed | Start::Other => {
                 let orphan = needs || matches!(start, Start::Other);
+                let traced = matches!(start, Start::Timed) && patroni::begins(line);
                 self.lines(bytes, (next, scanned), ended, orphan, |line| {
-                    line.is_empty() || line.starts_with(b"\t")
+                    let goes_on = line.is_empty() || line.starts_with(b"\t");
+                    goes_on || traced && self.is_of_traceback(line)
                 })
             }
             Start::Chunk(first) => self.lines(bytes, (next, scanned), ended, needs, |line| {
@@ -166,6 +168,11 @@ impl PostgresFramer {
         } else {
             Cut::Open { text, end: at, orphan }
         }
+    }
+
+    /// Whether a line may be of a traceback: nothing else begins with it.
+    fn is_of_traceback(&self, line: &[u8]) -> bool {
+        matches!(Start::of(line, self.prefix.as_ref()), Start::Other)
     }
 
     fn goes_on(&self, (first, fit): (&[u8], &Fit), line: &[u8]) -> bool {

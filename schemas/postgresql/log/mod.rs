@@ -1,5 +1,6 @@
 //! The log of PostgreSQL 9.0 to 18: lines with any `log_line_prefix`, csvlog, jsonlog, each of them
-//! through syslog or inside of a collector's JSON objects too; and PgBouncer's log.
+//! through syslog or inside of a collector's JSON objects too; and the logs of PgBouncer and, where
+//! they share the server's, Patroni and CloudNativePG.
 //!
 //! <https://www.postgresql.org/docs/current/runtime-config-logging.html>
 //!
@@ -16,6 +17,7 @@
 //! The samples `stderr`, `stderr_pgbadger`, `csv`, `json`, `syslog` and `syslog_rfc3339` are of a
 //! real server (tests/record/postgresql); the others are composed by what is documented.
 
+mod audit;
 mod bouncer;
 mod context;
 mod csv;
@@ -24,6 +26,7 @@ mod framer;
 mod json;
 mod level;
 mod parser;
+mod patroni;
 mod prefix;
 mod recognised;
 mod server;

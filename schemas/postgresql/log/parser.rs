@@ -8,8 +8,9 @@ use super::json::{self, Object};
 use super::level::Label;
 use super::prefix::{Fit, Kind, LinePrefix, sql_state};
 use super::syslog::{self, Chunk};
-use super::{bouncer, context, csv, recognised};
+use super::{bouncer, context, csv, patroni, recognised};
 use crate::find::find;
+use crate::level::is_failure;
 use crate::time::Stamp;
 use crate::{Event, Parser, fields};
 
@@ -73,7 +74,9 @@ impl LogRecord {
                 return Ok(());
             }
             Start::Timed => {
-                plain(text, event);
+                if !patroni::read(text, event) {
+                    plain(text, event);
+                }
                 match own_time(line.as_bytes(), record.read_at_ms) {
                     Some((time, _)) => {
                         let stamp = resolved(&time, zone, event);
@@ -118,7 +121,10 @@ impl LogRecord {
                 if let Some(severity) = severity
                     && !event.has(fields::log::LEVEL)
                 {
-                    event.set_named_level(severity);
+                    let level = event.set_named_level(severity);
+                    if is_failure(level) {
+                        event.set(fields::event::TYPE, "error");
+                    }
                 }
                 match stamp {
                     _ if timed => {}

@@ -306,10 +306,12 @@ fn length_of(kind: Kind, text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whether `text` begins with five digits and capitals, and not with a longer word.
+/// Whether `text` begins with five digits and capitals, and not with a longer word. Every code of
+/// the server has a digit; the word `AUDIT`, with which pgAudit's messages begin, has none.
 pub(super) fn sql_state(text: &[u8]) -> bool {
-    let code = text.iter().take_while(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
-    code.count() == 5
+    let is_part = |byte: &&u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+    let length = text.iter().take_while(is_part).count();
+    length == 5 && text[..length].iter().any(u8::is_ascii_digit)
 }
 
 /// `5ff25bb2.22`: when the session began and its process, in hexadecimal digits.

@@ -9,7 +9,7 @@ use super::prefix::{Fit, HEAD_BYTES_MAX, Kind, LinePrefix, session, sql_state};
 use super::stamp;
 
 /// The text of settings, the most frequent first. What could be another's beginning comes after it.
-const SETTINGS: [&str; 46] = [
+const SETTINGS: [&str; 48] = [
     // PostgreSQL 10 and later; Debian and Ubuntu; both with the line's number, as of 9.x.
     "%m [%p] %q%u@%d ",
     "%m [%p-%l] %q%u@%d ",
@@ -29,6 +29,9 @@ const SETTINGS: [&str; 46] = [
     " sql_error_code = %e ",
     "pid=%p,user=%u,db=%d,app=%a,client=%h ",
     "%h %m [%p] %q%u@%d ",
+    // Timescale's chart for Kubernetes.
+    "%t [%p]: [%c-%l] %u@%d,app=%a [%e] ",
+    "%m [%p]: [%c-%l] %u@%d,app=%a [%e] ",
     // pgBadger's documentation.
     "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
     "%m [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
@@ -228,12 +231,26 @@ fn place(kind: Kind, at: usize, length: usize, fit: &mut Fit) -> usize {
     length.max(1)
 }
 
-/// `[123]` is the process, and another such the line; `[123-4]` both; `[local]` the client.
+/// `[123]` is the process, and another such the line; `[123-4]` both; `[local]` the client;
+/// `[5ff2.22-4]` the session with its line; `[42601]` after a line the error's code, which alone may
+/// begin with a zero.
 fn bracketed(rest: &[u8], at: usize, fit: &mut Fit) -> Option<usize> {
     let close = memchr::memchr(b']', rest)?;
     let inside = &rest[1..close];
     if inside == b"local" {
         return Some(place(Kind::RemoteWithPort, at, close + 1, fit));
+    }
+    if let Some(length) = session(inside) {
+        let line = inside[length..].strip_prefix(b"-").unwrap_or_default();
+        if line.iter().all(u8::is_ascii_digit) {
+            place(Kind::Session, at + 1, length, fit);
+            place(Kind::Line, at + 2 + length, line.len(), fit);
+            return Some(close + 1);
+        }
+    }
+    let is_code = fit.range(Kind::Line).is_some() || inside.starts_with(b"0");
+    if fit.range(Kind::Pid).is_some() && inside.len() == 5 && is_code && sql_state(inside) {
+        return Some(place(Kind::SqlState, at + 1, 5, fit) + 2);
     }
     let digits = inside.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 0 {
@@ -402,6 +419,16 @@ mod tests {
             (Kind::User, "me@corp"),
             (Kind::Database, "d"),
             (Kind::Application, "psql"),
+        ];
+        assert_eq!(values(line), expected);
+        let line = "2026-11-21 09:00:00 UTC [7]: [5ff2.22-3] anna@shop [23505] LOG:  x";
+        let expected = [
+            (Kind::Pid, "7"),
+            (Kind::Line, "3"),
+            (Kind::User, "anna"),
+            (Kind::Database, "shop"),
+            (Kind::Session, "5ff2.22"),
+            (Kind::SqlState, "23505"),
         ];
         assert_eq!(values(line), expected);
     }

@@ -8,14 +8,7 @@ use crate::{Event, fields};
 
 /// Sets what the message says; gives the statement, if it has one.
 pub(super) fn read<'a>(message: &'a str, event: &mut Event<'a>) -> Option<&'a str> {
-    let rest = match message.strip_prefix("duration: ") {
-        Some(rest) => {
-            let (number, rest) = rest.split_on(" ms")?;
-            event.set(fields::event::DURATION, nanoseconds(number, MILLISECONDS)?);
-            rest.trim_start_matches(' ')
-        }
-        None => message,
-    };
+    let rest = timed(message, event)?;
     if let Some(plan) = rest.strip_prefix("plan:") {
         return explained(plan.trim_start(), event);
     }
@@ -28,6 +21,25 @@ pub(super) fn read<'a>(message: &'a str, event: &mut Event<'a>) -> Option<&'a st
         None => {}
     }
     Some(query)
+}
+
+/// Sets the duration that a message may begin with; gives what follows it.
+fn timed<'a>(message: &'a str, event: &mut Event<'a>) -> Option<&'a str> {
+    let Some(rest) = message.strip_prefix("duration: ") else { return Some(message) };
+    let (number, rest) = rest.split_on(" ms")?;
+    event.set(fields::event::DURATION, nanoseconds(number, MILLISECONDS)?);
+    Some(rest.trim_start_matches(' '))
+}
+
+/// `fastpath function call: "lo_open" (OID 952)`; gives the call, which is no statement.
+pub(super) fn fast_path<'a>(message: &'a str, event: &mut Event<'a>) -> Option<&'a str> {
+    const STEP: &str = "fastpath function call";
+    if !message.has(STEP) {
+        return None;
+    }
+    let call = timed(message, event)?.strip_prefix(STEP)?.strip_prefix(": ")?;
+    event.set(fields::postgresql::log::QUERY_STEP, STEP);
+    Some(call)
 }
 
 /// `statement: QUERY`, `execute NAME: QUERY`, `execute fetch from NAME: QUERY`.
