@@ -28,6 +28,9 @@ pub(crate) fn set_host<'a>(host: &'a str, event: &mut Event<'a>) {
     }
 }
 
+/// What stands between user and host in `privileged[user] @ host [address]`.
+pub(crate) const AT: &[u8] = b"] @ ";
+
 /// `privileged[user] @ host [address]`, and what follows it.
 pub(crate) struct UserHost<'a> {
     pub privileged: &'a str,

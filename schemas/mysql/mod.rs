@@ -4,5 +4,6 @@
 pub(crate) mod account;
 pub(crate) mod banner;
 pub(crate) mod stamp;
+pub(crate) mod syslog;
 
 pub(crate) use crate::lines;

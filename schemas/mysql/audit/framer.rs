@@ -6,7 +6,7 @@ use tahoe_seams::{Cut, Framer};
 
 use super::{mariadb, percona};
 use crate::PART_BYTES_MAX;
-use crate::datasets::mysql::{lines, stamp};
+use crate::datasets::mysql::{lines, stamp, syslog};
 use crate::datasets::system_syslog::envelope;
 use crate::find::find;
 use crate::scan::{Flaw, Scan};
@@ -39,7 +39,7 @@ impl Framer for AuditFramer {
             Length::Known(text) => Cut::Record { text, end: text, orphan: false },
             Length::Unknown if !ended && bytes.len() <= PART_BYTES_MAX => Cut::Partial,
             Length::Unknown | Length::None => {
-                let in_syslog = envelope::is_stamped(lines::first(bytes));
+                let in_syslog = syslog::is_stamped(lines::first(bytes));
                 let begins = |_: &[u8], line: &[u8]| match line.first() {
                     Some(first) if in_syslog => !first.is_ascii_whitespace(),
                     _ => begins(line),
@@ -119,8 +119,8 @@ fn begins(line: &[u8]) -> bool {
         [b'{' | b'[' | b']', ..] => true,
         _ if line.starts_with(OPENING) || is_outer(line) || line.starts_with(b"<?xml") => true,
         [b'"', ..] => percona::begins_row(line),
-        [b'0'..=b'9', ..] => mariadb::stamp(line).is_some(),
-        _ => envelope::is_stamped(line),
+        [b'0'..=b'9', ..] if mariadb::stamp(line).is_some() => true,
+        _ => syslog::is_stamped(line),
     }
 }
 
@@ -144,7 +144,7 @@ fn stamp_of(record: &[u8]) -> Option<&[u8]> {
     if let Some((_, length)) = mariadb::stamp(record) {
         return Some(&record[..length]);
     }
-    if envelope::is_stamped(lines::first(record)) {
+    if syslog::is_stamped(lines::first(record)) {
         return envelope::stamp_text(lines::first(record));
     }
     let head = &record[..record.len().min(HEAD_BYTES_MAX)];

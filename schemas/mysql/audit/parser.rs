@@ -3,7 +3,7 @@
 use tahoe_seams::{Record, Rejection};
 
 use super::{enterprise, framer, mariadb, meaning, percona, xml};
-use crate::datasets::mysql::stamp;
+use crate::datasets::mysql::{stamp, syslog};
 use crate::datasets::system_syslog::envelope::{self, Envelope};
 use crate::object::whole;
 use crate::time::Stamp;
@@ -16,7 +16,7 @@ impl Parser for AuditRecord {
         let text = event.text(record.bytes).trim();
         let mut outside = None;
         let mut inside = text;
-        if envelope::is_stamped(text.as_bytes()) {
+        if syslog::is_stamped(text.as_bytes()) {
             let envelope = Envelope::parse(text, event.read_at_ms(), event)?;
             outside = envelope.stamp;
             inside = envelope.message.trim();

@@ -3,7 +3,7 @@
 
 use tahoe_seams::{Cut, Framer};
 
-use super::{crash, json, parser};
+use super::{crash, json, parser, sst};
 use crate::datasets::mysql::{lines, stamp};
 use crate::datasets::system_syslog::envelope;
 use crate::find::find;
@@ -39,6 +39,7 @@ fn begins(line: &[u8]) -> bool {
         || crash::clock(line).is_some()
         || json::is_object(line)
         || envelope::is_stamped(line)
+        || sst::begins(line)
 }
 
 fn is_rule(line: &[u8]) -> bool {
@@ -73,6 +74,7 @@ fn stamp_of(record: &[u8]) -> Option<&[u8]> {
         Some(title) if is_rule(lines::first(record)) => title,
         _ => lines::first(record),
     };
+    let line = if sst::begins(line) { line.trim_ascii_start() } else { line };
     if let Some((_, length)) = stamp::parse(line) {
         return Some(&line[..length]);
     }

@@ -18,6 +18,7 @@ mod framer;
 mod json;
 mod meaning;
 mod parser;
+mod sst;
 
 use crate::{Dataset, Parse};
 

@@ -2,8 +2,8 @@
 
 use tahoe_seams::{Record, Rejection};
 
-use super::{crash, json, meaning};
-use crate::datasets::mysql::{lines, stamp};
+use super::{crash, json, meaning, sst};
+use crate::datasets::mysql::{lines, stamp, syslog};
 use crate::datasets::system_syslog::envelope::{self, Envelope};
 use crate::find::{Find, find};
 use crate::time::Stamp;
@@ -20,7 +20,10 @@ impl Parser for ErrorRecord {
         event.set(fields::event::CATEGORY, "database");
         event.set(fields::event::TYPE, "info");
         let mut text = event.text(record.bytes).trim_end();
-        if envelope::is_stamped(text.as_bytes()) {
+        if sst::begins(lines::first(text.as_bytes())) {
+            text = text.trim_start();
+        }
+        if syslog::is_stamped(text.as_bytes()) {
             text = open_envelope(text, event)?;
         }
         let before = self.stamp(record.context, record.read_at_ms);
@@ -71,7 +74,7 @@ fn open_envelope<'a>(text: &'a str, event: &mut Event<'a>) -> Result<&'a str, Re
 }
 
 fn without_stamp<'a>(text: &'a str, before: Option<Stamp>, event: &mut Event<'a>) {
-    let title = monitor_stamp(text);
+    let title = monitor_stamp(text).or_else(|| sst::time(text));
     match (crash::clock(text.as_bytes()), title) {
         _ if event.has(fields::TIMESTAMP) => {
             // Inside of syslog, whose time it has.
@@ -81,6 +84,9 @@ fn without_stamp<'a>(text: &'a str, before: Option<Stamp>, event: &mut Event<'a>
         (Some(clock_s), _) => crash::set_time(clock_s, before, event),
         (None, Some(stamp)) => event.time(stamp),
         (None, None) => event.time_assumed(before),
+    }
+    if let Some(level) = sst::level(text) {
+        set_level(level, event);
     }
     event.set(fields::MESSAGE, text);
 }
@@ -125,6 +131,9 @@ fn head<'a>(rest: &'a str, event: &mut Event<'a>) -> bool {
                 event.set(fields::event::PROVIDER, subsystem);
             }
         }
+    }
+    if let Some(level) = sst::level(rest) {
+        set_level(level, event);
     }
     if !rest.is_empty() {
         event.set(fields::MESSAGE, rest);

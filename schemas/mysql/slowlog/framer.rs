@@ -5,7 +5,7 @@ use memchr::memmem;
 use tahoe_seams::{Cut, Framer};
 
 use super::row;
-use crate::datasets::mysql::{banner, lines, stamp};
+use crate::datasets::mysql::{account, banner, lines, stamp};
 use crate::find::find;
 
 /// Bytes of a record in which its time is looked for: its head, and a statement's beginning.
@@ -32,10 +32,21 @@ enum Line {
     Other,
 }
 
+/// A statement may hold comments of its own, which have neither a time nor an account; what was
+/// made anonymous has nothing in their place.
 fn kind(line: &[u8]) -> Line {
-    match line {
-        _ if line.starts_with(b"# Time:") => Line::Time,
-        _ if line.starts_with(b"# User@Host:") => Line::Account,
+    let after = |key: &[u8]| line.strip_prefix(key).map(<[u8]>::trim_ascii);
+    if let Some(time) = after(b"# Time:") {
+        return if time.is_empty() || stamp::parse(time).is_some() {
+            Line::Time
+        } else {
+            Line::Other
+        };
+    }
+    match after(b"# User@Host:") {
+        Some(account) if account.is_empty() || find(account, account::AT).is_some() => {
+            Line::Account
+        }
         _ => Line::Other,
     }
 }

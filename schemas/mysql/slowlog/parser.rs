@@ -71,18 +71,28 @@ struct Head {
 impl Head {
     /// Gives what follows it too.
     fn read<'a>(text: &'a str, event: &mut Event<'a>) -> (Self, &'a str) {
-        let (mut head, mut others, mut explain) = (Self::default(), Others::new(), event.list());
+        let (mut head, mut others) = (Self::default(), Others::new());
+        let (mut explain, mut warnings) = (event.list(), event.list());
         let mut text = text;
         while text.starts_with('#') {
             let (line, rest) = lines::split_first(text);
             let inside = line[1..].trim_start();
             if let Some(time) = inside.strip_prefix("Time:") {
-                head.ended = stamp::parse(time.trim().as_bytes()).map(|(stamp, _)| stamp);
+                let time = time.trim();
+                head.ended = stamp::parse(time.as_bytes()).map(|(stamp, _)| stamp);
+                if head.ended.is_none() && !time.is_empty() {
+                    break;
+                }
             } else if let Some(account) = inside.strip_prefix("User@Host:") {
+                let account = account.trim();
+                if !set_account(account, &mut others, event) && !account.is_empty() {
+                    break;
+                }
                 head.is_any = true;
-                set_account(account.trim(), &mut others, event);
             } else if let Some(row) = inside.strip_prefix("explain: ") {
                 explain.push(row);
+            } else if is_warning(inside) {
+                warnings.push(inside);
             } else if let Some(name) = inside.strip_prefix("Stored routine:") {
                 event.set(fields::mysql::slowlog::STORED_ROUTINE, name.trim());
             } else if metrics::set(inside, &mut others, event) {
@@ -95,6 +105,9 @@ impl Head {
         if !explain.is_empty() {
             event.set(fields::mysql::slowlog::EXPLAIN, explain.into_bump_slice());
         }
+        if !warnings.is_empty() {
+            event.set(fields::mysql::slowlog::WARNINGS, warnings.into_bump_slice());
+        }
         metrics::set_others(&others, event);
         (head, text)
     }
@@ -102,12 +115,25 @@ impl Head {
 
 /// Comments that say nothing.
 fn is_known_comment(inside: &str) -> bool {
-    inside.is_empty() || inside == "No InnoDB statistics available for this query"
+    let known = ["", "No InnoDB statistics available for this query", "Warnings"];
+    known.contains(&inside)
 }
 
-/// `privileged[user] @ host [address]  Id: 7234`
-pub(super) fn set_account<'a>(text: &'a str, others: &mut Others<'a>, event: &mut Event<'a>) {
-    let Some(found) = account::UserHost::parse(text) else { return };
+/// `Warning 1292 Truncated incorrect DOUBLE value: 'x'`, of MariaDB's `log_slow_verbosity=warnings`.
+fn is_warning(inside: &str) -> bool {
+    let Some((level, rest)) = inside.split_once(' ') else { return false };
+    let number = rest.trim_start_matches(' ').split(' ').next().unwrap_or_default();
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(level, "Note" | "Warning" | "Error") && is_number
+}
+
+/// `privileged[user] @ host [address]  Id: 7234`. Says whether it is one.
+pub(super) fn set_account<'a>(
+    text: &'a str,
+    others: &mut Others<'a>,
+    event: &mut Event<'a>,
+) -> bool {
+    let Some(found) = account::UserHost::parse(text) else { return false };
     let (privileged, user) = (found.privileged, found.user);
     event.set_clean(fields::user::NAME, privileged);
     if !user.is_empty() {
@@ -122,6 +148,7 @@ pub(super) fn set_account<'a>(text: &'a str, others: &mut Others<'a>, event: &mu
     account::set_host(found.host, event);
     account::set_host(found.address, event);
     metrics::set(found.rest, others, event);
+    true
 }
 
 /// `[use db;][SET …timestamp=…;]statement`. Gives the time at which it began.
