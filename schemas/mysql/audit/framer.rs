@@ -99,7 +99,7 @@ fn object(bytes: &[u8]) -> Length {
 }
 
 /// An element with a closing tag, or, as the old form is, with attributes alone: `/>` is escaped in
-/// both.
+/// both, and so is the `<` of the next element, before which one ends that a crash cut off.
 fn element(bytes: &[u8], scanned: usize) -> Length {
     let closing = match bytes.get(OPENING.len()) {
         None => return Length::Unknown,
@@ -107,9 +107,12 @@ fn element(bytes: &[u8], scanned: usize) -> Length {
         Some(byte) if byte.is_ascii_whitespace() => b"/>",
         Some(_) => return Length::None,
     };
-    let from = scanned.saturating_sub(closing.len()).max(OPENING.len());
-    match find(&bytes[from..], closing) {
-        Some(at) => Length::Known(from + at + closing.len()),
+    let from = scanned.saturating_sub(CLOSING.len()).max(OPENING.len());
+    let rest = &bytes[from..];
+    let end = find(rest, closing).map(|at| at + closing.len());
+    let next = find(&rest[..end.unwrap_or(rest.len())], OPENING);
+    match next.or(end) {
+        Some(length) => Length::Known(bytes[..from + length].trim_ascii_end().len()),
         None => Length::Unknown,
     }
 }
