@@ -147,14 +147,14 @@ impl<'a> Entry<'a> {
 
     fn who(&self, event: &mut Event<'a>) {
         if let Some(user) = self.user {
-            set_user(user, event);
+            set_user(self.name(user), event);
         }
         for (field, text) in [
             (fields::postgresql::log::DATABASE, self.database),
             (fields::postgresql::log::APPLICATION_NAME, self.application),
         ] {
             if let Some(text) = text {
-                event.set_clean(field, text);
+                event.set_clean(field, self.name(text));
             }
         }
         if let Some(remote) = self.remote {
@@ -166,6 +166,13 @@ impl<'a> Entry<'a> {
         if let Some(local) = self.local {
             peer::SERVER.set(local, None, event);
         }
+    }
+
+    /// `anna` of `[anna]`, as some prefixes have it; `[unknown]` is the server's own.
+    fn name(&self, text: &'a str) -> &'a str {
+        let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let plain = |inside: &&str| *inside != "unknown" && !inside.contains(['[', ']']);
+        inside.filter(plain).filter(|_| !self.in_columns).unwrap_or(text)
     }
 
     fn numbers(&self, event: &mut Event<'a>) {

@@ -255,14 +255,19 @@ impl Search<'_> {
             _ => None,
         };
         let last = self.line.len().min(from + longest);
-        for end in from..=last {
-            if first.is_some() && self.line.get(end) != first.as_ref() {
-                continue;
-            }
-            let until = end - trailing_spaces(&self.line[from..end], padded);
-            self.fit.set(kind, from..until);
-            if self.run(rest, end) {
-                return true;
+        // An IPv6 address may hold what follows it, but the server writes a port after it.
+        let passes: &[bool] = if kind == Kind::RemoteWithPort { &[true, false] } else { &[false] };
+        for whole in passes {
+            for end in from..=last {
+                let value = &self.line[from..end];
+                let ends = first.is_none() || self.line.get(end) == first.as_ref();
+                if !ends || *whole && !is_remote(value) {
+                    continue;
+                }
+                self.fit.set(kind, from..end - trailing_spaces(value, padded));
+                if self.run(rest, end) {
+                    return true;
+                }
             }
         }
         false
@@ -274,6 +279,11 @@ impl Search<'_> {
         (self.fit.label_at, self.fit.text_at) = (at, at + length);
         true
     }
+}
+
+/// Whether a text is what the server writes for `%r`.
+fn is_remote(value: &[u8]) -> bool {
+    value.is_empty() || value == b"[local]" || value.ends_with(b")")
 }
 
 fn spaces(text: &[u8]) -> usize {
