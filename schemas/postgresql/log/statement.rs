@@ -34,10 +34,9 @@ fn timed<'a>(message: &'a str, event: &mut Event<'a>) -> Option<&'a str> {
 /// `fastpath function call: "lo_open" (OID 952)`; gives the call, which is no statement.
 pub(super) fn fast_path<'a>(message: &'a str, event: &mut Event<'a>) -> Option<&'a str> {
     const STEP: &str = "fastpath function call";
-    if !message.has(STEP) {
-        return None;
-    }
-    let call = timed(message, event)?.strip_prefix(STEP)?.strip_prefix(": ")?;
+    let after = message.strip_prefix("duration: ").and_then(|rest| rest.split_on(" ms  "));
+    let call = after.map_or(message, |(_, rest)| rest).strip_prefix(STEP)?.strip_prefix(": ")?;
+    timed(message, event)?;
     event.set(fields::postgresql::log::QUERY_STEP, STEP);
     Some(call)
 }
