@@ -25,7 +25,7 @@ pub struct Stamp {
     pub digits: u8,
     /// Seconds east of Greenwich, if the text says so.
     pub offset_s: Option<i32>,
-    /// The text gave no year; it is the one nearest to the read time.
+    /// The text gave no year; it is the last one in which the time is past.
     pub year_assumed: bool,
 }
 
@@ -127,7 +127,7 @@ pub fn parse_iso(text: &[u8]) -> Option<(Stamp, usize)> {
 }
 
 /// `Mmm dd HH:MM:SS[.fraction]` at the start of `text` (RFC 3164, 4.1.2; the day padded with a
-/// space or zero). Its year is the one that brings it nearest to `read_at_ms`.
+/// space or zero). Its year is the last in which it is not more than a week after `read_at_ms`.
 pub fn parse_rfc3164(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
     let head = text.first_chunk::<15>()?;
     let month = month_named(head)?;
@@ -139,7 +139,7 @@ pub fn parse_rfc3164(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
         _ => digits2(head, 4)?,
     };
     let (hour, minute, second) = clock(head, 7)?;
-    let local_s = in_nearest_year(month, day, (hour, minute, second), read_at_ms)?;
+    let local_s = in_last_year(month, day, (hour, minute, second), read_at_ms)?;
     let (nanos, digits, fraction) = parse_fraction(&text[15..]);
     Some((Stamp { local_s, nanos, digits, offset_s: None, year_assumed: true }, 15 + fraction))
 }
@@ -166,8 +166,8 @@ pub fn parse_month_first(text: &[u8]) -> Option<(Stamp, usize)> {
     Some((stamp, at + 13 + fraction))
 }
 
-/// `dd Mmm [YYYY ]HH:MM:SS[.fraction]`. Without a year, it is the one that brings the time nearest
-/// to `read_at_ms`. Gives the stamp and its length.
+/// `dd Mmm [YYYY ]HH:MM:SS[.fraction]`. Without a year, it is the last in which the time is
+/// not more than a week after `read_at_ms`. Gives the stamp and its length.
 pub fn parse_day_first(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
     let (day, month) = (digits2(text, 0)?, month_named(text.get(3..)?)?);
     if (text[2], *text.get(6)?) != (b' ', b' ') {
@@ -177,7 +177,7 @@ pub fn parse_day_first(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
     let at = if year_assumed { 7 } else { 12 };
     let (hour, minute, second) = clock(text, at)?;
     let local_s = if year_assumed {
-        in_nearest_year(month, day, (hour, minute, second), read_at_ms)?
+        in_last_year(month, day, (hour, minute, second), read_at_ms)?
     } else {
         let year = i64::from(digits2(text, 7)? * 100 + digits2(text, 9)?);
         seconds_of(year, month, day, hour, minute, second).filter(|_| text[11] == b' ')?
@@ -186,34 +186,25 @@ pub fn parse_day_first(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
     Some((Stamp { local_s, nanos, digits, offset_s: None, year_assumed }, at + 8 + fraction))
 }
 
-/// Seconds within which no other year's same day is nearer.
-const HALF_A_YEAR: u64 = 182 * SECONDS_PER_DAY as u64;
+/// How far a clock may be ahead: a date without a year that is later than this is last year's.
+const AHEAD_MAX_S: i64 = 7 * SECONDS_PER_DAY;
+/// Less than the shortest time between the same days of two years, and the above.
+const WITHIN_A_YEAR_S: i64 = 350 * SECONDS_PER_DAY;
+/// The most years between two leap days.
+const LEAP_YEARS: i64 = 8;
 
-/// The time of a date without a year that is nearest to `read_at_ms`.
-fn in_nearest_year(month: u32, day: u32, clock: (u32, u32, u32), read_at_ms: i64) -> Option<i64> {
+/// The last time of a date without a year that is not later than `read_at_ms` and a week.
+fn in_last_year(month: u32, day: u32, clock: (u32, u32, u32), read_at_ms: i64) -> Option<i64> {
     let (hour, minute, second) = clock;
     let read_at_s = read_at_ms.div_euclid(1000);
     let (year, ..) = civil_from_days(read_at_s.div_euclid(SECONDS_PER_DAY));
+    let is_past = |at: &i64| *at <= read_at_s + AHEAD_MAX_S;
     let this_year = seconds_of(year, month, day, hour, minute, second);
-    if let Some(seconds) = this_year.filter(|at| at.abs_diff(read_at_s) < HALF_A_YEAR) {
-        return Some(seconds);
+    if let Some(at) = this_year.filter(|at| is_past(at) && read_at_s - at < WITHIN_A_YEAR_S) {
+        return Some(at);
     }
-    let other_years = match this_year {
-        Some(seconds) if seconds > read_at_s => year - 1..=year - 1,
-        Some(_) => year + 1..=year + 1,
-        None => year - 1..=year + 1,
-    };
-    other_years
-        .filter_map(|year| seconds_of(year, month, day, hour, minute, second))
-        .chain(this_year)
-        .min_by_key(|seconds| seconds.abs_diff(read_at_s))
-        .or_else(|| leap_day_before(year, month, day, clock))
-}
-
-/// The 29th of February read in a year that is not next to a leap year.
-fn leap_day_before(year: i64, month: u32, day: u32, clock: (u32, u32, u32)) -> Option<i64> {
-    let (hour, minute, second) = clock;
-    (year - 8..year).rev().find_map(|year| seconds_of(year, month, day, hour, minute, second))
+    let years = (year - LEAP_YEARS..=year + 1).rev();
+    years.filter_map(|year| seconds_of(year, month, day, hour, minute, second)).find(is_past)
 }
 
 /// `dd/Mmm/YYYY:HH:MM:SS[.fraction] ±HHMM`, as web servers write it. Gives the stamp and its
@@ -404,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn the_year_is_the_one_nearest_to_the_read_time() {
+    fn the_year_is_the_last_in_which_the_time_is_past() {
         let read = |text: &str, at: &str| {
             let (read_at, _) = parse_iso(at.as_bytes()).expect("it is a stamp");
             let (stamp, used) =
@@ -416,6 +407,12 @@ mod tests {
         assert_eq!(read("Jan  1 00:00:00 h", "2025-12-31 23:59:59"), "2026-01-01T00:00:00.000Z");
         assert_eq!(read("Nov 05 01:02:03 h", "2026-11-21 12:00:00"), "2026-11-05T01:02:03.000Z");
         assert_eq!(read("Feb 29 01:02:03 h", "2026-11-21 12:00:00"), "2024-02-29T01:02:03.000Z");
+        assert_eq!(read("Feb 29 01:02:03 h", "2104-02-20 12:00:00"), "2096-02-29T01:02:03.000Z");
+        // A clock may be a week ahead; what seems further off was written a year ago.
+        assert_eq!(read("Mar 01 01:02:03 h", "2026-11-21 12:00:00"), "2026-03-01T01:02:03.000Z");
+        assert_eq!(read("Nov 27 01:02:03 h", "2026-11-21 12:00:00"), "2026-11-27T01:02:03.000Z");
+        assert_eq!(read("Nov 29 01:02:03 h", "2026-11-21 12:00:00"), "2025-11-29T01:02:03.000Z");
+        assert_eq!(read("Nov 20 01:02:03 h", "2026-11-28 12:00:00"), "2026-11-20T01:02:03.000Z");
     }
 
     #[test]
