@@ -24,6 +24,8 @@ mod object;
 mod parser;
 mod stamp;
 
+pub(crate) use stamp::parse as json_stamp;
+
 use crate::{Dataset, Parse};
 
 pub(crate) use object::{set, set_level};

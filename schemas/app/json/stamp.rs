@@ -9,7 +9,7 @@ const KEYS: [&[u8]; 6] =
     [b"\"@timestamp\"", b"\"timestamp\"", b"\"time\"", b"\"ts\"", b"\"@t\"", b"\"datetime\""];
 
 /// A time that fills `text`.
-pub(super) fn parse(text: &str) -> Option<Stamp> {
+pub(crate) fn parse(text: &str) -> Option<Stamp> {
     let text = text.trim();
     let bytes = text.as_bytes();
     let whole = |(_, used): &(Stamp, usize)| *used == bytes.len();

@@ -38,6 +38,7 @@ mod syslog;
 pub use context::beginning;
 pub use framer::PostgresFramer;
 pub use prefix::{LinePrefix, PrefixError};
+pub(crate) use stamp::offset as zone_offset;
 
 use crate::{Dataset, Parse};
 

@@ -98,7 +98,7 @@ impl Written<'_> {
 }
 
 /// Seconds east of Greenwich, and whether the abbreviation has other meanings.
-fn offset(zone: &[u8]) -> Option<(i32, bool)> {
+pub(crate) fn offset(zone: &[u8]) -> Option<(i32, bool)> {
     const HALF: i32 = 30;
     let (minutes, several) = match zone {
         b"UTC" | b"GMT" | b"UCT" | b"Z" | b"WET" => (0, false),

@@ -20,6 +20,69 @@ const SEVERITIES: [(&str, &str); 8] = [
     ("Debug", "debug"),
 ];
 
+/// Severities as syslog.conf has them.
+const SEVERITY_WORDS: [(&str, u8); 11] = [
+    ("emerg", 0),
+    ("panic", 0),
+    ("alert", 1),
+    ("crit", 2),
+    ("err", 3),
+    ("error", 3),
+    ("warn", 4),
+    ("warning", 4),
+    ("notice", 5),
+    ("info", 6),
+    ("debug", 7),
+];
+
+/// What a severity means.
+pub(super) fn level(severity: u8) -> &'static str {
+    SEVERITIES[usize::from(severity)].1
+}
+
+/// The priority that a word before the tag says, as programs that write files add it:
+/// `daemon.info` (BusyBox, OpenWrt), `<daemon.info>` and `<3.6>` (FreeBSD), `In(30)` (ESXi).
+pub(super) fn priority_of_word(word: &str) -> Option<u8> {
+    let bytes = word.as_bytes();
+    if let [b'A'..=b'Z', b'a'..=b'z', b'(', number @ .., b')'] = bytes {
+        let number = std::str::from_utf8(number).ok()?.parse().ok()?;
+        let known =
+            matches!(&bytes[..2], b"Em" | b"Al" | b"Cr" | b"Er" | b"Wa" | b"No" | b"In" | b"Db");
+        return Some(number).filter(|number: &u8| *number < 192 && known);
+    }
+    let inside = word.strip_prefix('<').and_then(|word| word.strip_suffix('>'));
+    let (facility, severity) = inside.unwrap_or(word).split_once('.')?;
+    let numbers = facility.parse::<u8>().ok().zip(severity.parse::<u8>().ok());
+    if let Some((facility, severity)) = numbers.filter(|_| inside.is_some()) {
+        return (facility < 24 && severity < 8).then_some(facility << 3 | severity);
+    }
+    let facility = position(facility)?;
+    let severity = SEVERITY_WORDS.iter().find(|(word, _)| *word == severity)?.1;
+    Some(facility << 3 | severity)
+}
+
+fn position(facility: &str) -> Option<u8> {
+    let at = FACILITIES.iter().position(|name| name.eq_ignore_ascii_case(facility))?;
+    u8::try_from(at).ok()
+}
+
+/// The facility that a number or a name means.
+pub(super) fn facility_named(word: &str) -> Option<u8> {
+    let number = word.parse().ok().or_else(|| position(word));
+    number.filter(|number| *number < 24)
+}
+
+/// The severity that a number, a word of syslog.conf or a name means.
+pub(super) fn severity_named(word: &str) -> Option<u8> {
+    let is_it = |name: &&str| name.eq_ignore_ascii_case(word);
+    let named = || SEVERITY_WORDS.iter().find(|(name, _)| is_it(name)).map(|(_, number)| *number);
+    let in_full = || {
+        let at = SEVERITIES.iter().position(|(name, _)| is_it(name))?;
+        u8::try_from(at).ok()
+    };
+    word.parse().ok().or_else(named).or_else(in_full).filter(|number| *number < 8)
+}
+
 /// Sets facility (0 to 23) and severity (0 to 7), as far as they are known, by code and name.
 pub(crate) fn codes(facility: Option<u8>, severity: Option<u8>, event: &mut Event<'_>) {
     if let Some(facility) = facility {

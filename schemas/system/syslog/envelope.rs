@@ -4,6 +4,9 @@
 
 use tahoe_seams::Rejection;
 
+use super::codes::priority_of_word;
+use super::device::{Device, device};
+pub use super::stamp::stamp;
 use super::structured;
 use crate::Event;
 use crate::find::Find;
@@ -24,6 +27,8 @@ pub struct Head<'a> {
     pub stamp_at: usize,
     /// One past it.
     pub end: usize,
+    /// A header that is a device's own.
+    pub device: Option<Device<'a>>,
 }
 
 /// A record's parts. `-`, RFC 5424's nil, is still in them.
@@ -47,6 +52,8 @@ pub struct Envelope<'a> {
     pub structured: Option<&'a [u8]>,
     /// The level that macOS writes after the tag.
     pub level: Option<&'a str>,
+    /// The number that a network device gives the message.
+    pub sequence: Option<u64>,
     /// The header is that of RFC 5424.
     pub is_5424: bool,
     /// What remains.
@@ -55,6 +62,8 @@ pub struct Envelope<'a> {
 
 /// The most bytes of a program's name with spaces in it, as macOS has them.
 const SPACED_TAG_BYTES_MAX: usize = 48;
+/// Bytes in which a device's mnemonic begins: name, two counters, stamp and zone.
+const DEVICE_BYTES_MAX: usize = 128;
 
 /// Reads priority, version and time; what is not there is left out.
 pub fn head(bytes: &[u8], read_at_ms: i64) -> Head<'_> {
@@ -66,6 +75,7 @@ pub fn head(bytes: &[u8], read_at_ms: i64) -> Head<'_> {
         stamp: None,
         stamp_at: length,
         end: length,
+        device: None,
     };
     let rest = &bytes[length..];
     let digits = rest.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
@@ -83,9 +93,15 @@ pub fn head(bytes: &[u8], read_at_ms: i64) -> Head<'_> {
         }
         return head;
     }
+    let spaces = if length > 0 { rest.iter().take_while(|byte| **byte == b' ').count() } else { 0 };
+    let (at, rest) = (length + spaces, &rest[spaces..]);
     if let Some((stamp, used)) = stamp(rest, read_at_ms) {
         head.stamp = Some(stamp);
-        head.end = length + used;
+        (head.stamp_at, head.end) = (at, at + used);
+    } else if let Some(found) = device(rest, read_at_ms) {
+        head.stamp = found.stamp;
+        (head.stamp_at, head.end) = (at + found.stamp_at, at + found.stamp_end);
+        head.device = Some(Device { body: at + found.body, ..found });
     }
     head
 }
@@ -105,89 +121,12 @@ pub(crate) fn stamp_text(line: &[u8]) -> Option<&[u8]> {
     Some(&line[head.stamp_at..head.end])
 }
 
-/// A stamp of either kind and its length.
-pub fn stamp(bytes: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
-    if bytes.first()?.is_ascii_digit() {
-        return time::parse_iso(bytes);
-    }
-    if let Some(found) = time::parse_rfc3164(bytes, read_at_ms) {
-        return Some(found);
-    }
-    if let Some(found) = time::parse_month_first(bytes) {
-        return Some(found);
-    }
-    if let Some(found) = of_other_month_name(bytes, read_at_ms) {
-        return Some(found);
-    }
-    // `Oct 1 22:14:15`: the day is not padded.
-    let head = bytes.first_chunk::<14>()?;
-    if head[5] != b' ' {
-        return None;
-    }
-    let mut padded = [b' '; 15];
-    padded[..4].copy_from_slice(&head[..4]);
-    padded[5..].copy_from_slice(&head[4..]);
-    time::parse_rfc3164(&padded, read_at_ms).map(|(stamp, _)| (stamp, 14))
-}
-
-/// The months as strftime's `%b` writes them in French, German, Spanish, Italian and Portuguese
-/// locales, where they differ from the English ones; no name means two months.
-const OTHER_MONTHS: [(&str, &[u8; 3]); 28] = [
-    ("janv", b"Jan"),
-    ("ene", b"Jan"),
-    ("gen", b"Jan"),
-    ("févr", b"Feb"),
-    ("fev", b"Feb"),
-    ("mars", b"Mar"),
-    ("mär", b"Mar"),
-    ("märz", b"Mar"),
-    ("avril", b"Apr"),
-    ("avr", b"Apr"),
-    ("abr", b"Apr"),
-    ("mai", b"May"),
-    ("mag", b"May"),
-    ("juin", b"Jun"),
-    ("giu", b"Jun"),
-    ("juil", b"Jul"),
-    ("lug", b"Jul"),
-    ("août", b"Aug"),
-    ("ago", b"Aug"),
-    ("sept", b"Sep"),
-    ("set", b"Sep"),
-    ("okt", b"Oct"),
-    ("ott", b"Oct"),
-    ("out", b"Oct"),
-    ("dez", b"Dec"),
-    ("déc", b"Dec"),
-    ("dic", b"Dec"),
-    ("juli", b"Jul"),
-];
-
-/// The most bytes of such a name with its full stop.
-const MONTH_BYTES_MAX: usize = 6;
-
-/// `août 19 11:08:37`: RFC 3164's stamp from a system of another language.
-fn of_other_month_name(bytes: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
-    let window = &bytes[..bytes.len().min(MONTH_BYTES_MAX + 1)];
-    let space = memchr::memchr(b' ', window)?;
-    let name = std::str::from_utf8(&bytes[..space]).ok()?;
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let (_, english) = OTHER_MONTHS.iter().find(|(other, _)| other.eq_ignore_ascii_case(name))?;
-    let rest = &bytes[space..];
-    // The day is one digit, two, or one after a second space.
-    let padded = rest.get(2) == Some(&b' ');
-    let used = if padded { 11 } else { 12 };
-    let mut text = [b' '; 15];
-    text[..3].copy_from_slice(*english);
-    text[15 - used..].copy_from_slice(rest.get(..used)?);
-    text[3] = b' ';
-    let (stamp, _) = time::parse_rfc3164(&text, read_at_ms)?;
-    Some((stamp, space + used))
-}
-
 /// `<PRI>` and its length, which is 0 if there is none.
 fn priority(bytes: &[u8]) -> (Option<u8>, usize) {
     let Some(rest) = bytes.strip_prefix(b"<") else { return (None, 0) };
+    if rest.first() == Some(&b'>') {
+        return (None, 2);
+    }
     let digits = rest.iter().take(5).take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 0 || rest.get(digits) != Some(&b'>') {
         return (None, 0);
@@ -207,7 +146,7 @@ impl<'a> Envelope<'a> {
         if head.priority_wrong {
             event.null_removed(crate::fields::log::syslog::PRIORITY);
         }
-        let rest = &text[head.end..];
+        let rest = &text[head.device.map_or(head.end, |device| device.body)..];
         if rest.trim_ascii().is_empty() {
             let reason = "nothing after the priority and time";
             return Err(Rejection::at("empty_message", reason, head.end));
@@ -215,11 +154,16 @@ impl<'a> Envelope<'a> {
         let version = head.version.and_then(|version| std::str::from_utf8(version).ok());
         let mut envelope =
             Self { priority: head.priority, version, stamp: head.stamp, ..Self::default() };
+        if let Some(device) = head.device {
+            envelope.device(&device);
+            envelope.tag(rest);
+            return Ok(envelope);
+        }
         let iso = text.as_bytes().get(head.stamp_at).is_some_and(u8::is_ascii_digit);
         if version.is_some() || head.stamp.is_some() && iso && looks_like_5424(rest) {
             envelope.rfc5424(rest, event);
         } else if head.stamp.is_some() {
-            envelope.rfc3164(rest);
+            envelope.rfc3164(rest, read_at_ms);
         } else {
             envelope.without_time(rest);
         }
@@ -247,15 +191,22 @@ impl<'a> Envelope<'a> {
         self.message = message.strip_prefix('\u{feff}').unwrap_or(message);
     }
 
-    /// `[HOSTNAME ][TAG: ]MSG`
-    fn rfc3164(&mut self, rest: &'a str) {
+    /// What a network device's header says of itself.
+    fn device(&mut self, device: &Device<'a>) {
+        let name = device.name.and_then(|name| std::str::from_utf8(name).ok());
+        self.hostname = name.or(self.hostname);
+        self.sequence = device.sequence;
+        self.level = device.level.and_then(|level| std::str::from_utf8(level).ok());
+    }
+
+    /// `[FACILITY.SEVERITY ][HOSTNAME ][FACILITY.SEVERITY ][TAG: ]MSG`
+    fn rfc3164(&mut self, rest: &'a str, read_at_ms: i64) {
         // After a second space the host is missing, or the tag follows at once.
         let rest = rest.strip_prefix(':').unwrap_or(rest);
-        let rest = rest.strip_prefix(' ').unwrap_or(rest);
+        let rest = self.without_priority(rest.strip_prefix(' ').unwrap_or(rest));
         let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
         if word.is_empty() {
-            self.tag(rest.trim_start_matches(' '));
-            return;
+            return self.after_two_spaces(rest.trim_start_matches(' '));
         }
         let tag_at_once = word.ends_with(':');
         if tag_at_once && after.starts_with("last message repeated") && !word.contains('[') {
@@ -263,11 +214,59 @@ impl<'a> Envelope<'a> {
             self.message = after;
         } else if tag_at_once {
             self.tag(rest);
-        } else if word.starts_with(|c: char| c.is_alphanumeric() || matches!(c, ':' | '[' | '_')) {
-            self.hostname = Some(word);
-            self.tag(after.trim_start_matches(' '));
+        } else if is_host(word) {
+            self.hostname = Some(bare_host(word)).filter(|host| *host != "(none)");
+            let after = self.without_priority(after.trim_start_matches(' '));
+            self.tag_of_device(after, read_at_ms);
         } else {
             self.message = rest;
+        }
+    }
+
+    /// Junos and macOS have two spaces before the host, others no host between them.
+    fn after_two_spaces(&mut self, rest: &'a str) {
+        self.tag(rest);
+        if self.appname.is_none()
+            && let Some((host, after)) = rest.split_once(' ')
+        {
+            self.tag(after);
+            match self.appname {
+                Some(_) => self.hostname = Some(host),
+                None => self.message = rest,
+            }
+        }
+    }
+
+    /// A device's own header may stand behind the one that its collector wrote. What its clock says
+    /// is the time of the message, unless it says itself that the clock may be wrong.
+    fn tag_of_device(&mut self, rest: &'a str, read_at_ms: i64) {
+        let bytes = rest.as_bytes();
+        let likely = matches!(bytes.first(), Some(b'0'..=b'9' | b'*' | b'.' | b':'))
+            || memchr::memchr(b'%', &bytes[..bytes.len().min(DEVICE_BYTES_MAX)]).is_some();
+        match likely.then(|| device(bytes, read_at_ms)).flatten() {
+            Some(device) if device.body > 0 => {
+                self.device(&device);
+                if !device.unsynchronised {
+                    self.stamp = device.stamp.or(self.stamp);
+                }
+                self.tag(&rest[device.body..]);
+            }
+            _ => self.tag(rest),
+        }
+    }
+
+    /// Takes a word that says the priority away, if no `<PRI>` does.
+    fn without_priority(&mut self, rest: &'a str) -> &'a str {
+        if self.priority.is_some() {
+            return rest;
+        }
+        let Some((word, after)) = rest.split_once(' ') else { return rest };
+        match priority_of_word(word) {
+            Some(priority) => {
+                self.priority = Some(priority);
+                after.trim_start_matches(' ')
+            }
+            None => rest,
         }
     }
 
@@ -277,6 +276,13 @@ impl<'a> Envelope<'a> {
         if self.priority.is_none() && self.procid.is_none() {
             (self.appname, self.message) = (None, rest);
         }
+    }
+
+    /// Takes a tag that stands alone.
+    pub(super) fn take_tag(&mut self, tag: &'a str) {
+        let message = self.message;
+        self.tag(tag.trim());
+        self.message = message;
     }
 
     /// `prog: `, `prog[pid]: `, `prog(module)[pid]: `, and macOS's `prog[pid] (of[pid]): ` and
@@ -342,6 +348,17 @@ fn spaced(rest: &str) -> Option<usize> {
     closed.then_some(end)
 }
 
+/// Whether a word may be a host's name; `(none)` is that of a system which was given none.
+fn is_host(word: &str) -> bool {
+    let first = |c: char| c.is_alphanumeric() || matches!(c, ':' | '[' | '_');
+    word.starts_with(first) || word == "(none)"
+}
+
+/// A host's name without brackets around it.
+fn bare_host(word: &str) -> &str {
+    word.strip_prefix('[').and_then(|word| word.strip_suffix(']')).unwrap_or(word)
+}
+
 /// Whether ` HOST APP PROCID MSGID [-` follows a stamp: RFC 5424 whose start was cut off.
 fn looks_like_5424(rest: &str) -> bool {
     let mut words = rest.trim_start_matches(' ').splitn(5, ' ');
@@ -353,30 +370,4 @@ fn looks_like_5424(rest: &str) -> bool {
     let procid = procid == "-" || procid.bytes().all(|byte| byte.is_ascii_digit());
     let data = data == "-" || data.starts_with("- ") || data.starts_with('[');
     procid && data && !app.ends_with(':')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn months_are_read_in_the_languages_that_systems_are_set_to() {
-        let read_at_ms = 1_700_000_000_000;
-        let english = |text: &str| stamp(text.as_bytes(), read_at_ms);
-        for (other, text) in [
-            ("août 19 11:08:37 h", "Aug 19 11:08:37 h"),
-            ("janv.  3 01:02:03", "Jan  3 01:02:03"),
-            ("févr. 28 01:02:03", "Feb 28 01:02:03"),
-            ("Okt 01 23:59:59", "Oct 01 23:59:59"),
-            ("dic 7 10:00:00 x", "Dec  7 10:00:00 x"),
-        ] {
-            let (stamp, used) = english(other).expect("a stamp");
-            assert_eq!(Some(stamp), english(text).map(|(stamp, _)| stamp), "{other}");
-            assert!(other[..used].ends_with(&text[13..15]), "{other}: {used} bytes");
-        }
-        for none in ["août", "août 19", "août 32 11:08:37", "mais 19 11:08:37", "août 19 11:08"]
-        {
-            assert!(english(none).is_none(), "{none}");
-        }
-    }
 }

@@ -3,13 +3,15 @@
 //! to `system.kern`.
 //!
 //! <https://www.rfc-editor.org/rfc/rfc5424>, <https://www.rfc-editor.org/rfc/rfc3164>, and the
-//! formats that rsyslog and macOS write to files.
+//! formats that rsyslog, macOS, BusyBox, OpenWrt, FreeBSD, ESXi and network devices write.
 
 mod codes;
+mod device;
 pub(crate) mod envelope;
 mod family;
 mod framer;
 mod parser;
+mod stamp;
 mod structured;
 mod wrapped;
 

@@ -3,6 +3,7 @@
 use tahoe_seams::{Record, Rejection};
 
 use super::codes::codes;
+use super::device::Mnemonic;
 use super::envelope::{self, Envelope};
 use super::family::{Family, family_of};
 use super::wrapped::wrapped;
@@ -23,11 +24,7 @@ impl Parser for SyslogLine {
         let entry = journald_log::entry(record, event)?;
         let envelope = match (&entry, entry.is_none().then(|| wrapped(record, event)).flatten()) {
             (Some(entry), _) => entry.envelope,
-            (None, Some(wrapped)) => {
-                let mut envelope = Envelope::parse(wrapped.line, record.read_at_ms, event)?;
-                wrapped.complete(&mut envelope);
-                envelope
-            }
+            (None, Some(wrapped)) => wrapped.envelope(record.read_at_ms, event)?,
             (None, None) => Envelope::parse(event.text(record.bytes), record.read_at_ms, event)?,
         };
         match envelope.stamp {
@@ -103,7 +100,7 @@ pub(crate) fn common<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) -> &'a 
         event.set(fields::process::EXECUTABLE, name);
         name = name.rsplit('/').next().unwrap_or(name);
     } else if let Some((program, module)) = name.split_once('(')
-        && module.starts_with("pam_")
+        && (module.starts_with("pam_") || program == "polkitd")
     {
         name = program;
     }
@@ -113,8 +110,19 @@ pub(crate) fn common<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) -> &'a 
     if !name.is_empty() {
         event.set(fields::process::NAME, name);
     }
-    if let Some(pid) = envelope.procid.and_then(|procid| procid.parse::<u32>().ok()) {
-        event.set(fields::process::PID, pid);
+    match envelope.procid.map(|procid| (procid, procid.parse::<u32>())) {
+        Some((_, Ok(pid))) => event.set(fields::process::PID, pid),
+        Some((procid, Err(_))) if !envelope.is_5424 => {
+            event.set_clean(fields::log::syslog::PROCID, procid);
+        }
+        _ => {}
+    }
+    if let Some(sequence) = envelope.sequence {
+        event.set(fields::event::SEQUENCE, sequence);
+    }
+    let tagged = if name.starts_with('%') { name } else { envelope.message };
+    if let Some(mnemonic) = Mnemonic::parse(tagged) {
+        mnemonic.set(envelope.priority, event);
     }
     if !envelope.message.is_empty() {
         event.set(fields::MESSAGE, envelope.message);

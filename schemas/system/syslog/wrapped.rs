@@ -1,20 +1,83 @@
-//! A line of syslog inside a JSON object, as collectors pass it on: the line in `message`, the time
-//! of its arrival in `timestamp`, `@timestamp` or `time`, the sender in `host` or `hostname`. No
-//! specification says so; lnav, Vector, Fluent Bit and rsyslog's JSON templates write it alike.
+//! Syslog inside a JSON object, as collectors pass it on: a line in `message`, with the time of its
+//! arrival and its sender beside it, or the parts of the line under names of their own. No
+//! specification says so; the names are those of rsyslog's JSON templates, syslog-ng's
+//! `format-json`, Fluent Bit, Fluentd, Vector, Logstash and lnav.
 
-use tahoe_seams::Record;
+use tahoe_seams::{Record, Rejection};
 
-use super::envelope::Envelope;
+use super::codes::{facility_named, severity_named};
+use super::envelope::{self, Envelope};
+use super::stamp::stamp;
+use crate::datasets::app_json::json_stamp;
 use crate::object::{entries, flattened, scalar};
-use crate::time::{self, Stamp};
-use crate::{Event, fields};
+use crate::time::Stamp;
+use crate::{Event, Value, fields};
+
+/// The longest of the names.
+const NAME_BYTES_MAX: usize = "syslogseverity-text".len();
+
+/// Bytes that a number of seconds since the epoch has had since 1973.
+const EPOCH_BYTES_MIN: usize = 9;
+
+/// What a key stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Message,
+    Time,
+    Host,
+    Program,
+    Tag,
+    Process,
+    MessageId,
+    Priority,
+    Facility,
+    Severity,
+    Version,
+    Structured,
+}
+
+/// The part of a name, in lower case.
+fn part(name: &[u8]) -> Option<Part> {
+    Some(match name {
+        b"message" | b"msg" => Part::Message,
+        b"timestamp" | b"@timestamp" | b"time" | b"timereported" | b"isodate" | b"date" => {
+            Part::Time
+        }
+        b"host" | b"hostname" | b"logsource" => Part::Host,
+        b"appname" | b"app_name" | b"app-name" | b"program" | b"programname" | b"ident" => {
+            Part::Program
+        }
+        b"syslogtag" => Part::Tag,
+        b"pid" | b"procid" | b"proc_id" => Part::Process,
+        b"msgid" | b"msg_id" => Part::MessageId,
+        b"pri" | b"priority" => Part::Priority,
+        b"facility" | b"syslogfacility" | b"syslogfacility-text" | b"facility_label" => {
+            Part::Facility
+        }
+        b"severity" | b"syslogseverity" | b"syslogseverity-text" | b"severity_label" | b"level" => {
+            Part::Severity
+        }
+        b"version" => Part::Version,
+        b"structured_data" | b"structureddata" => Part::Structured,
+        _ => return None,
+    })
+}
 
 /// What the object says.
+#[derive(Default)]
 pub(super) struct Wrapped<'a> {
-    /// The line itself.
-    pub(super) line: &'a str,
+    line: &'a str,
     stamp: Option<Stamp>,
     host: Option<&'a str>,
+    program: Option<&'a str>,
+    tag: Option<&'a str>,
+    procid: Option<&'a str>,
+    msgid: Option<&'a str>,
+    priority: Option<u8>,
+    facility: Option<u8>,
+    severity: Option<u8>,
+    version: Option<&'a str>,
+    structured: Option<&'a [u8]>,
 }
 
 /// Takes the object apart; `None` if the record is something else. Keys without a field of their
@@ -25,33 +88,128 @@ pub(super) fn wrapped<'a>(record: &Record<'a>, event: &mut Event<'a>) -> Option<
         return None;
     }
     let text = event.text(text);
-    let (mut line, mut stamp, mut host, mut others) = (None, None, None, Vec::new());
+    let (mut wrapped, mut others) = (Wrapped::default(), Vec::new());
     for entry in entries(text.as_bytes(), event)? {
-        let value = scalar(entry.value, event);
-        match (entry.key, value) {
-            (b"message", Some(value)) if line.is_none() => line = Some(value),
-            (b"timestamp" | b"@timestamp" | b"time", Some(value)) if stamp.is_none() => {
-                stamp = time::parse_iso(value.as_bytes()).map(|(stamp, _)| stamp);
-                if stamp.is_none() {
-                    others.push(entry);
-                }
-            }
-            (b"host" | b"hostname", Some(value)) if host.is_none() => host = Some(value),
-            _ => others.push(entry),
+        let mut name = [0; NAME_BYTES_MAX];
+        let part = name.get_mut(..entry.key.len()).and_then(|name| {
+            name.copy_from_slice(entry.key);
+            name.make_ascii_lowercase();
+            part(name)
+        });
+        let taken = match part {
+            Some(Part::Structured) => wrapped.structured(entry.value, event),
+            Some(part) => scalar(entry.value, event)
+                .is_some_and(|value| wrapped.take(part, value, record.read_at_ms)),
+            None => false,
+        };
+        if !taken {
+            others.push(entry);
         }
     }
-    let line = line.filter(|line| !line.trim().is_empty())?;
+    if wrapped.line.trim().is_empty() {
+        return None;
+    }
     if let Some(others) = flattened(others, fields::tahoe::FIELDS, event) {
         event.set(fields::tahoe::FIELDS, others);
     }
-    Some(Wrapped { line, stamp, host })
+    Some(wrapped)
+}
+
+/// Puts a value where there is none yet.
+fn fill<T>(place: &mut Option<T>, value: Option<T>) -> bool {
+    let fits = place.is_none() && value.is_some();
+    if fits {
+        *place = value;
+    }
+    fits
 }
 
 impl<'a> Wrapped<'a> {
-    /// Adds to what the line says of itself. Its own time wins, unless it has no year.
-    pub(super) fn complete(&self, envelope: &mut Envelope<'a>) {
+    /// Takes a value; false if it is none of its kind or there is one already.
+    fn take(&mut self, part: Part, value: &'a str, read_at_ms: i64) -> bool {
+        match part {
+            Part::Message => {
+                let fits = self.line.is_empty();
+                if fits {
+                    self.line = value;
+                }
+                fits
+            }
+            Part::Time => {
+                let read = stamp(value.as_bytes(), read_at_ms).map(|(stamp, _)| stamp);
+                let is_epoch = value.len() >= EPOCH_BYTES_MIN && read.is_none();
+                fill(&mut self.stamp, read.or_else(|| json_stamp(value).filter(|_| is_epoch)))
+            }
+            Part::Host => fill(&mut self.host, Some(value)),
+            Part::Program => fill(&mut self.program, Some(value)),
+            Part::Tag => fill(&mut self.tag, Some(value)),
+            Part::Process => fill(&mut self.procid, Some(value)),
+            Part::MessageId => fill(&mut self.msgid, Some(value)),
+            Part::Version => fill(&mut self.version, Some(value)),
+            // Of some that is the word for the severity.
+            Part::Priority => match value.parse() {
+                Ok(number) => fill(&mut self.priority, Some(number).filter(|one: &u8| *one < 192)),
+                Err(_) => fill(&mut self.severity, severity_named(value)),
+            },
+            // A word beside the number says the same.
+            Part::Facility => {
+                let named = facility_named(value);
+                fill(&mut self.facility, named) || named.is_some() && named == self.facility
+            }
+            Part::Severity => {
+                let named = severity_named(value);
+                fill(&mut self.severity, named) || named.is_some() && named == self.severity
+            }
+            Part::Structured => false,
+        }
+    }
+
+    fn structured(&mut self, value: &'a [u8], event: &mut Event<'a>) -> bool {
+        let object = match value {
+            [b'{', ..] => entries(value, event),
+            _ => None,
+        };
+        let object = object.filter(|object| object.iter().all(|one| one.value.starts_with(b"{")));
+        let Some(object) = object else { return false };
+        match flattened(object, fields::log::syslog::STRUCTURED_DATA, event) {
+            Some(Value::Raw(object)) => fill(&mut self.structured, Some(object)),
+            _ => false,
+        }
+    }
+
+    /// What the object and the line in it say together. The line's own time wins, unless it has no
+    /// year; if the object names the program, its message is no line.
+    pub(super) fn envelope(
+        self,
+        read_at_ms: i64,
+        event: &mut Event<'a>,
+    ) -> Result<Envelope<'a>, Rejection> {
+        let head = envelope::head(self.line.as_bytes(), read_at_ms);
+        let is_line = head.stamp.is_some() || head.priority.is_some();
+        let has_parts = self.program.is_some() || self.tag.is_some();
+        let mut envelope = if is_line || !has_parts {
+            Envelope::parse(self.line, read_at_ms, event)?
+        } else {
+            Envelope { message: self.line.trim_start_matches(' '), ..Envelope::default() }
+        };
+        if let Some(tag) = self.tag.filter(|_| envelope.appname.is_none()) {
+            envelope.take_tag(tag);
+        }
         let own = envelope.stamp.filter(|stamp| !stamp.year_assumed);
         envelope.stamp = own.or(self.stamp).or(envelope.stamp);
         envelope.hostname = envelope.hostname.or(self.host);
+        envelope.appname = envelope.appname.or(self.program);
+        envelope.procid = envelope.procid.or(self.procid);
+        envelope.msgid = envelope.msgid.or(self.msgid);
+        envelope.version = envelope.version.or(self.version);
+        envelope.structured = envelope.structured.or(self.structured);
+        envelope.is_5424 |= self.msgid.is_some() || self.structured.is_some();
+        let both = self.facility.zip(self.severity);
+        let of_both = both.map(|(facility, severity)| facility << 3 | severity);
+        envelope.priority = envelope.priority.or(self.priority).or(of_both);
+        if let Some(severity) = self.severity.filter(|_| envelope.level.is_none()) {
+            envelope.level = Some(super::codes::level(severity));
+        }
+        Ok(envelope)
     }
 }

@@ -1,0 +1,238 @@
+//! What network devices write before and in place of a tag.
+//!
+//! Cisco's IOS, IOS XR and NX-OS (the "System Message Format" of their guides): numbers that count
+//! messages, the device's name, a `*` or `.` where its clock is not synchronised, a stamp with a
+//! colon; or how long the device has been up. Then, as on ASA, `%FACILITY-SEVERITY-MNEMONIC: `.
+//! Fortinet's devices write pairs of keys and values and nothing before them.
+
+use super::stamp::stamp;
+use crate::time::Stamp;
+use crate::{Event, fields};
+
+/// The most parts before a stamp: the sender's counter, the device's name, the device's counter.
+const PARTS_MAX: usize = 3;
+/// The most bytes of a device's name.
+const NAME_BYTES_MAX: usize = 64;
+
+/// What a device's header says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Device<'a> {
+    /// Its name.
+    pub name: Option<&'a [u8]>,
+    /// The number of the message.
+    pub sequence: Option<u64>,
+    /// The time, unless it says how long it has been up.
+    pub stamp: Option<Stamp>,
+    /// Where the stamp's text begins, and one past it.
+    pub stamp_at: usize,
+    /// One past the stamp.
+    pub stamp_end: usize,
+    /// Its clock is not synchronised.
+    pub unsynchronised: bool,
+    /// The level, of those that write it in words.
+    pub level: Option<&'a [u8]>,
+    /// Where the tag begins.
+    pub body: usize,
+}
+
+/// Reads a header up to its tag; `None` if it is something else.
+pub(super) fn device(bytes: &[u8], read_at_ms: i64) -> Option<Device<'_>> {
+    if bytes.starts_with(b"date=") {
+        return pairs(bytes, read_at_ms);
+    }
+    let mut device = Device::default();
+    let mut at = if bytes.first() == Some(&b':') { spaces(bytes, 1) } else { 0 };
+    for _ in 0..=PARTS_MAX {
+        let mark = matches!(bytes.get(at), Some(b'*' | b'.'));
+        let from = at + usize::from(mark);
+        if let Some((stamp, used)) = stamp(bytes.get(from..)?, read_at_ms) {
+            let colon = spaces(bytes, from + used);
+            if bytes.get(colon) != Some(&b':') {
+                return None;
+            }
+            device.stamp = Some(stamp);
+            (device.stamp_at, device.stamp_end) = (from, from + used);
+            device.unsynchronised = mark;
+            device.body = spaces(bytes, colon + 1);
+            let sure = mark || device.sequence.is_some();
+            return (sure || is_tagged(&bytes[device.body..])).then_some(device);
+        }
+        if let Some(body) = uptime(bytes, at) {
+            device.body = body;
+            return Some(device);
+        }
+        let length = bytes[at..].iter().take(NAME_BYTES_MAX).position(|byte| *byte == b':')?;
+        let word = &bytes[at..at + length];
+        at = spaces(bytes, at + length + 1);
+        if let Some(number) = number(word) {
+            device.sequence = Some(number);
+        } else if device.name.is_none() && is_name(word) {
+            device.name = Some(word);
+        } else {
+            return None;
+        }
+    }
+    None
+}
+
+/// `date=2026-11-20 time=18:46:12 devname="fw-1" … tz="+0100" …`
+fn pairs(bytes: &[u8], read_at_ms: i64) -> Option<Device<'_>> {
+    const STAMP_AT: usize = "date=".len();
+    let (mut stamp, used) = stamp(&bytes[STAMP_AT..], read_at_ms)?;
+    let value = |key: &[u8]| {
+        let at = crate::find::find(bytes, key)? + key.len();
+        let end = bytes[at..].iter().position(|byte| *byte == b' ')?;
+        let value = bytes[at..at + end].trim_ascii();
+        Some(value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value))
+    };
+    stamp.offset_s = stamp.offset_s.or_else(|| {
+        let zone = value(b" tz=")?;
+        crate::time::parse_offset(zone).map(|(offset_s, _)| offset_s)
+    });
+    let (stamp_at, stamp_end) = (STAMP_AT, STAMP_AT + used);
+    let name = value(b" devname=").filter(|name| !name.is_empty());
+    let level = value(b" level=");
+    Some(Device { name, stamp: Some(stamp), stamp_at, stamp_end, level, ..Device::default() })
+}
+
+fn spaces(bytes: &[u8], at: usize) -> usize {
+    at + bytes.get(at..).unwrap_or_default().iter().take_while(|byte| **byte == b' ').count()
+}
+
+fn number(word: &[u8]) -> Option<u64> {
+    std::str::from_utf8(word).ok().filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()))?;
+    std::str::from_utf8(word).ok()?.parse().ok()
+}
+
+fn is_name(word: &[u8]) -> bool {
+    let fits =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'/');
+    !word.is_empty() && word.iter().all(fits)
+}
+
+/// Where the tag begins behind `1w2d: `, `3d04h: ` or `00:01:02: `.
+fn uptime(bytes: &[u8], at: usize) -> Option<usize> {
+    let is_part = |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'y' | b'w' | b'd' | b'h');
+    let word = bytes[at..].iter().take_while(|byte| is_part(byte) || **byte == b':').count();
+    let is_clock = |text: &[u8]| matches!(text, [_, _, b':', _, _, b':', _, _]);
+    let text = bytes[at..at + word].strip_suffix(b":")?;
+    let units = text.first()?.is_ascii_digit() && !text.last()?.is_ascii_digit();
+    let is_time = is_clock(text) || units && text.iter().all(|byte| is_part(&byte));
+    let body = spaces(bytes, at + word);
+    (is_time && bytes.get(body) == Some(&b'%')).then_some(body)
+}
+
+/// `%FAC-5-NAME: `, or after a program as on IOS XR.
+fn is_tagged(body: &[u8]) -> bool {
+    if body.starts_with(b"%") {
+        return true;
+    }
+    let word = body.iter().take(NAME_BYTES_MAX).position(|byte| *byte == b' ').unwrap_or(0);
+    body[..word].ends_with(b":") && body[word..].starts_with(b" %")
+}
+
+/// `%FACILITY[-SUBFACILITY]-SEVERITY-MNEMONIC` at the start of a text.
+pub(super) struct Mnemonic<'a> {
+    facility: &'a str,
+    severity: u8,
+    code: &'a str,
+}
+
+impl<'a> Mnemonic<'a> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        let text = text.strip_prefix('%')?;
+        let end = text.bytes().position(|byte| matches!(byte, b':' | b' ')).unwrap_or(text.len());
+        let mut parts = text[..end].rsplitn(3, '-');
+        let (code, severity, facility) = (parts.next()?, parts.next()?, parts.next()?);
+        let severity = match severity.as_bytes() {
+            [digit @ b'0'..=b'7'] => digit - b'0',
+            _ => return None,
+        };
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        let valid = !facility.is_empty() && !code.is_empty() && facility.bytes().all(fits);
+        (valid && code.bytes().all(fits)).then_some(Self { facility, severity, code })
+    }
+
+    /// Sets what it says. Its severity is the level where no priority precedes.
+    pub(super) fn set(&self, priority: Option<u8>, event: &mut Event<'a>) {
+        event.set(fields::event::CODE, self.code);
+        event.set(fields::event::PROVIDER, self.facility);
+        event.set(fields::event::SEVERITY, self.severity);
+        if priority.is_none() {
+            event.set(fields::log::LEVEL, super::codes::level(self.severity));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_read_up_to_its_tag_and_nothing_else_is_one() {
+        for (text, name, sequence, stamp, tag) in [
+            (
+                "000123: *Mar  1 00:00:00.123: %SYS-5-A: x",
+                "",
+                Some(123),
+                "Mar  1 00:00:00.123",
+                "%S",
+            ),
+            (
+                "7: sw1: 8: .Nov 20 2026 18:46:11 CET: x",
+                "sw1",
+                Some(8),
+                "Nov 20 2026 18:46:11 CET",
+                "x",
+            ),
+            (": 2026 Nov 20 18:46:11 UTC: %E-5-F: x", "", None, "2026 Nov 20 18:46:11 UTC", "%E"),
+            (
+                "0/RP0:Nov 20 18:46:11.1 : a[6]: %C-6-D : x",
+                "0/RP0",
+                None,
+                "Nov 20 18:46:11.1",
+                "a[",
+            ),
+            ("45: 1w2d: %SYS-5-A: x", "", Some(45), "", "%S"),
+            ("45: 00:01:02: %SYS-5-A: x", "", Some(45), "", "%S"),
+            ("3d04h: %SYS-5-A: x", "", None, "", "%S"),
+            (
+                "date=2026-11-20 time=18:46:12 devname=\"f\" tz=\"+0100\" x",
+                "f",
+                None,
+                "2026-11-20 time=18:46:12",
+                "date=",
+            ),
+        ] {
+            let found = device(text.as_bytes(), 1_795_000_000_000).expect(text);
+            assert_eq!(found.name.unwrap_or_default(), name.as_bytes(), "{text}");
+            assert_eq!(found.sequence, sequence, "{text}");
+            assert_eq!(&text[found.stamp_at..found.stamp_end], stamp, "{text}");
+            assert!(text[found.body..].starts_with(tag), "{text}");
+        }
+        for none in [
+            "error: Nov 20 18:46:11: no",
+            "123: no",
+            "a: b: c: d: e",
+            "45: 1w2d: no",
+            ":",
+            "date=today",
+            "",
+            "*",
+            "12: *Nov 20 18:46:11 no",
+        ] {
+            assert!(device(none.as_bytes(), 0).is_none(), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_mnemonic_has_a_severity_of_one_digit() {
+        let read = |text| Mnemonic::parse(text).map(|it| (it.facility, it.severity, it.code));
+        assert_eq!(read("%ASA-6-302013"), Some(("ASA", 6, "302013")));
+        assert_eq!(read("%MGBL-CONFIG-6-DB_COMMIT : x"), Some(("MGBL-CONFIG", 6, "DB_COMMIT")));
+        for none in ["%DAEMON-4: x", "%A-8-B", "%-1-B", "ASA-6-1", "%A-6-", "% a-6-b", "%%10A/5/B"]
+        {
+            assert_eq!(read(none), None, "{none}");
+        }
+    }
+}
