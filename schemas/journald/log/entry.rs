@@ -2,6 +2,7 @@
 
 use tahoe_seams::{Record, Rejection};
 
+use super::named::{self, NUMBERS, TEXTS};
 use super::{export, json};
 use crate::datasets::system_syslog::{Envelope, Family, codes};
 use crate::time::Stamp;
@@ -28,28 +29,11 @@ pub(crate) struct Entry<'a> {
     command: Option<&'a str>,
     user: Option<&'a str>,
     group: Option<&'a str>,
+    login: Option<&'a str>,
 }
 
-/// Fields that are taken over as they are.
-const AS_THEY_ARE: [(&str, Field); 17] = [
-    ("_EXE", fields::process::EXECUTABLE),
-    ("_CMDLINE", fields::process::COMMAND_LINE),
-    ("_MACHINE_ID", fields::host::ID),
-    ("_BOOT_ID", fields::host::boot::ID),
-    ("_SYSTEMD_UNIT", fields::systemd::UNIT),
-    ("_SYSTEMD_USER_UNIT", fields::systemd::USER_UNIT),
-    ("_SYSTEMD_SLICE", fields::systemd::SLICE),
-    ("_SYSTEMD_CGROUP", fields::systemd::CGROUP),
-    ("_SYSTEMD_INVOCATION_ID", fields::systemd::INVOCATION_ID),
-    ("_TRANSPORT", fields::systemd::TRANSPORT),
-    ("MESSAGE_ID", fields::event::CODE),
-    ("CODE_FILE", fields::log::origin::file::NAME),
-    ("CODE_FUNC", fields::log::origin::FUNCTION),
-    ("SYSLOG_PID", fields::log::syslog::PROCID),
-    ("CONTAINER_ID_FULL", fields::container::ID),
-    ("CONTAINER_NAME", fields::container::NAME),
-    ("IMAGE_NAME", fields::container::image::NAME),
-];
+/// What the audit subsystem has for nobody.
+const NOBODY: &str = "4294967295";
 
 /// True if the record begins as an entry in one of the two forms does.
 pub(crate) fn is_entry(record: &[u8]) -> bool {
@@ -104,26 +88,25 @@ impl<'a> Entry<'a> {
                 return number(value, i64::MAX, &mut self.source_us);
             }
             "__REALTIME_TIMESTAMP" => return number(value, i64::MAX, &mut self.journal_us),
-            "CODE_LINE" => {
-                let mut line: Option<u64> = None;
-                let is_number = number(value, u64::MAX, &mut line);
-                let fresh = !event.has(fields::log::origin::file::LINE);
-                if let Some(line) = line.filter(|_| fresh) {
-                    event.set(fields::log::origin::file::LINE, line);
-                }
-                return is_number && fresh;
+            "CONTAINER_PARTIAL_MESSAGE" if value == b"true" => {
+                event.set(fields::container::PARTIAL, true);
+                return true;
             }
             _ => {}
         }
-        if let Some((_, field)) = AS_THEY_ARE.iter().find(|(known, _)| *known == name) {
-            let fresh = !event.has(*field);
-            if fresh {
-                event.set(*field, value);
+        if let Some((_, field)) = TEXTS.iter().find(|(known, _)| *known == name) {
+            return self.text(name, *field, value, event);
+        }
+        if let Some((_, field)) = NUMBERS.iter().find(|(known, _)| *known == name) {
+            let mut read: Option<u64> = None;
+            let is_number = number(value, i64::MAX as u64, &mut read) && !event.has(*field);
+            if let Some(number) = read.filter(|_| is_number) {
+                event.set(*field, number);
             }
-            if name == "SYSLOG_PID" && fresh {
-                self.syslog_pid = event.get_str(*field);
+            if name == "_AUDIT_LOGINUID" && is_number {
+                self.login = Some(event.text(value)).filter(|login| *login != NOBODY);
             }
-            return fresh;
+            return is_number;
         }
         let place = match name {
             "MESSAGE" if self.envelope.message.is_empty() => {
@@ -141,6 +124,21 @@ impl<'a> Entry<'a> {
         let fresh = place.is_none() && !value.is_empty();
         if fresh {
             *place = Some(event.text(value));
+        }
+        fresh
+    }
+
+    /// Sets a text; false if the field has one and takes no more.
+    fn text(&mut self, name: &str, field: Field, value: &'a [u8], event: &mut Event<'a>) -> bool {
+        let fresh = !event.has(field);
+        if fresh {
+            event.set(field, value);
+        } else if field == fields::journald::kernel::DEVICE_SYMLINKS {
+            named::add(field, event.text(value), event);
+            return true;
+        }
+        if name == "SYSLOG_PID" && fresh {
+            self.syslog_pid = event.get_str(field);
         }
         fresh
     }
@@ -169,37 +167,105 @@ impl<'a> Entry<'a> {
         if let Some(line) = event.get_str(fields::process::COMMAND_LINE) {
             arguments(line, event);
         }
-        let (user, group) = match family {
-            Family::Auth => (fields::process::user::ID, fields::process::group::ID),
-            Family::Any | Family::Kern => (fields::user::ID, fields::user::group::ID),
-        };
+        if family == Family::Auth {
+            self.users(fields::process::user::ID, fields::process::group::ID, event);
+            // Who calls sudo is who logged in.
+            if let Some(login) = self.login.filter(|_| self.command == Some("sudo")) {
+                event.set(fields::user::ID, login);
+            }
+        } else if let Some(login) = self.login.filter(|login| self.user != Some(login)) {
+            event.set(fields::user::ID, login);
+            let effective = (fields::user::effective::ID, fields::user::effective::group::ID);
+            self.users(effective.0, effective.1, event);
+        } else {
+            self.users(fields::user::ID, fields::user::group::ID, event);
+        }
+    }
+
+    fn users(&self, user: Field, group: Field, event: &mut Event<'a>) {
         for (field, id) in [(user, self.user), (group, self.group)] {
             if let Some(id) = id {
                 event.set(field, id);
             }
         }
     }
+
+    /// Sets what Elastic's journald input has under a name of its own beside the one of ECS.
+    pub(super) fn as_in_the_journal(&self, event: &mut Event<'a>) {
+        use fields::journald;
+        let procid = self.envelope.procid;
+        let ids =
+            [(journald::PID, procid), (journald::UID, self.user), (journald::GID, self.group)];
+        for (field, id) in ids {
+            if let Some(id) = id.and_then(|id| id.parse::<u32>().ok()) {
+                event.set(field, id);
+            }
+        }
+        for (field, same) in [
+            (journald::process::EXECUTABLE, fields::process::EXECUTABLE),
+            (journald::process::COMMAND_LINE, fields::process::COMMAND_LINE),
+            (journald::host::BOOT_ID, fields::host::boot::ID),
+        ] {
+            if let Some(text) = event.get_str(same) {
+                event.set(field, text);
+            }
+        }
+        if let Some(command) = self.command {
+            event.set(journald::process::NAME, command);
+        }
+        if let Some(digits) = event.get_str(journald::process::CAPABILITIES) {
+            named::capabilities(digits, event);
+        }
+    }
 }
 
 /// Sets the arguments of a command line, in which journald puts a space between them and, where one
-/// holds a space, quotes around it.
+/// holds what a shell would see as its own, quotes around it and backslashes before that.
 fn arguments<'a>(line: &'a str, event: &mut Event<'a>) {
     let mut arguments = event.list();
     let mut rest = line.trim();
     while !rest.is_empty() {
-        let quote = rest.chars().next().filter(|first| matches!(first, '"' | '\''));
+        let quote = rest.bytes().next().filter(|first| matches!(first, b'"' | b'\''));
         let end = match quote {
-            Some(quote) => rest[1..].find(quote).map(|end| end + 2),
+            Some(quote) => closing(rest, quote).map(|end| end + 1),
             None => rest.find(' '),
         };
         let (argument, after) = rest.split_at(end.unwrap_or(rest.len()));
         // A quotation mark inside a word belongs to it.
-        let inner = quote.and_then(|quote| argument[1..].strip_suffix(quote));
-        arguments.push(inner.unwrap_or(argument));
+        let inner = quote.filter(|_| end.is_some()).map(|_| &argument[1..argument.len() - 1]);
+        arguments.push(match inner {
+            Some(inner) if inner.contains('\\') => unescaped(inner, event),
+            inner => inner.unwrap_or(argument),
+        });
         rest = after.trim_start();
     }
     event.set(fields::process::ARGS_COUNT, arguments.len());
     event.set(fields::process::ARGS, arguments.into_bump_slice());
+}
+
+/// Where the quote that a text begins with ends.
+fn closing(text: &str, quote: u8) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes()
+        .skip(1)
+        .position(|byte| {
+            let ends = byte == quote && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            ends
+        })
+        .map(|at| at + 1)
+}
+
+fn unescaped<'a>(text: &str, event: &Event<'a>) -> &'a str {
+    let mut plain = event.string(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        plain.push(match character {
+            '\\' => characters.next().unwrap_or('\\'),
+            other => other,
+        });
+    }
+    plain.into_bump_str()
 }
 
 /// Microseconds since the epoch, as the journal counts them.
@@ -228,11 +294,15 @@ fn keep<'a>(custom: &mut [Named<'a>], event: &mut Event<'a>) {
     if custom.is_empty() {
         return;
     }
-    custom.sort_by_key(|field| field.name);
+    let bare = |field: &Named<'a>| match field.name.trim_start_matches('_') {
+        "" => field.name,
+        bare => bare,
+    };
+    custom.sort_by_key(bare);
     let mut out = Vec::with_capacity(256);
-    for same in custom.chunk_by(|one, other| one.name == other.name) {
+    for same in custom.chunk_by(|one, other| bare(one) == bare(other)) {
         out.push(if out.is_empty() { b'{' } else { b',' });
-        crate::json::write_str(same[0].name, &mut out);
+        crate::json::write_str(event.lower_case(bare(&same[0])), &mut out);
         out.push(b':');
         if same.len() > 1 {
             out.push(b'[');

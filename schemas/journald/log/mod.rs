@@ -9,7 +9,11 @@
 //! out of the message as in `system.auth` and `system.kern`. A source of `system.syslog` takes the
 //! same entries and sends each to the member of that family which it belongs to.
 //!
-//! What has no field of its own is kept below `journald.custom`, under the journal's name. The
+//! What has no field of its own is kept below `journald.custom`, under the journal's name as that
+//! input writes it, in lower case and without underscores before it; but where an entry stands in
+//! its journal (`__CURSOR`, `__SEQNUM`) is not kept. Processes, users and the boot have the names of
+//! that input (`journald.process.name`) beside those of ECS, in this dataset only. `process` and
+//! `user` are always those of the sender, whatever `OBJECT_PID` says. The
 //! priority is RFC 5424's (facility and severity), not the journal's `PRIORITY`, which is the
 //! severity alone. The samples are composed by the pages above, values invented.
 
@@ -17,6 +21,7 @@ mod entry;
 mod export;
 mod framer;
 mod json;
+mod named;
 mod parser;
 
 pub(crate) use entry::{entry, is_entry};

@@ -20,6 +20,7 @@ impl Parser for JournalEntry {
         let name = common(&envelope, event);
         let family = family_of(&envelope, name);
         entry.finish(family, event);
+        entry.as_in_the_journal(event);
         match family {
             Family::Auth => system_auth::message(name, envelope.message, event),
             Family::Kern => system_kern::message(envelope.message, event),
