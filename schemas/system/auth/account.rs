@@ -19,8 +19,14 @@ pub(super) fn message<'a>(program: &str, text: &'a str, event: &mut Event<'a>) {
     } else if is_group {
         if let Some(group) = quoted(text) {
             event.set_clean(fields::group::NAME, group);
+        } else if let Some((group, id)) =
+            between(text, "(group ", ",").and_then(|group| group.rsplit_once('/'))
+        {
+            // groupmod: `group changed in /etc/group (group NAME/GID, new name: …)`
+            event.set_clean(fields::group::NAME, group);
+            event.set(fields::group::ID, id);
         }
-    } else if !membership(text, event) {
+    } else if !membership(text, event) && !of_group(text, event) {
         sentence(text, event);
     }
 }
@@ -43,6 +49,17 @@ fn membership<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     event.set_clean(fields::user::target::NAME, target);
     event.set_clean(fields::group::NAME, group);
     outcome(action, "success", event);
+    true
+}
+
+/// gpasswd's `members of group NAME set by NAME to …`, `password of group NAME changed by NAME`. Says
+/// whether it is one of them.
+fn of_group<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    let Some((_, rest)) = text.split_once(" of group ") else { return false };
+    let by = [" set by ", " changed by ", " removed by "];
+    let Some((group, by)) = by.iter().find_map(|by| rest.split_once(by)) else { return false };
+    event.set_clean(fields::group::NAME, group);
+    event.set_clean(fields::user::NAME, by.split(' ').next().unwrap_or(by));
     true
 }
 
@@ -75,9 +92,10 @@ fn listed<'a>(list: &'a str, is_group: bool, event: &mut Event<'a>) {
 }
 
 /// `add 'NAME' to group 'NAME'`, `delete user 'NAME'`, `removed group 'NAME' owned by 'NAME'`,
-/// `password for 'NAME' changed by 'NAME'`.
+/// `password for 'NAME' changed by 'NAME'`, `changed password expiry for NAME`.
 fn sentence<'a>(text: &'a str, event: &mut Event<'a>) {
-    let Some(user) = quoted(text) else { return };
+    let unquoted = || text.strip_prefix("changed password expiry for ").map(str::trim_end);
+    let Some(user) = quoted(text).or_else(unquoted) else { return };
     let group = between(text, "group '", "'").or_else(|| between(text, "group `", "'"));
     if let Some(group) = group {
         event.set_clean(fields::group::NAME, group);
@@ -92,7 +110,8 @@ fn sentence<'a>(text: &'a str, event: &mut Event<'a>) {
     if text.starts_with("add ") && group.is_some() {
         event.set(fields::event::ACTION, "group-member-added");
     }
-    if let Some(by) = between(text, "' changed by '", "'") {
+    let by = between(text, "' changed by '", "'").or_else(|| between(text, "' changed by `", "'"));
+    if let Some(by) = by {
         event.set_clean(fields::user::NAME, by);
         event.set_clean(fields::user::target::NAME, user);
     }

@@ -1,7 +1,8 @@
-//! Logins, `sudo` and changes of accounts, as sshd, PAM, the shadow tools and systemd-logind log
-//! them (`/var/log/auth.log`, `/var/log/secure`).
+//! Logins, `sudo` and changes of accounts, as sshd, PAM, the shadow tools, systemd-logind, login and
+//! polkit log them (`/var/log/auth.log`, `/var/log/secure`).
 
 mod account;
+mod login;
 mod pam;
 mod ssh;
 mod sudo;
@@ -29,8 +30,13 @@ pub(crate) fn message<'a>(program: &str, text: &'a str, event: &mut Event<'a>) {
             "sudo" => sudo::sudo(text, event),
             "su" => sudo::su(text, event),
             "systemd-logind" => pam::logind(text, event),
+            "login" => login::login(text, event),
+            "polkitd" => login::polkit(text, event),
+            "pkexec" => login::pkexec(text, event),
             "useradd" | "userdel" | "usermod" | "groupadd" | "groupdel" | "groupmod" | "passwd"
-            | "gpasswd" | "chage" | "chpasswd" => account::message(program, text, event),
+            | "gpasswd" | "chage" | "chpasswd" | "chfn" | "chsh" => {
+                account::message(program, text, event)
+            }
             _ => {}
         }
     }

@@ -17,6 +17,8 @@ pub(super) fn message<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     } else if let Some(user) = text.strip_prefix("password check failed for user (") {
         event.set_clean(fields::user::NAME, user.split(')').next().unwrap_or(user));
         tried("authentication_failure", "failure", event);
+    } else if text.starts_with("check pass; user unknown") {
+        failed_to_ask(text, event);
     } else if text.starts_with("pam_") {
         of_module(text, event);
     } else {
@@ -41,6 +43,40 @@ fn of_module<'a>(text: &'a str, event: &mut Event<'a>) {
     } else if let Some(rest) = said.strip_prefix("authentication success; ") {
         who_and_where(rest, event);
         tried("authentication_success", "success", event);
+    } else if let Some(rest) = said.strip_prefix("access denied for user `") {
+        // pam_access: `access denied for user `NAME' from `HOST'`
+        event.set_clean(fields::user::NAME, rest.split('\'').next().unwrap_or(rest));
+        if let Some(host) = between(rest, "from `", "'") {
+            source(host, event);
+        }
+        tried("authentication_failure", "failure", event);
+    } else if let Some((user, result)) =
+        said.strip_prefix("received for user ").and_then(|rest| rest.split_on(": "))
+    {
+        // pam_sss: `received for user NAME: 7 (Authentication failure)`
+        event.set_clean(fields::user::NAME, user);
+        if !result.starts_with("0 ") {
+            tried("authentication_failure", "failure", event);
+        }
+    } else if module.starts_with("pam_tally2(") {
+        // `user NAME (UID) tally 4, deny 3`
+        if let Some((user, rest)) = said.strip_prefix("user ").and_then(|rest| rest.split_on(" ("))
+        {
+            event.set_clean(fields::user::NAME, user);
+            event.set(fields::user::ID, rest.split(')').next().unwrap_or(rest));
+            tried("account-locked", "failure", event);
+        }
+    } else if module.starts_with("pam_unix(") && module.ends_with(":auth") {
+        failed_to_ask(said, event);
+    } else if module.starts_with("pam_unix(") && module.ends_with(":account") {
+        // `account NAME has expired (account expired)`, `expired password for user NAME (…)`
+        let account = between(said, "account ", " has expired");
+        if let Some(user) = account.or_else(|| between(said, " for user ", " ")) {
+            event.set_clean(fields::user::NAME, user);
+        }
+        if account.is_some() {
+            tried("authentication_failure", "failure", event);
+        }
     } else if module.ends_with(":chauthtok") {
         event.set(fields::event::CATEGORY, "iam");
         event.set(fields::event::TYPE, "change");
@@ -55,7 +91,21 @@ fn of_module<'a>(text: &'a str, event: &mut Event<'a>) {
     }
 }
 
-fn tried(action: &'static str, result: &'static str, event: &mut Event<'_>) {
+/// `check pass; user unknown`, `conversation failed`, `auth could not identify password for [NAME]`,
+/// `bad username [NAME]`: nobody was authenticated.
+fn failed_to_ask<'a>(said: &'a str, event: &mut Event<'a>) {
+    let starts = ["check pass; user unknown", "conversation failed", "bad username"];
+    let no_password = said.starts_with("auth could not identify password");
+    if !no_password && !starts.iter().any(|start| said.starts_with(start)) {
+        return event.set(fields::event::CATEGORY, "authentication");
+    }
+    if let Some(user) = between(said, "[", "]") {
+        event.set_clean(fields::user::NAME, user);
+    }
+    tried("authentication_failure", "failure", event);
+}
+
+pub(super) fn tried(action: &'static str, result: &'static str, event: &mut Event<'_>) {
     event.set(fields::event::CATEGORY, "authentication");
     event.set(fields::event::TYPE, "info");
     outcome(action, result, event);
@@ -116,11 +166,13 @@ fn who_and_where<'a>(rest: &'a str, event: &mut Event<'a>) {
     }
 }
 
-/// `New session N of user NAME.`, `Removed session N.`, `Session N logged out.`
+/// `New session N of user NAME.`, `New session 'N' of user 'NAME' with class …` (since 257), `Removed session N.`, `Session N logged out.`
 pub(super) fn logind<'a>(text: &'a str, event: &mut Event<'a>) {
     if let Some(rest) = text.strip_prefix("New session ") {
         if let Some((_, user)) = rest.split_on(" of user ") {
-            event.set_clean(fields::user::NAME, user.trim_end_matches('.').trim_matches('\''));
+            let quoted = user.strip_prefix('\'').and_then(|user| user.split('\'').next());
+            let user = quoted.unwrap_or(user.trim_end_matches('.'));
+            event.set_clean(fields::user::NAME, user);
         }
         session("start", "logged-on", event);
     } else if text.starts_with("Removed session ") {
@@ -128,7 +180,7 @@ pub(super) fn logind<'a>(text: &'a str, event: &mut Event<'a>) {
     }
 }
 
-fn session(kind: &'static str, action: &'static str, event: &mut Event<'_>) {
+pub(super) fn session(kind: &'static str, action: &'static str, event: &mut Event<'_>) {
     event.set(fields::event::CATEGORY, "session");
     event.set(fields::event::TYPE, kind);
     outcome(action, "success", event);

@@ -1,6 +1,7 @@
 //! sshd says who and from where in two dozen wordings. A name is chosen by the client and may hold
 //! spaces or " from ", so it ends at the last such word that an address follows.
 
+use super::pam::tried;
 use super::{outcome, source};
 use crate::find::Find;
 use crate::peer::ip;
@@ -73,10 +74,13 @@ fn connection<'a>(text: &'a str, event: &mut Event<'a>) {
         if let Some(user) = last_user(text) {
             event.set_clean(fields::user::NAME, user);
         }
+        if text.has(" authentication failures") {
+            tried("authentication_failure", "failure", event);
+        }
         return;
     };
     source(address, event);
-    if let Some(rest) = after.strip_prefix(" port ") {
+    if let Some(rest) = after.strip_prefix(" port ").or_else(|| after.strip_prefix(':')) {
         port(rest.split([' ', ':']).next().unwrap_or_default(), event);
     }
     let before = before.trim_end();
@@ -84,9 +88,16 @@ fn connection<'a>(text: &'a str, event: &mut Event<'a>) {
     let user = before
         .split_on("user ")
         .or_else(|| before.split_on("User "))
-        .or_else(|| before.split_on("exceeded for "));
+        .or_else(|| before.split_on("exceeded for "))
+        .or_else(|| before.strip_prefix("error: PAM: ").and_then(|said| said.split_on(" for ")))
+        .or_else(|| before.strip_prefix("Starting session: ")?.split_on(" for "));
     if let Some((_, user)) = user {
         event.set_clean(fields::user::NAME, user);
+    }
+    if text.has(" authentication failures")
+        || text.starts_with("error: PAM: Authentication failure")
+    {
+        tried("authentication_failure", "failure", event);
     }
     if text.starts_with("error: maximum authentication attempts exceeded") {
         event.set(fields::event::TYPE, "info");
@@ -108,6 +119,13 @@ fn place(text: &str) -> Option<(&str, &str, &str)> {
     }
     let mut start = 0;
     for word in text.split(' ') {
+        // `drop connection #10 from [203.0.113.9]:50122 on …`
+        if let Some((address, _)) = word.strip_prefix('[').and_then(|word| word.split_once("]:"))
+            && ip(address).is_some()
+        {
+            let end = start + 1 + address.len();
+            return Some((&text[..start], address, &text[end + 1..]));
+        }
         let bare = word.trim_matches(['(', ')', '[', ']', ',']).trim_end_matches(':');
         let likely = bare.contains(['.', ':']) && bare.len() <= 45;
         if likely && ip(bare).is_some() {
@@ -120,7 +138,15 @@ fn place(text: &str) -> Option<(&str, &str, &str)> {
 
 /// The user of a message without an address.
 fn last_user(text: &str) -> Option<&str> {
-    let markers = ["request for sftp by user ", "failures for ", "not met by user "];
+    if let Some(rest) = text.strip_prefix("User ") {
+        return rest.split_once(" not allowed because ").map(|(user, _)| user);
+    }
+    let markers = [
+        "request for sftp by user ",
+        "failures for ",
+        "not met by user ",
+        "input_userauth_request: ",
+    ];
     let (_, rest) = markers.iter().find_map(|marker| text.split_once(marker))?;
     let user = rest.trim_end_matches(" [preauth]").trim_matches('"');
     Some(user.strip_prefix("invalid user ").unwrap_or(user))

@@ -42,9 +42,13 @@ pub(super) fn sudo<'a>(text: &'a str, event: &mut Event<'a>) {
 }
 
 /// `(to NAME) NAME on TTY`, `FAILED SU (to NAME) NAME on TTY`, `[Successful|FAILED] su for NAME by
-/// NAME`, `+ TTY NAME:NAME`, `'su NAME' failed for NAME on TTY`.
+/// NAME`, `+ TTY NAME:NAME`, `'su NAME' failed for NAME on TTY`, FreeBSD's `[BAD SU ]NAME to NAME on
+/// TTY`.
 pub(super) fn su<'a>(text: &'a str, event: &mut Event<'a>) {
-    let failed = text.starts_with("FAILED") || text.starts_with('-') || text.has("' failed ");
+    let failed = text.starts_with("FAILED")
+        || text.starts_with("BAD SU ")
+        || text.starts_with('-')
+        || text.has("' failed ");
     let Some((user, target)) = su_names(text) else { return };
     event.set_clean(fields::user::NAME, user);
     event.set_clean(fields::user::effective::NAME, target);
@@ -67,6 +71,14 @@ fn su_names(text: &str) -> Option<(&str, &str)> {
     if let Some(rest) = text.strip_prefix("'su ") {
         let (target, rest) = rest.split_on("' failed for ")?;
         return Some((rest.split(' ').next()?, target));
+    }
+    let words = text.strip_prefix("BAD SU ").unwrap_or(text);
+    if let Some((user, (target, _))) =
+        words.split_on(" to ").and_then(|(user, rest)| Some((user, rest.split_on(" on ")?)))
+        && !user.contains(' ')
+        && !target.contains(' ')
+    {
+        return Some((user, target));
     }
     let rest = text.strip_prefix("+ ").or_else(|| text.strip_prefix("- "))?;
     rest.split_once(' ')?.1.trim_end().split_once(':')

@@ -49,7 +49,9 @@ pub(crate) fn packet(text: &str) -> Option<usize> {
     };
     let start = memchr::memchr_iter(b'=', text.as_bytes()).find_map(before)?;
     let rest = &text[start..];
-    (rest.has(" SRC=") || rest.has(" PROTO=") && rest.has(" LEN=")).then_some(start)
+    let is_packet = rest.has(" SRC=") || rest.has(" PROTO=") && rest.has(" LEN=");
+    // A question of ARP has no packet.
+    (is_packet || rest.has(" ARP ") && rest.has(" IPSRC=")).then_some(start)
 }
 
 /// The second half of a packet, which Ubiquiti's devices log in two lines, without the addresses:
@@ -140,7 +142,7 @@ impl<'a> Words<'a> {
             return;
         }
         match key {
-            "SRC" => {
+            "SRC" | "IPSRC" => {
                 self.flow.source = value.parse().ok();
                 address(
                     self.flow.source,
@@ -150,7 +152,7 @@ impl<'a> Words<'a> {
                     event,
                 );
             }
-            "DST" => {
+            "DST" | "IPDST" => {
                 let (whole, ip) = (fields::destination::ADDRESS, fields::destination::IP);
                 self.flow.destination = value.parse().ok();
                 address(self.flow.destination, whole, ip, value, event);

@@ -1,6 +1,7 @@
 //! What a rule has written before its packet: Ubiquiti's devices in a form of their own, UFW and
 //! people a word of what the rule does.
 
+use crate::find::Find;
 use crate::{Event, fields};
 
 /// The most bytes of a prefix that are looked at: the kernel's are at most 128.
@@ -13,7 +14,12 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
     while !text.is_char_boundary(from) {
         from += 1;
     }
-    let text = &text[from..];
+    let mut text = &text[from..];
+    // UniFi's gateways add what the rule is called.
+    if let Some((label, description)) = text.split_on(" DESCR=\"") {
+        event.set_clean(fields::rule::DESCRIPTION, description.trim_end_matches('"'));
+        text = label;
+    }
     let bracket = text.strip_suffix(']').and_then(|text| text.rsplit_once('['));
     let text = bracket.map_or(text, |(_, inside)| inside);
     if bracket.is_some() && ubiquiti(text, event) {
@@ -25,20 +31,23 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
     }
 }
 
-/// `WAN_IN-3001-A`, `wan-lan-default-D`: rule set, rule and what it does. A rule set of several
-/// words begins with the zones that it stands between.
+/// `WAN_IN-3001-A`, `wan-lan-default-D`, and `WAN_IN-A-3001` of UniFi's gateways: rule set, rule and
+/// what it does. A rule set of several words begins with the zones that it stands between.
 fn ubiquiti<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     let mut parts = text.rsplitn(3, '-');
-    let (Some(letter), Some(rule), Some(rules)) = (parts.next(), parts.next(), parts.next()) else {
+    let (Some(last), Some(middle), Some(rules)) = (parts.next(), parts.next(), parts.next()) else {
         return false;
     };
-    let action = match letter {
-        "A" => "accept",
-        "D" => "drop",
-        "R" => "reject",
+    let is_number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    let (letters, rule) = if is_number { (middle, last) } else { (last, middle) };
+    match letters {
+        "A" => verdict("accept", event),
+        "RET" if is_number => verdict("accept", event),
+        "D" => verdict("drop", event),
+        "R" => verdict("reject", event),
+        "DNAT" | "SNAT" if is_number => {}
         _ => return false,
-    };
-    verdict(action, event);
+    }
     event.set(fields::iptables::ubiquiti::RULE_SET, rules);
     event.set(fields::iptables::ubiquiti::RULE_NUMBER, rule);
     event.set(fields::rule::NAME, rules);
