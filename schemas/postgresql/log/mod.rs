@@ -38,7 +38,6 @@ mod syslog;
 pub use context::beginning;
 pub use framer::PostgresFramer;
 pub use prefix::{LinePrefix, PrefixError};
-pub(crate) use stamp::offset as zone_offset;
 
 use crate::{Dataset, Parse};
 

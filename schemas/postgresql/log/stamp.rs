@@ -4,6 +4,7 @@
 //! source was configured with decides, or the most usual meaning, and the event says so.
 
 use crate::time::{self, Stamp};
+use crate::zone::abbreviation;
 use crate::{Event, Transformation};
 
 /// Bytes of the date and time without a fraction.
@@ -49,7 +50,7 @@ pub(super) fn parse(text: &[u8]) -> Option<Written<'_>> {
         length += space + letters;
         &rest[..letters]
     };
-    if let Some((offset_s, false)) = offset(zone) {
+    if let Some((offset_s, false)) = abbreviation(zone) {
         stamp.offset_s = Some(offset_s);
     }
     Some(Written { stamp, zone, length })
@@ -77,7 +78,8 @@ pub(super) fn epoch(text: &[u8]) -> Option<(Stamp, usize)> {
 impl Written<'_> {
     /// The stamp, with the usual meaning of its abbreviation.
     pub(super) fn usual(&self) -> Stamp {
-        let offset_s = self.stamp.offset_s.or_else(|| offset(self.zone).map(|(offset, _)| offset));
+        let offset_s =
+            self.stamp.offset_s.or_else(|| abbreviation(self.zone).map(|(offset, _)| offset));
         Stamp { offset_s, ..self.stamp }
     }
 
@@ -85,7 +87,7 @@ impl Written<'_> {
     /// zone of its own, `source_zone`.
     pub(super) fn resolved(&self, source_zone: &str, event: &mut Event<'_>) -> Stamp {
         let mut stamp = self.stamp;
-        if let Some((offset_s, true)) = offset(self.zone)
+        if let Some((offset_s, true)) = abbreviation(self.zone)
             && matches!(source_zone, "" | "UTC")
         {
             stamp.offset_s = Some(offset_s);
@@ -95,48 +97,6 @@ impl Written<'_> {
         }
         stamp
     }
-}
-
-/// Seconds east of Greenwich, and whether the abbreviation has other meanings.
-pub(crate) fn offset(zone: &[u8]) -> Option<(i32, bool)> {
-    const HALF: i32 = 30;
-    let (minutes, several) = match zone {
-        b"UTC" | b"GMT" | b"UCT" | b"Z" | b"WET" => (0, false),
-        b"CET" | b"MEZ" | b"WEST" | b"WAT" => (60, false),
-        b"CEST" | b"MESZ" | b"EET" | b"SAST" | b"CAT" => (2 * 60, false),
-        b"EEST" | b"MSK" | b"EAT" | b"IDT" | b"TRT" => (3 * 60, false),
-        b"MSD" => (4 * 60, false),
-        b"PKT" | b"UZT" | b"YEKT" => (5 * 60, false),
-        b"WIB" | b"ICT" => (7 * 60, false),
-        b"AWST" | b"HKT" | b"SGT" | b"WITA" | b"PHT" => (8 * 60, false),
-        b"JST" | b"KST" | b"WIT" => (9 * 60, false),
-        b"ACST" => (9 * 60 + HALF, false),
-        b"AEST" | b"ChST" => (10 * 60, false),
-        b"ACDT" => (10 * 60 + HALF, false),
-        b"AEDT" => (11 * 60, false),
-        b"NZST" => (12 * 60, false),
-        b"NZDT" => (13 * 60, false),
-        b"BRT" | b"ART" | b"ADT" => (-3 * 60, false),
-        b"NDT" => (-2 * 60 - HALF, false),
-        b"NST" => (-3 * 60 - HALF, false),
-        b"EDT" => (-4 * 60, false),
-        b"EST" => (-5 * 60, false),
-        b"MDT" => (-6 * 60, false),
-        b"MST" | b"PDT" => (-7 * 60, false),
-        b"AKDT" => (-8 * 60, false),
-        b"AKST" => (-9 * 60, false),
-        b"HST" => (-10 * 60, false),
-        // British or Bangladeshi, Indian, Irish or Israeli, Atlantic or Arabian, American, Chinese
-        // or Cuban, American or Philippine.
-        b"BST" => (60, true),
-        b"IST" => (5 * 60 + HALF, true),
-        b"AST" => (-4 * 60, true),
-        b"CDT" => (-5 * 60, true),
-        b"CST" => (-6 * 60, true),
-        b"PST" => (-8 * 60, true),
-        _ => return None,
-    };
-    Some((minutes * 60, several))
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! padded, the month in another language, a year before, inside or behind it, a zone behind it),
 //! C's `asctime`, and ISO 8601.
 
-use crate::datasets::postgresql_log::zone_offset;
 use crate::time::{self, Stamp};
+use crate::zone::abbreviation;
 
 /// Bytes of `Mmm dd HH:MM:SS`.
 const BSD_BYTES: usize = 15;
@@ -110,7 +110,7 @@ fn zone(rest: &[u8]) -> Option<(i32, usize)> {
     if !ends || !(1..=ZONE_BYTES_MAX).contains(&length) {
         return None;
     }
-    let (offset_s, several) = zone_offset(&name[..length])?;
+    let (offset_s, several) = abbreviation(&name[..length])?;
     (!several).then_some((offset_s, 1 + length))
 }
 
