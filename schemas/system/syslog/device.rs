@@ -119,7 +119,8 @@ fn uptime(bytes: &[u8], at: usize) -> Option<usize> {
     let units = text.first()?.is_ascii_digit() && !text.last()?.is_ascii_digit();
     let is_time = is_clock(text) || units && text.iter().all(|byte| is_part(&byte));
     let body = spaces(bytes, at + word);
-    (is_time && bytes.get(body) == Some(&b'%')).then_some(body)
+    let is_tagged = matches!(bytes.get(body..), Some([b'%', b'A'..=b'Z', ..]));
+    (is_time && is_tagged).then_some(body)
 }
 
 /// `%FAC-5-NAME: `, or after a program as on IOS XR.
@@ -216,6 +217,7 @@ mod tests {
             "a: b: c: d: e",
             "45: 1w2d: no",
             ":",
+            "12:30:15: %cpu",
             "date=today",
             "",
             "*",
