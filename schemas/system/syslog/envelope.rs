@@ -204,7 +204,7 @@ impl<'a> Envelope<'a> {
         // After a second space the host is missing, or the tag follows at once.
         let rest = rest.strip_prefix(':').unwrap_or(rest);
         let rest = self.without_priority(rest.strip_prefix(' ').unwrap_or(rest));
-        let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (word, after) = rest.split_on(" ").unwrap_or((rest, ""));
         if word.is_empty() {
             return self.after_two_spaces(rest.trim_start_matches(' '));
         }
@@ -260,7 +260,7 @@ impl<'a> Envelope<'a> {
         if self.priority.is_some() {
             return rest;
         }
-        let Some((word, after)) = rest.split_once(' ') else { return rest };
+        let Some((word, after)) = rest.split_on(" ") else { return rest };
         match priority_of_word(word) {
             Some(priority) => {
                 self.priority = Some(priority);

@@ -98,7 +98,8 @@ fn zone(rest: &[u8]) -> Option<(i32, usize)> {
         let ends = matches!(name.get(length), None | Some(b' ' | b':'));
         return (length > 3 && ends).then_some((offset_s, space + length));
     }
-    if space == 0 {
+    // What follows is mostly a host.
+    if space == 0 || !name.first()?.is_ascii_uppercase() {
         return None;
     }
     let length = name.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
