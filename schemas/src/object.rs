@@ -157,7 +157,7 @@ fn one_line(value: &[u8], out: &mut bumpalo::collections::Vec<'_, u8>) {
 /// A string without its quotes and escapes, or a number or truth value as it is written. `None`
 /// for `null`, objects and lists.
 pub(crate) fn scalar<'a>(value: &'a [u8], event: &Event<'a>) -> Option<&'a str> {
-    let text = std::str::from_utf8(value).ok()?;
+    let text = event.sound(value)?;
     if matches!(value.first()?, b'{' | b'[' | b'n') {
         return None;
     }

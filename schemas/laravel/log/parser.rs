@@ -198,7 +198,7 @@ fn json_time<'a>(value: &'a [u8], event: &Event<'a>) -> Option<(Stamp, Option<&'
 /// Keys of ECS as ecs-logging writes them, with dots or nested once or twice. Says whether all of
 /// it went into fields.
 fn flatten<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> bool {
-    let Ok(key) = std::str::from_utf8(entry.key) else { return false };
+    let Some(key) = event.sound(entry.key) else { return false };
     let mut found = Vec::new();
     if !collect(key, entry.value, event, &mut found) {
         return false;

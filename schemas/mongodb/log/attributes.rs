@@ -85,7 +85,7 @@ pub(super) fn set<'a>(attr: &'a [u8], message: Message<'a>, event: &mut Event<'a
     let strict = entries(attr, event);
     let valid = strict.is_some();
     let found = strict.map(|entries| Outline { entries, whole: true });
-    let Some(found) = found.or_else(|| std::str::from_utf8(attr).ok().map(outline)) else { return };
+    let Some(found) = found.or_else(|| event.sound(attr).map(outline)) else { return };
     for entry in &found.entries {
         promote(entry, message, event);
     }
@@ -128,7 +128,7 @@ fn quoted<'a>(value: &[u8], event: &Event<'a>) -> &'a [u8] {
 }
 
 fn promote<'a>(entry: &Entry<'a>, message: Message<'a>, event: &mut Event<'a>) {
-    let Ok(key) = std::str::from_utf8(entry.key) else { return };
+    let Some(key) = event.sound(entry.key) else { return };
     let Some(text) = scalar(entry.value, event) else {
         promote_object(key, entry.value, message, event);
         return;

@@ -65,7 +65,7 @@ pub(super) fn set<'a>(outer: Entries<'a>, event: &mut Event<'a>) -> bool {
             set_key("", *entry, event, &mut others);
             continue;
         }
-        let of = std::str::from_utf8(entry.key).unwrap_or_default();
+        let of = event.sound(entry.key).unwrap_or_default();
         for inner in entries(entry.value, event).unwrap_or_default() {
             set_key(of, inner, event, &mut others);
         }
@@ -89,7 +89,7 @@ pub(super) fn set<'a>(outer: Entries<'a>, event: &mut Event<'a>) -> bool {
 
 /// Sets a field, or keeps the value among the others.
 fn set_key<'a>(of: &'a str, entry: Entry<'a>, event: &mut Event<'a>, others: &mut Entries<'a>) {
-    let key = std::str::from_utf8(entry.key).unwrap_or_default();
+    let key = event.sound(entry.key).unwrap_or_default();
     if set_special(of, key, entry.value, event) {
         return;
     }

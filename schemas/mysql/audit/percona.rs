@@ -44,8 +44,8 @@ pub(super) fn set_object<'a>(outer: &[Entry<'a>], event: &mut Event<'a>) -> bool
     let Some(inner) = entries(value, event) else { return false };
     let mut pairs = Pairs::with_capacity(inner.len());
     for entry in &inner {
-        let key = std::str::from_utf8(entry.key);
-        if let (Ok(key), Some(value)) = (key, scalar(entry.value, event)) {
+        let key = event.sound(entry.key);
+        if let (Some(key), Some(value)) = (key, scalar(entry.value, event)) {
             pairs.push((key, value));
         }
     }

@@ -65,6 +65,8 @@ pub struct Event<'a> {
     statement: Option<(Field, Quoting)>,
     /// What the producer's policy did already, a line each.
     done: &'a str,
+    /// The longest text that was found to be UTF-8: the record's, mostly.
+    sound: &'a str,
     /// The record is not all of its text.
     pub(crate) is_part: bool,
     /// A value was set that may be longer than the store indexes.
@@ -99,6 +101,7 @@ impl<'a> Event<'a> {
             left_out: None,
             statement: None,
             done: &given.done,
+            sound: "",
             is_part: record.part.is_some(),
             has_long: false,
         };
@@ -251,11 +254,27 @@ impl<'a> Event<'a> {
     }
 
     /// Bytes as text. Invalid UTF-8 becomes U+FFFD, recorded as `utf8_repaired`. Best done once
-    /// for the whole record.
+    /// for the whole record: what is inside of it is not looked at again.
     pub fn text(&mut self, bytes: &'a [u8]) -> &'a str {
-        if let Ok(text) = std::str::from_utf8(bytes) {
-            return text;
+        let text = match self.sound(bytes) {
+            Some(text) => text,
+            None => self.repaired(bytes),
+        };
+        if text.len() > self.sound.len() {
+            self.sound = text;
         }
+        text
+    }
+
+    /// Bytes as text, if they are UTF-8.
+    pub(crate) fn sound(&self, bytes: &'a [u8]) -> Option<&'a str> {
+        // A part of what is known to be text is text if no character is cut.
+        let at = bytes.as_ptr().addr().wrapping_sub(self.sound.as_ptr().addr());
+        let inside = self.sound.get(at..at.wrapping_add(bytes.len()));
+        inside.or_else(|| std::str::from_utf8(bytes).ok())
+    }
+
+    fn repaired(&mut self, bytes: &'a [u8]) -> &'a str {
         self.transformation(Transformation::Utf8Repaired);
         let mut repaired = self.string(bytes.len() + 16);
         for chunk in bytes.utf8_chunks() {
@@ -405,6 +424,20 @@ mod tests {
         });
         let done = r#"{"transformations":["null_removed:user.name"]}"#;
         assert_eq!(text, format!(r#"{{"message":"second","tahoe":{done}}}"#));
+    }
+
+    #[test]
+    fn a_part_of_a_text_is_text_unless_it_cuts_a_character() {
+        written(|event| {
+            let whole: &str = event.alloc_str("señor");
+            assert_eq!(event.text(whole.as_bytes()), whole);
+            assert_eq!(event.sound(&whole.as_bytes()[..2]), Some("se"));
+            assert_eq!(event.sound(&whole.as_bytes()[2..4]), Some("ñ"));
+            assert_eq!(event.sound(&whole.as_bytes()[3..]), None);
+            assert_eq!(event.sound(&whole.as_bytes()[6..]), Some(""));
+            assert_eq!(event.sound(b"other"), Some("other"));
+            assert_eq!(event.sound(b"\xff"), None);
+        });
     }
 
     #[test]
