@@ -37,6 +37,9 @@ pub(crate) trait Find {
     /// What stands before the first `needle`, and what behind it.
     fn split_on(&self, needle: &str) -> Option<(&str, &str)>;
 
+    /// The same of the last.
+    fn rsplit_on(&self, needle: &str) -> Option<(&str, &str)>;
+
     /// Whether it occurs.
     fn has(&self, needle: &str) -> bool;
 }
@@ -44,6 +47,11 @@ pub(crate) trait Find {
 impl Find for str {
     fn split_on(&self, needle: &str) -> Option<(&str, &str)> {
         let at = find(self.as_bytes(), needle.as_bytes())?;
+        Some((&self[..at], &self[at + needle.len()..]))
+    }
+
+    fn rsplit_on(&self, needle: &str) -> Option<(&str, &str)> {
+        let at = rfind(self.as_bytes(), needle.as_bytes())?;
         Some((&self[..at], &self[at + needle.len()..]))
     }
 
@@ -71,7 +79,7 @@ mod tests {
             text in "[ab \":é]{0,40}", needle in "[ab \":é]{1,4}",
         ) {
             prop_assert_eq!(text.split_on(&needle), text.split_once(needle.as_str()));
-            prop_assert_eq!(rfind(text.as_bytes(), needle.as_bytes()), text.rfind(&needle));
+            prop_assert_eq!(text.rsplit_on(&needle), text.rsplit_once(needle.as_str()));
             prop_assert_eq!(text.has(&needle), text.contains(needle.as_str()));
             prop_assert_eq!(trim_start(&text), text.trim_start());
         }

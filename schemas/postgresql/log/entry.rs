@@ -3,6 +3,7 @@
 use super::level::{Label, Note};
 use super::{audit, server, session, stamp, statement};
 use crate::enrich::Quoting;
+use crate::find::Find;
 use crate::time::{Stamp, Time};
 use crate::{Event, fields, peer};
 
@@ -236,7 +237,7 @@ impl<'a> Entry<'a> {
         let (mut function, mut file, mut line) = (self.function, self.file, self.file_line);
         if let Some(location) = self.location {
             event.set(fields::postgresql::log::LOCATION, location);
-            let (before, place) = location.rsplit_once(", ").unwrap_or(("", location));
+            let (before, place) = location.rsplit_on(", ").unwrap_or(("", location));
             function = Some(before).filter(|before| !before.is_empty());
             (file, line) = match place.rsplit_once(':') {
                 Some((file, line)) => (Some(file), Some(line)),
@@ -256,7 +257,7 @@ impl<'a> Entry<'a> {
 
     /// `… at character 15`, where no column says it.
     fn position_in(&self, message: &'a str, event: &mut Event<'a>) {
-        if let Some((_, place)) = message.rsplit_once(" at character ")
+        if let Some((_, place)) = message.rsplit_on(" at character ")
             && let Ok(place) = place.parse::<u32>()
         {
             // It counts in the statement that a function ran, if there is one.

@@ -40,14 +40,14 @@ pub(super) fn read<'a>(message: &'a str, event: &mut Event<'a>) {
 
 /// The digits, with a point perhaps, after `key`.
 fn number<'t>(text: &'t str, key: &str) -> Option<&'t str> {
-    let (_, rest) = text.split_once(key)?;
+    let (_, rest) = text.split_on(key)?;
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
     Some(rest[..end].trim_end_matches('.')).filter(|number| !number.is_empty())
 }
 
 /// The whole number that stands before `word`.
 fn before(text: &str, word: &str) -> Option<u64> {
-    let (rest, _) = text.split_once(word)?;
+    let (rest, _) = text.split_on(word)?;
     rest.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 

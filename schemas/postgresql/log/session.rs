@@ -1,7 +1,7 @@
 //! Connections: received, authenticated, authorized, refused, ended.
 
 use super::entry::{set_client, set_user};
-use crate::find::Find;
+use crate::find::{Find, find};
 use crate::{Event, duration, fields};
 
 /// Sets what such a message says.
@@ -48,12 +48,17 @@ fn mark<'a, const C: usize, const T: usize>(
 
 /// The value after `key`, which begins a word; it ends at the first of `ends`.
 fn value<'a>(text: &'a str, key: &str, ends: &[&str]) -> Option<&'a str> {
-    let at = text
-        .match_indices(key)
-        .map(|(at, _)| at)
-        .find(|at| *at == 0 || text.as_bytes()[at - 1] == b' ')?;
-    let rest = &text[at + key.len()..];
-    let end = ends.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
+    let mut rest = text;
+    loop {
+        let (before, after) = rest.split_on(key)?;
+        let begins = before.ends_with(' ') || before.is_empty() && rest.len() == text.len();
+        rest = after;
+        if begins {
+            break;
+        }
+    }
+    let ends = ends.iter().filter_map(|end| find(rest.as_bytes(), end.as_bytes()));
+    let end = ends.min().unwrap_or(rest.len());
     Some(&rest[..end]).filter(|value| !value.is_empty())
 }
 
@@ -139,6 +144,6 @@ fn refusal<'a>(message: &'a str, event: &mut Event<'a>) -> Option<&'static str> 
 }
 
 fn quoted<'a>(text: &'a str, before: &str) -> Option<&'a str> {
-    let (_, rest) = text.split_once(before)?;
+    let (_, rest) = text.split_on(before)?;
     rest.split_once('"').map(|(name, _)| name).filter(|name| !name.is_empty())
 }
