@@ -173,7 +173,7 @@ impl Reader {
     }
 
     fn decide(&self, error: &KafkaError) -> LogError {
-        self.faults.decide(error, None)
+        while_reading(self.faults.decide(error, None))
     }
 
     fn change(&mut self) -> Option<Polled> {
@@ -230,6 +230,15 @@ impl Reader {
         asked.map_err(|error| self.decide(&error))
     }
 
+    /// A record that was not given to anybody comes again.
+    fn unread(&self, message: &BorrowedMessage<'_>) {
+        let offset = Offset::Offset(message.offset());
+        let sought = self.consumer.seek(message.topic(), message.partition(), offset, SEEK);
+        if let Err(error) = sought {
+            tracing::debug!(%error, "the partition is read again with the group's next session");
+        }
+    }
+
     /// What holds of a partition whose first record has come: up to where the group reads again
     /// what may be stored. It is told if records are gone between what the group has committed and
     /// the first that came: librdkafka then goes on from the earliest without a word.
@@ -263,6 +272,17 @@ impl Reader {
     }
 }
 
+/// A broker that has just started knows no topic for a moment. One that is gone is told when the
+/// reader begins again, which looks for its topics first.
+fn while_reading(error: LogError) -> LogError {
+    match error {
+        LogError::NoTopic(_) => {
+            LogError::Retry("the broker knows no topic that is read".to_owned(), None)
+        }
+        other => other,
+    }
+}
+
 /// Says whether the partition is known.
 fn note(places: &mut [Place], message: &BorrowedMessage<'_>) -> bool {
     let (address, partition) = (message.topic_ptr().addr(), message.partition());
@@ -275,6 +295,9 @@ fn note(places: &mut [Place], message: &BorrowedMessage<'_>) -> bool {
         None => false,
     }
 }
+
+/// How long the return to a record may take.
+const SEEK: Duration = Duration::from_secs(10);
 
 impl LogReader for Reader {
     fn read(&mut self, wait: Duration, visit: &mut Visit<'_>) -> Result<Polled, LogError> {
@@ -289,7 +312,13 @@ impl LogReader for Reader {
                     wait = Duration::ZERO;
                     bytes += message.payload_len() + message.key_len();
                     if !note(&mut self.places, &message) {
-                        let replayed_to = self.begin(&message)?;
+                        let replayed_to = match self.begin(&message) {
+                            Ok(replayed_to) => replayed_to,
+                            Err(error) => {
+                                self.unread(&message);
+                                return Err(error);
+                            }
+                        };
                         self.places.push(Place {
                             address: message.topic_ptr().addr(),
                             topic: message.topic().to_owned(),
@@ -339,7 +368,7 @@ impl LogReader for Reader {
         start_thread("log-commit", move || {
             let committed = match consumer.commit(&offsets, CommitMode::Sync) {
                 Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => Ok(()),
-                Err(error) => Err(faults.decide(&error, None)),
+                Err(error) => Err(while_reading(faults.decide(&error, None))),
             };
             drop(consumer);
             // The loop may have gone without waiting.
