@@ -85,9 +85,7 @@ impl Form<'_, '_> {
     /// The next field is the event's own.
     #[inline(always)]
     fn write(&mut self, id: usize, slot: usize) {
-        if !self.run.is_empty() {
-            self.end_run();
-        }
+        self.end_run();
         self.release(id);
         let end = usize::from(LEAVES[id].end);
         if end > id + 1 {
@@ -113,11 +111,16 @@ impl Form<'_, '_> {
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn end_run(&mut self) {
         if !self.run.is_empty() {
-            self.head.copy(std::mem::take(&mut self.run), &mut self.writer);
+            self.copy_run();
         }
+    }
+
+    #[inline(never)]
+    fn copy_run(&mut self) {
+        self.head.copy(std::mem::take(&mut self.run), &mut self.writer);
     }
 
     fn finish(mut self) {

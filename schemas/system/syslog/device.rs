@@ -100,8 +100,8 @@ fn spaces(bytes: &[u8], at: usize) -> usize {
 }
 
 fn number(word: &[u8]) -> Option<u64> {
-    std::str::from_utf8(word).ok().filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()))?;
-    std::str::from_utf8(word).ok()?.parse().ok()
+    let digits = word.iter().all(u8::is_ascii_digit).then_some(word)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 fn is_name(word: &[u8]) -> bool {
