@@ -28,8 +28,10 @@ const POLICY: &str = "\
     laravel.log  laravel.context.note  drop\n\
     *            message               detect\n";
 
-/// What must be nowhere: of the mail, card, account, note and user of every line.
-const PRIVATE: [&str; 6] = ["@shop.example", "4111", "ES91", "allergic", "hunter2", "Ana"];
+/// What must be nowhere: of the mail, card, account, note and password of every line. None is so
+/// short that a hash, a sealed value, a position or a time has it by chance.
+const PRIVATE: [&str; 6] =
+    ["@shop.example", "4111 1111", "ES9121000418", "allergic", "hunter2", " of Ana"];
 
 /// A line of an application; in every ninth the note is spelled so that no replacement finds it.
 fn line(n: u64) -> String {
@@ -91,7 +93,7 @@ fn nothing_that_is_hidden_reaches_kafka_though_the_producer_is_killed_in_mid_str
     let read = decrypted(&raw, &pipeline.path("."), &format!("{OLDER}\n{SECRET}"));
     assert_eq!(read.matches("ES9121000418450200051332").count() as u64, lines);
     let foreign = decrypted(&raw, &pipeline.path("."), OLDER);
-    assert!(!foreign.contains("ES91"), "another key opens nothing");
+    assert!(!foreign.contains("ES9121000418"), "another key opens nothing");
 
     for document in documents.values() {
         let context = &document.source["laravel"]["context"];
@@ -199,6 +201,6 @@ fn parse_shows_a_record_before_and_after_a_policy_and_as_a_producer_sends_it() {
     let after = &shown["after"]["laravel"]["context"];
     assert_eq!((&after["card"], after["mail"].as_str().map(str::len)), (&"***".into(), Some(22)));
     let sent = shown["sent"].as_str().expect("text");
-    assert!(sent.contains("n=1 login of ") && !sent.contains("ES91"), "{sent}");
+    assert!(sent.contains("n=1 login of ") && !sent.contains("ES9121000418"), "{sent}");
     assert!(!shown["after"].to_string().contains("u1@shop.example"), "{shown}");
 }

@@ -25,7 +25,8 @@ const POLICY: &str = "\
     *  db.after.note   drop\n\
     *  db.before.note  drop\n";
 
-const PRIVATE: [&str; 3] = ["@shop.example", "4111", "allergic"];
+/// None is so short that a hash, a position or a time has it by chance.
+const PRIVATE: [&str; 3] = ["@shop.example", "4111 1111", "allergic"];
 
 fn tell_customers<S: Server>(test: &str, open: impl FnOnce() -> Option<S>) {
     let Some(private) = Private::set_up(test, POLICY) else { return };
@@ -51,7 +52,8 @@ fn tell_customers<S: Server>(test: &str, open: impl FnOnce() -> Option<S>) {
         until_true("more records", || pipeline.reach() > before);
         producer.kill();
     }
-    let last = "INSERT INTO customers VALUES (0, 0, 'u0@shop.example', '4111', 'allergic')";
+    let last = "INSERT INTO customers VALUES \
+                (0, 0, 'u0@shop.example', '4111 1111 1111 1111', 'allergic')";
     server.run(&[last.to_owned()]).expect("inserted");
     let mut producer = start(&server);
     producer.says("every table is read");
