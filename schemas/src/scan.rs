@@ -106,6 +106,7 @@ impl<'a> Scan<'a> {
         }
     }
 
+    #[inline(always)]
     fn value(&mut self) -> Result<(), Flaw> {
         match self.space()? {
             b'{' => self.container(b'}'),
@@ -118,6 +119,7 @@ impl<'a> Scan<'a> {
         }
     }
 
+    #[inline(never)]
     fn container(&mut self, close: u8) -> Result<(), Flaw> {
         if self.depth == DEPTH_MAX {
             return Err(Flaw::At(self.at));
@@ -180,6 +182,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A string; says whether its inside is what it says: no escapes or control characters.
+    #[inline(always)]
     fn string(&mut self) -> Result<bool, Flaw> {
         let mut at = self.at + 1;
         at += plain_run(self.text.get(at..).unwrap_or_default());
@@ -192,6 +195,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Where the string ends that has at `at` what is not plain.
+    #[inline(never)]
     fn string_end(&mut self, mut at: usize) -> Result<usize, Flaw> {
         loop {
             match self.text.get(at) {
@@ -252,7 +256,9 @@ impl<'a> Scan<'a> {
             |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
         let length = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
         if !is_number(&rest[..length]) {
-            return Err(Flaw::At(self.at));
+            // `1.` and `-` may become numbers.
+            let goes_on = length == rest.len();
+            return Err(if goes_on { Flaw::Unfinished } else { Flaw::At(self.at) });
         }
         self.at += length;
         Ok(())

@@ -117,6 +117,7 @@ mod tests {
             &include_bytes!("samples/subscription.log")[..],
             include_bytes!("samples/flow_header.log"),
             include_bytes!("samples/lines.log"),
+            b"{\n\"a\":-1.5e+3,\"b\":true,\"c\":[\"\\ud83d\\ude00\",null]\n}\nnext\n",
         ] {
             let mut expected = None;
             for step in [1, 3, 17, 500, bytes.len()] {
