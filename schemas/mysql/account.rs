@@ -8,7 +8,7 @@ use crate::{Event, fields, peer};
 /// the first end that fits counts.
 fn quoted(text: &str) -> Option<(&str, &str, &str)> {
     let (user, rest) = text.strip_prefix('\'')?.split_on("'@'")?;
-    let (host, rest) = rest.split_once('\'')?;
+    let (host, rest) = rest.split_on_byte(b'\'')?;
     Some((user, host, rest))
 }
 
@@ -43,9 +43,9 @@ pub(crate) struct UserHost<'a> {
 impl<'a> UserHost<'a> {
     pub fn parse(text: &'a str) -> Option<Self> {
         let (names, place) = text.split_on("] @ ")?;
-        let (privileged, user) = names.split_once('[').unwrap_or((names, ""));
-        let (host, rest) = place.split_once('[').unwrap_or((place, ""));
-        let (address, rest) = rest.split_once(']').unwrap_or((rest, ""));
+        let (privileged, user) = names.split_on_byte(b'[').unwrap_or((names, ""));
+        let (host, rest) = place.split_on_byte(b'[').unwrap_or((place, ""));
+        let (address, rest) = rest.split_on_byte(b']').unwrap_or((rest, ""));
         let [privileged, user, host] = [privileged, user, host].map(str::trim);
         Some(Self { privileged, user, host, address, rest: rest.trim() })
     }

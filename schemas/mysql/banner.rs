@@ -3,7 +3,7 @@
 //! record that follows; where none follows soon, it is a record of its own.
 
 use super::lines;
-use crate::find::find;
+use crate::find::{Find, find};
 use crate::time::Stamp;
 use crate::{Event, fields};
 
@@ -41,7 +41,7 @@ pub(crate) fn set<'a>(block: &'a str, kept: Option<crate::Field>, event: &mut Ev
         return;
     }
     event.set(kept.unwrap_or(fields::MESSAGE), block);
-    let version = block.rsplit_once(", Version: ").map_or("", |(_, rest)| rest);
+    let version = block.rsplit_on(", Version: ").map_or("", |(_, rest)| rest);
     let version = version.split([' ', '\n']).next().unwrap_or_default();
     if !version.is_empty() {
         event.set(fields::service::VERSION, version.trim_end_matches('.'));

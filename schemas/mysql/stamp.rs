@@ -1,7 +1,7 @@
 //! The stamps of every version: `YYMMDD hh:mm:ss` up to MySQL 5.6 and MariaDB 10.0, where the hour
 //! may be padded with a space; `YYYY-MM-DD hh:mm:ss`, so padded by MariaDB; and ISO 8601.
 
-use crate::find::find;
+use crate::find::{Find, find};
 use crate::time::{self, Stamp};
 
 /// Two-digit years from this one on are of the last century.
@@ -61,7 +61,7 @@ pub(crate) fn clock(text: &[u8]) -> Option<i64> {
 
 /// Seconds since the epoch, with a fraction or none: `1553436105.123456`.
 pub(crate) fn epoch(text: &str) -> Option<Stamp> {
-    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (seconds, fraction) = text.split_on_byte(b'.').unwrap_or((text, ""));
     let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if seconds.is_empty() || seconds.len() > 11 || fraction.len() > 9 || !all_digits(fraction) {
         return None;

@@ -1,6 +1,8 @@
 //! Decimal numbers of seconds and milliseconds in nanoseconds, without the rounding of binary
 //! fractions.
 
+use crate::find::Find;
+
 /// Nanoseconds of a millisecond have six more digits, of a second nine.
 pub(crate) const MILLISECONDS: usize = 6;
 pub(crate) const SECONDS: usize = 9;
@@ -8,7 +10,7 @@ pub(crate) const SECONDS: usize = 9;
 /// A number with a fraction or none, in a unit whose nanoseconds have so many digits more; `None`
 /// for more than fit. What is below a nanosecond is left out.
 pub(crate) fn nanoseconds(text: &str, digits: usize) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (whole, fraction) = text.split_on_byte(b'.').unwrap_or((text, ""));
     let mut number: u64 = whole.parse().ok()?;
     let fraction = fraction.as_bytes();
     if !fraction.iter().all(u8::is_ascii_digit) {
@@ -23,8 +25,8 @@ pub(crate) fn nanoseconds(text: &str, digits: usize) -> Option<u64> {
 
 /// `hh:mm:ss[.ffffff]`
 pub(crate) fn of_clock(text: &str) -> Option<u64> {
-    let (hours, rest) = text.split_once(':')?;
-    let (minutes, seconds) = rest.split_once(':')?;
+    let (hours, rest) = text.split_on_byte(b':')?;
+    let (minutes, seconds) = rest.split_on_byte(b':')?;
     let whole = hours.parse::<u64>().ok()?.checked_mul(3600)?;
     let whole = whole.checked_add(minutes.parse::<u64>().ok()?.checked_mul(60)?)?;
     whole.checked_mul(1_000_000_000)?.checked_add(nanoseconds(seconds, SECONDS)?)

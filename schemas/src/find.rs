@@ -14,6 +14,16 @@ pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     }
 }
 
+/// Where it begins, each time; what begins inside of the one before does not count.
+pub(crate) fn find_iter<'t>(text: &'t [u8], needle: &'t [u8]) -> impl Iterator<Item = usize> + 't {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let at = from + find(text.get(from..)?, needle)?;
+        from = at + needle.len();
+        Some(at)
+    })
+}
+
 /// Where it begins last.
 pub(crate) fn rfind(text: &[u8], needle: &[u8]) -> Option<usize> {
     let probe = probe_of(needle);
@@ -42,6 +52,9 @@ pub(crate) trait Find {
 
     /// Whether it occurs.
     fn has(&self, needle: &str) -> bool;
+
+    /// What stands before the first of a byte of ASCII, and what behind it.
+    fn split_on_byte(&self, byte: u8) -> Option<(&str, &str)>;
 }
 
 impl Find for str {
@@ -57,6 +70,24 @@ impl Find for str {
 
     fn has(&self, needle: &str) -> bool {
         find(self.as_bytes(), needle.as_bytes()).is_some()
+    }
+
+    fn split_on_byte(&self, byte: u8) -> Option<(&str, &str)> {
+        let at = find_byte(self.as_bytes(), byte)?;
+        self.get(..at).zip(self.get(at + 1..))
+    }
+}
+
+/// Mostly near: one of the words and numbers of a line.
+const NEAR_BYTES: usize = 16;
+
+/// Where a byte is first.
+pub(crate) fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
+    let (near, far) = text.split_at(text.len().min(NEAR_BYTES));
+    match near.iter().position(|one| *one == byte) {
+        None if far.is_empty() => None,
+        None => memchr::memchr(byte, far).map(|at| NEAR_BYTES + at),
+        found => found,
     }
 }
 
@@ -81,6 +112,9 @@ mod tests {
             prop_assert_eq!(text.split_on(&needle), text.split_once(needle.as_str()));
             prop_assert_eq!(text.rsplit_on(&needle), text.rsplit_once(needle.as_str()));
             prop_assert_eq!(text.has(&needle), text.contains(needle.as_str()));
+            prop_assert_eq!(text.split_on_byte(b':'), text.split_once(':'));
+            let all = find_iter(text.as_bytes(), needle.as_bytes());
+            prop_assert!(all.eq(text.match_indices(needle.as_str()).map(|(at, _)| at)));
             prop_assert_eq!(trim_start(&text), text.trim_start());
         }
     }

@@ -51,7 +51,7 @@ impl Foreign {
         };
         let has_document_id = keys.iter().any(|entry| entry.key == b"_id");
         keys.retain(|entry| !set(entry, has_document_id, &mut event));
-        if let Some(value) = flattened(keys, self.others, &mut event) {
+        if let Some(value) = flattened(&keys, self.others, &mut event) {
             event.set(self.others, value);
         }
         if !event.has(fields::TIMESTAMP) {

@@ -42,11 +42,16 @@ pub(crate) fn must_be_escaped(byte: u8) -> bool {
 /// The number of bytes up to the first that must be escaped.
 #[inline(always)]
 pub(crate) fn plain_run(bytes: &[u8]) -> usize {
-    // Keys and most values are short: the second eight bytes are seldom reached inside of JSON.
-    let Some(block) = bytes.first_chunk::<8>() else { return long_plain_run(bytes, 0) };
-    match escapes_in(u64::from_le_bytes(*block)) {
-        0 => long_plain_run(bytes, 8),
-        escapes => (escapes.trailing_zeros() / 8) as usize,
+    // Keys and most values are short: more than twice eight bytes are seldom reached inside of JSON.
+    let Some((first, second)) = bytes.first_chunk::<16>().map(|both| both.split_at(8)) else {
+        return long_plain_run(bytes, 0);
+    };
+    let escapes =
+        |half: &[u8]| half.first_chunk().map_or(0, |half| escapes_in(u64::from_le_bytes(*half)));
+    match (escapes(first), escapes(second)) {
+        (0, 0) => long_plain_run(bytes, 16),
+        (0, escapes) => 8 + (escapes.trailing_zeros() / 8) as usize,
+        (escapes, _) => (escapes.trailing_zeros() / 8) as usize,
     }
 }
 

@@ -20,6 +20,18 @@ pub(crate) fn named(word: &str) -> &str {
     }
 }
 
+/// The same of the words that nearly every record has, in the letters that it has them in.
+fn usual(written: &str) -> Option<&'static str> {
+    Some(match written {
+        "INFO" | "info" => "info",
+        "ERROR" | "error" => "error",
+        "WARNING" | "warning" => "warning",
+        "DEBUG" | "debug" => "debug",
+        "NOTICE" | "notice" => "notice",
+        _ => return None,
+    })
+}
+
 /// Whether a level says that something failed.
 pub(crate) fn is_failure(level: &str) -> bool {
     matches!(level, "error" | "critical" | "alert" | "emergency" | "fatal")
@@ -37,6 +49,10 @@ impl<'a> Event<'a> {
 
     /// Sets `log.level` to what a word of any vocabulary is called here, and gives that.
     pub fn set_named_level(&mut self, written: &'a str) -> &'a str {
+        if let Some(level) = usual(written) {
+            self.set(fields::log::LEVEL, level);
+            return level;
+        }
         let level = named(self.lower_case(written));
         self.set_level(written, level);
         level

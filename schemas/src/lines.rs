@@ -1,5 +1,7 @@
 //! Records without an end of their own: each goes on until a line that begins another.
 
+use crate::find::Find;
+
 use memchr::{memchr, memrchr};
 use tahoe_seams::Cut;
 
@@ -63,7 +65,7 @@ pub(crate) fn last(text: &[u8]) -> &[u8] {
 
 /// Splits a text after its first line.
 pub(crate) fn split_first(text: &str) -> (&str, &str) {
-    let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let (line, rest) = text.split_on_byte(b'\n').unwrap_or((text, ""));
     (line.trim_end(), rest)
 }
 

@@ -10,7 +10,9 @@ use crate::{Event, Field, Transformation, Value};
 /// The keys and values of an object or list that fills `text`; a list's keys are its indices, as
 /// in PHP, where both are arrays. `None` if it is not valid.
 pub(crate) fn entries<'a>(text: &'a [u8], event: &Event<'a>) -> Option<Entries<'a>> {
-    whole(text).map(|entries| indexed(text, entries, event))
+    let mut entries = whole(text)?;
+    index(text, &mut entries, event);
+    Some(entries)
 }
 
 /// The same as they are written, in which a list has no keys.
@@ -21,13 +23,12 @@ pub(crate) fn whole(text: &[u8]) -> Option<Entries<'_>> {
 }
 
 /// Gives the elements of a list their indices as keys.
-pub(crate) fn indexed<'a>(text: &[u8], mut entries: Entries<'a>, event: &Event<'a>) -> Entries<'a> {
+pub(crate) fn index<'a>(text: &[u8], entries: &mut Entries<'a>, event: &Event<'a>) {
     if text.starts_with(b"[") {
         for (index, entry) in entries.iter_mut().enumerate() {
             entry.key = event.format(format_args!("{index}")).as_bytes();
         }
     }
-    entries
 }
 
 /// An object of those entries on one line; `None` if there are none.
@@ -38,27 +39,64 @@ pub(crate) fn object<'a>(entries: &[Entry<'a>], event: &Event<'a>) -> Option<Val
     let distance = end.saturating_sub(first.value.as_ptr() as usize);
     let mut out = event.list::<u8>();
     out.reserve(distance.min(1 << 20) + 64);
-    for entry in entries {
+    let mut rest = entries;
+    while let Some((entry, others)) = rest.split_first() {
         out.push(if out.is_empty() { b'{' } else { b',' });
+        let (run, written) = run_of(rest, event.known_text().as_bytes());
+        if run > 0 {
+            one_line(written, &mut out);
+            rest = &rest[run..];
+            continue;
+        }
         out.push(b'"');
         out.extend_from_slice_copy(entry.key);
         out.extend_from_slice_copy(b"\":");
         one_line(entry.value, &mut out);
+        rest = others;
     }
     out.push(b'}');
     Some(Value::Raw(out.into_bump_slice()))
 }
 
+/// How many of the entries follow each other in `text` as they are written here, with nothing but
+/// quotation marks, colons and commas between them; and all of that text.
+fn run_of<'t>(entries: &[Entry<'_>], text: &'t [u8]) -> (usize, &'t [u8]) {
+    let place = |part: &[u8]| part.as_ptr().addr().wrapping_sub(text.as_ptr().addr());
+    let is_between = |from: usize, until: usize, between: &[u8]| {
+        until.wrapping_sub(from) == between.len() && text.get(from..until) == Some(between)
+    };
+    let begin = entries.first().map_or(0, |entry| place(entry.key)).wrapping_sub(1);
+    let (mut run, mut end) = (0, begin);
+    for entry in entries {
+        let (key, value) = (place(entry.key), place(entry.value));
+        let before: &[u8] = if run == 0 { b"\"" } else { b",\"" };
+        let key_end = key.wrapping_add(entry.key.len());
+        if !is_between(end, key, before) || !is_between(key_end, value, b"\":") {
+            break;
+        }
+        (run, end) = (run + 1, value.wrapping_add(entry.value.len()));
+    }
+    text.get(begin..end).map_or((0, &[]), |written| (run, written))
+}
+
 /// The same without the keys whose value stands for nothing, in objects inside it too, each
 /// recorded as removed from `field`.
 pub(crate) fn flattened<'a>(
-    entries: impl IntoIterator<Item = Entry<'a>>,
+    entries: &[Entry<'a>],
     field: Field,
     event: &mut Event<'a>,
 ) -> Option<Value<'a>> {
+    if entries.iter().all(|entry| says_something(entry.value)) {
+        return object(entries, event);
+    }
     let place = Place { above: None, key: field.path().as_bytes() };
     let (kept, _) = without_nothing(entries, &place, event);
     object(&kept, event)
+}
+
+/// Whether a value is more than nothing, and no object, in which there may be nothing.
+fn says_something(value: &[u8]) -> bool {
+    !value.starts_with(b"{") && !is_nothing_in_json(value)
 }
 
 /// Where an object is; its path is seldom needed as text.
@@ -87,21 +125,20 @@ fn entries_inside(value: &[u8]) -> Entries<'_> {
 
 /// The entries that say something, and whether that is fewer or others than there were.
 fn without_nothing<'a>(
-    entries: impl IntoIterator<Item = Entry<'a>>,
+    entries: &[Entry<'a>],
     above: &Place<'_>,
     event: &mut Event<'a>,
 ) -> (Entries<'a>, bool) {
     let (mut kept, mut changed) = (Entries::new(), false);
-    for mut entry in entries {
-        let is_object = entry.value.starts_with(b"{");
-        if !is_object && !is_nothing_in_json(entry.value) {
+    for &(mut entry) in entries {
+        if says_something(entry.value) {
             kept.push(entry);
             continue;
         }
         let place = Place { above: Some(above), key: entry.key };
         let inside = entries_inside(entry.value);
         if !inside.is_empty() {
-            let (inside, fewer) = without_nothing(inside, &place, event);
+            let (inside, fewer) = without_nothing(&inside, &place, event);
             changed |= fewer;
             match object(&inside, event) {
                 Some(Value::Raw(object)) if fewer => entry.value = object,

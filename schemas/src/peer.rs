@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use crate::find::Find;
 use crate::{Event, Field, Value, fields};
 
 /// The fields of one end.
@@ -41,10 +42,7 @@ impl Peer {
             return;
         }
         match ip(host) {
-            Some(ip) => {
-                event.set(self.ip, ip);
-                relate(ip, event);
-            }
+            Some(ip) => self.set_ip(ip, event),
             // A socket of the machine itself has a path, or is `unix:`.
             None if host.contains([':', '/', ' ']) => {}
             None => event.set(self.domain, host),
@@ -52,6 +50,19 @@ impl Peer {
         if let Some(port) = port {
             event.set(self.port, port);
         }
+    }
+
+    /// The same for what may be an address and nothing else; false, if it is none.
+    pub(crate) fn set_address<'a>(self, host: &'a str, event: &mut Event<'a>) -> bool {
+        let Some(ip) = ip(host) else { return false };
+        event.set(self.address, host);
+        self.set_ip(ip, event);
+        true
+    }
+
+    fn set_ip<'a>(self, ip: &'a str, event: &mut Event<'a>) {
+        event.set(self.ip, ip);
+        relate(ip, event);
     }
 
     /// The field of its address.
@@ -68,29 +79,42 @@ pub(crate) fn ip(text: &str) -> Option<&str> {
     }
     // Names have none.
     memchr::memchr(b':', text.as_bytes())?;
-    let text = text.split_once('%').filter(|(_, zone)| !zone.is_empty()).map_or(text, |(ip, _)| ip);
+    let text =
+        text.split_on_byte(b'%').filter(|(_, zone)| !zone.is_empty()).map_or(text, |(ip, _)| ip);
     let plain = text.strip_prefix("::ffff:").filter(|rest| rest.contains('.')).unwrap_or(text);
     plain.parse::<IpAddr>().ok().map(|_| plain)
 }
 
 /// Four numbers of a byte each, without zeros before them (RFC 6943, section 3.1.1, strict).
 fn is_ipv4(text: &[u8]) -> bool {
-    let (mut number, mut digits, mut dots) = (0, 0, 0);
+    const NONE: u32 = u32::MAX;
+    let (mut number, mut dots) = (NONE, 0);
     for &byte in text {
-        match byte {
-            b'0'..=b'9' if digits == 0 || (number > 0 && digits < 3) => {
-                number = number * 10 + u32::from(byte - b'0');
-                digits += 1;
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        if digit <= 9 {
+            number = match number {
+                NONE => digit,
+                0 => return false,
+                _ => number * 10 + digit,
+            };
+            if number > 255 {
+                return false;
             }
-            b'.' if digits > 0 && number < 256 => (number, digits, dots) = (0, 0, dots + 1),
-            _ => return false,
+        } else if byte == b'.' && number != NONE {
+            (number, dots) = (NONE, dots + 1);
+        } else {
+            return false;
         }
     }
-    digits > 0 && number < 256 && dots == 3
+    number != NONE && dots == 3
 }
 
 /// Adds an address to those that the event is about.
 fn relate<'a>(ip: &'a str, event: &mut Event<'a>) {
+    if !event.has(fields::related::IP) {
+        event.set(fields::related::IP, ip);
+        return;
+    }
     let mut ips = event.list::<&'a str>();
     match event.get(fields::related::IP) {
         Some(Value::List(known)) => ips.extend_from_slice(known),

@@ -6,6 +6,9 @@
 /// Seconds in a day; leap seconds do not exist in epoch time.
 pub(crate) const SECONDS_PER_DAY: i64 = 86_400;
 
+/// The first second that RFC 3339 can say.
+const YEAR_0: i64 = -62_167_219_200;
+
 /// A point in time, written as RFC 3339 in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time {
@@ -39,7 +42,6 @@ impl Time {
     /// Seconds since the epoch and nanoseconds, of which the source gave `digits` digits. Times
     /// outside the years 0 to 9999, which RFC 3339 cannot say, become the nearest that it can.
     pub fn new(seconds: i64, nanos: u32, digits: u8) -> Self {
-        const YEAR_0: i64 = -62_167_219_200;
         const YEAR_9999_END: i64 = 253_402_300_799;
         let seconds = seconds.clamp(YEAR_0, YEAR_9999_END);
         Self { seconds, nanos: nanos.min(999_999_999), digits: digits.clamp(3, 9) }
@@ -58,10 +60,12 @@ impl Time {
 
     /// The same, and how long it is; what is behind it is nothing.
     pub(crate) fn text(self) -> ([u8; 32], usize) {
-        let (year, month, day) = civil_from_days(self.seconds.div_euclid(SECONDS_PER_DAY));
-        let second = self.seconds.rem_euclid(SECONDS_PER_DAY) as u32;
+        // Not before the year 0: nothing is negative.
+        let (seconds, day) = ((self.seconds - YEAR_0) as u64, SECONDS_PER_DAY as u64);
+        let (year, month, day) = civil_of((seconds / day) as u32 + DAYS_TO_YEAR_0);
+        let second = (seconds % SECONDS_PER_DAY as u64) as u32;
+        let year = year - 400;
         let mut text = *b"0000-00-00T00:00:00.000000000Z  ";
-        let year = year as u32;
         put2(&mut text, 0, year / 100);
         put2(&mut text, 2, year % 100);
         put2(&mut text, 5, month);
@@ -84,9 +88,21 @@ impl Time {
 }
 
 fn put2(text: &mut [u8; 32], at: usize, number: u32) {
-    text[at] = b'0' + (number / 10) as u8;
-    text[at + 1] = b'0' + (number % 10) as u8;
+    // A power of two, so that no index is beyond the table.
+    let pair = PAIRS[number as usize % PAIRS.len()];
+    (text[at], text[at + 1]) = (pair[0], pair[1]);
 }
+
+/// `00` to `99`, and what no number has.
+const PAIRS: [[u8; 2]; 128] = {
+    let mut pairs = [[b'0'; 2]; 128];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
 
 impl Stamp {
     /// The same time with `offset_s` as its zone.
@@ -301,29 +317,40 @@ pub fn month_named(text: &[u8]) -> Option<u32> {
     })
 }
 
-/// Days since the epoch of a date of the proleptic Gregorian calendar, in eras of 400 years that
-/// begin in March, so that the leap day comes last.
+/// Days from the first of March 400 years before the year 0, from which dates are counted here, to
+/// the epoch and to the year 0.
+const DAYS_TO_EPOCH: i64 = 719_468 + 146_097;
+const DAYS_TO_YEAR_0: u32 = 146_097 - 60;
+
+/// Days since the epoch of a date of the proleptic Gregorian calendar, of the years -400 to 100,000.
+/// A year begins in March, so that the leap day comes last. By C. Neri and L. Schneider, "Euclidean
+/// affine functions and their application to calendar algorithms" (2022), as is [`civil_of`].
 fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = i64::from((153 * ((month + 9) % 12) + 2) / 5 + day - 1);
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+    let is_last = month <= 2;
+    let year = (year.clamp(-399, 100_000) + 400) as u32 - u32::from(is_last);
+    let month = if is_last { month + 12 } else { month };
+    let century = year / 100;
+    let years = 1461 * year / 4 - century + century / 4;
+    i64::from(years + (979 * month - 2919) / 32 + day - 1) - DAYS_TO_EPOCH
 }
 
-/// Year, month and day of a number of days since the epoch.
+/// Year, month and day of a number of days since the epoch, of the years 0 to 100,000.
 pub(crate) fn civil_from_days(days: i64) -> (i64, u32, u32) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097) as u32;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (i64::from(year_of_era) + era * 400 + i64::from(month <= 2), month, day)
+    let (year, month, day) = civil_of((days + DAYS_TO_EPOCH).clamp(0, 36_600_000) as u32);
+    (i64::from(year) - 400, month, day)
+}
+
+/// The same of the days from where dates are counted; the year is one of those.
+fn civil_of(days: u32) -> (u32, u32, u32) {
+    let quarters = 4 * days + 3;
+    let (century, rest) = (quarters / 146_097, quarters % 146_097 / 4);
+    let product = 2_939_745 * u64::from(4 * rest + 3);
+    let (year, day_of_year) = ((product >> 32) as u32, product as u32 / 2_939_745 / 4);
+    let number = 2141 * day_of_year + 197_913;
+    let (month, day) = (number >> 16, (number & 0xffff) / 2141);
+    let is_last = day_of_year >= 306;
+    let year = 100 * century + year + u32::from(is_last);
+    (year, if is_last { month - 12 } else { month }, day + 1)
 }
 
 /// `.123` or `,123`: nanoseconds, digits, length. Digits after the ninth are skipped.
@@ -432,6 +459,24 @@ mod tests {
         {
             assert_eq!(read(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn every_day_follows_the_one_before() {
+        let first = days_from_civil(0, 1, 1);
+        let (mut year, mut month, mut day) = (0, 1, 1);
+        for days in first..=days_from_civil(9999, 12, 31) {
+            assert_eq!(civil_from_days(days), (year, month, day));
+            assert_eq!(days_from_civil(year, month, day), days);
+            let next = seconds_of(year, month, day + 1, 0, 0, 0);
+            (year, month, day) = match (next, month) {
+                (Some(_), _) => (year, month, day + 1),
+                (None, 12) => (year + 1, 1, 1),
+                (None, _) => (year, month + 1, 1),
+            };
+        }
+        assert_eq!((year, month, day), (10_000, 1, 1));
+        assert_eq!((first, days_from_civil(1970, 1, 1)), (-719_528, 0));
     }
 
     proptest! {

@@ -63,10 +63,11 @@ pub(crate) fn without_port(host: &str) -> &str {
 
 /// `host:port`, `[address]:port` or either without a port; the host without brackets.
 pub(crate) fn split_port(text: &str) -> (&str, Option<u16>) {
-    if let Some((address, rest)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+    if let Some((address, rest)) = text.strip_prefix('[').and_then(|text| text.split_on_byte(b']'))
+    {
         return (address, rest.strip_prefix(':').and_then(|port| port.parse().ok()));
     }
-    match text.split_once(':') {
+    match text.split_on_byte(b':') {
         Some((host, port)) => match port.parse() {
             Ok(port) => (host, Some(port)),
             // An address of IPv6 without brackets.

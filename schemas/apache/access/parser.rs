@@ -3,6 +3,7 @@
 use tahoe_seams::{Record, Rejection};
 
 use crate::clf::{self, Addresses, Line, Peers};
+use crate::find::Find;
 use crate::{Event, Parser, fields, peer, url};
 
 pub(super) struct AccessLine;
@@ -55,7 +56,7 @@ fn ssl_request<'a>(text: &'a str, event: &mut Event<'a>) -> Option<()> {
 
 /// `TLSv1.2`, `TLSv1`, `SSLv3`
 fn set_protocol<'a>(text: &'a str, event: &mut Event<'a>) {
-    let Some((name, version)) = text.split_once('v') else { return };
+    let Some((name, version)) = text.split_on_byte(b'v') else { return };
     event.set(fields::tls::VERSION_PROTOCOL, event.lower_case(name));
     let version = match version.contains('.') {
         true => version,

@@ -53,17 +53,17 @@ fn columns<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
 }
 
 fn bracketed(text: &str) -> Option<(&str, &str)> {
-    text.trim_start().strip_prefix('[')?.split_once(']')
+    text.trim_start().strip_prefix('[')?.split_on_byte(b']')
 }
 
 /// Says whether it is a column.
 fn set_column<'a>(inside: &'a str, event: &mut Event<'a>) -> bool {
-    let (name, value) = inside.split_once(' ').unwrap_or((inside, ""));
+    let (name, value) = inside.split_on_byte(b' ').unwrap_or((inside, ""));
     match name {
         "pid" => set_process(value, event),
         "client" | "remote" => set_client(value, event),
         _ => {
-            let (module, level) = inside.split_once(':').unwrap_or(("", inside));
+            let (module, level) = inside.split_on_byte(b':').unwrap_or(("", inside));
             if event.has(fields::log::LEVEL) || !set_level(level, event) {
                 return false;
             }
@@ -138,7 +138,7 @@ fn inside<'a>(message: &'a str, event: &mut Event<'a>) {
         event.set(fields::event::CODE, code);
         rest = after;
     }
-    if let Some((before, referrer)) = rest.rsplit_once(", referer: ") {
+    if let Some((before, referrer)) = rest.rsplit_on(", referer: ") {
         event.set_clean(fields::http::request::REFERRER, referrer);
         rest = before;
     }
@@ -163,14 +163,14 @@ fn peer_in<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
 /// `file.c(12): ` and what follows it.
 fn place(text: &str) -> Option<(&str, u64, &str)> {
     let (head, rest) = text.split_on("): ")?;
-    let (file, line) = head.split_once('(')?;
+    let (file, line) = head.split_on_byte(b'(')?;
     let is_file = !file.is_empty() && !file.contains([' ', ':', '[']);
     Some((file, line.parse().ok()?, rest)).filter(|_| is_file)
 }
 
 /// `(2)No such file or directory: ` and what follows it.
 fn failure(text: &str) -> Option<(&str, &str, &str)> {
-    let (code, rest) = text.strip_prefix('(')?.split_once(')')?;
+    let (code, rest) = text.strip_prefix('(')?.split_on_byte(b')')?;
     let (text, rest) = rest.split_on(": ")?;
     let is_number = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then_some((code, text, rest))

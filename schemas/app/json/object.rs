@@ -51,7 +51,7 @@ pub(crate) fn set<'a>(text: &'a str, others: Field, event: &mut Event<'a>) -> bo
         // CLEF leaves the usual level out.
         level::set("info", Numbers::Usual, event);
     }
-    if let Some(value) = flattened(keys, others, event) {
+    if let Some(value) = flattened(&keys, others, event) {
         event.set(others, value);
     }
     true

@@ -1,5 +1,6 @@
 //! Times as JSON holds them: text of ISO 8601 or of a web server, or a number since the epoch.
 
+use crate::find::Find;
 use crate::time::{self, Stamp};
 
 /// Bytes of a time that are carried.
@@ -21,7 +22,7 @@ pub(crate) fn parse(text: &str) -> Option<Stamp> {
 /// A number below 10^11 is of seconds (until the year 5138), a larger one of milliseconds (since
 /// 1973), and from 10^14 and 10^17 on of micro- and nanoseconds. No digit is lost.
 fn since_epoch(text: &str) -> Option<Stamp> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (whole, fraction) = text.split_on_byte(b'.').unwrap_or((text, ""));
     let number: u64 = match whole.parse() {
         Ok(number) if fraction.bytes().all(|byte| byte.is_ascii_digit()) => number,
         _ => return exponential(text),
@@ -60,8 +61,8 @@ pub(super) fn utc(seconds: i64, nanos: u32, digits: u8) -> Stamp {
 fn after_key(object: &[u8]) -> Option<&[u8]> {
     let mut found = None;
     let mut better = KEYS.len();
-    for at in memchr::memchr_iter(b'"', object) {
-        if !matches!(object.get(at + 1), Some(b'@' | b't' | b'd')) {
+    for (at, &[quote, first]) in object.array_windows().enumerate() {
+        if quote != b'"' || !matches!(first, b'@' | b't' | b'd') {
             continue;
         }
         let is_key = |key: &&[u8]| object[at..].starts_with(key);

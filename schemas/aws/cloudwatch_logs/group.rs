@@ -1,5 +1,6 @@
 //! What the names of log groups and streams say.
 
+use crate::find::Find;
 use crate::{Event, fields};
 
 /// Sets whose log it is: `/aws/lambda/<function>`, `/aws/rds/instance/<name>/<log>`,
@@ -13,8 +14,8 @@ pub(super) fn set(event: &mut Event<'_>) {
             event.set(fields::cloud::service::NAME, "lambda");
             event.set(fields::faas::NAME, function);
             // <date>/[<version>]<instance>
-            if let Some((_, rest)) = stream.split_once('[')
-                && let Some((version, _)) = rest.split_once(']')
+            if let Some((_, rest)) = stream.split_on_byte(b'[')
+                && let Some((version, _)) = rest.split_on_byte(b']')
             {
                 event.set(fields::faas::VERSION, version);
             }

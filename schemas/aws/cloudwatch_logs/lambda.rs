@@ -63,7 +63,7 @@ pub(super) fn set_outcome(event: &mut Event<'_>) {
 fn set_part<'a>(name: &str, value: &'a str, event: &mut Event<'a>) {
     match name {
         "RequestId" => {
-            let (id, rest) = value.split_once(' ').unwrap_or((value, ""));
+            let (id, rest) = value.split_on_byte(b' ').unwrap_or((value, ""));
             event.set(fields::faas::EXECUTION, id);
             if let Some(version) = rest.strip_prefix("Version: ") {
                 event.set(fields::faas::VERSION, version);
@@ -118,7 +118,7 @@ fn logged<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     if let Some(rest) = text.strip_prefix("RequestId: ") {
         return ended(rest, event);
     }
-    if let Some((level, rest)) = text.strip_prefix('[').and_then(|text| text.split_once("] "))
+    if let Some((level, rest)) = text.strip_prefix('[').and_then(|text| text.split_on("] "))
         && level.bytes().all(|byte| byte.is_ascii_uppercase())
         && let Some((head, below)) = rest.split_once(['\n', '\r'])
         && below.starts_with("Traceback (most recent call last):")
@@ -161,7 +161,7 @@ fn logged<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
 
 /// `<request> Error: Runtime exited with error: signal: killed`, and the error's type below it.
 fn ended<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
-    let Some((request, said)) = text.split_once(' ').filter(|(id, _)| is_request(id)) else {
+    let Some((request, said)) = text.split_on_byte(b' ').filter(|(id, _)| is_request(id)) else {
         return false;
     };
     event.set(fields::faas::EXECUTION, request);
@@ -186,7 +186,7 @@ fn is_request(text: &str) -> bool {
 
 /// `Invoke Error \t{"errorType":…,"errorMessage":…,"stack":[…]}`
 fn failure<'a>(message: &'a str, event: &mut Event<'a>) {
-    let Some((_, object)) = message.split_once('\t') else { return };
+    let Some((_, object)) = message.split_on_byte(b'\t') else { return };
     for entry in crate::object::whole(object.trim().as_bytes()).unwrap_or_default() {
         let field = match entry.key {
             b"errorType" => fields::error::TYPE,

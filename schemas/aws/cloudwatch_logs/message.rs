@@ -3,6 +3,7 @@
 use super::flow::Column;
 use super::{flow, lambda, platform};
 use crate::datasets::app_json;
+use crate::find::Find;
 use crate::object::scalar;
 use crate::scan::Entry;
 use crate::{Event, fields, time};
@@ -75,7 +76,7 @@ fn syslog<'a>(text: &'a str, event: &mut Event<'a>) {
     if host.starts_with("ip-") {
         event.set(fields::aws::ec2::IP_ADDRESS, host);
     }
-    let (name, pid) = tag.split_once('[').unwrap_or((tag, ""));
+    let (name, pid) = tag.split_on_byte(b'[').unwrap_or((tag, ""));
     event.set(fields::process::NAME, name);
     if let Some(Ok(pid)) = pid.strip_suffix(']').map(str::parse::<u64>) {
         event.set(fields::process::PID, pid);

@@ -6,7 +6,7 @@ use super::framer::Carried;
 use super::shape::Envelope;
 use super::{DATASET, flow, group, message};
 use crate::event::Scratch;
-use crate::find::rfind;
+use crate::find::{Find, rfind};
 use crate::object::{entries, flattened, scalar, whole};
 use crate::parser::in_scratch;
 use crate::scan::Entry;
@@ -71,7 +71,7 @@ fn normalize_one<'a>(
         _ => !set_key(entry, &mut event),
     });
     let others = fields::aws::cloudwatch::FIELDS;
-    if let Some(value) = flattened(keys, others, &mut event) {
+    if let Some(value) = flattened(&keys, others, &mut event) {
         event.set(others, value);
     }
     group::set(&mut event);
@@ -138,7 +138,7 @@ impl Parser for Line {
         let text = event.text(record.bytes).trim_end();
         event.set(fields::cloud::PROVIDER, "aws");
         let carried = Carried::parse(record.context);
-        let (header, line) = match text.split_once('\n') {
+        let (header, line) = match text.split_on_byte(b'\n') {
             Some((header, line)) if flow::is_header(header.as_bytes()) => (header, line),
             _ => (std::str::from_utf8(carried.header).unwrap_or_default(), text),
         };

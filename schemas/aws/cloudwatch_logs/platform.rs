@@ -31,7 +31,7 @@ pub(super) fn set<'a>(keys: &[Entry<'a>], event: &mut Event<'a>) -> bool {
     lambda::set_kind(kind, event);
     let mut record = record;
     record.retain(|entry| !set_key(entry, event));
-    if let Some(others) = flattened(record, fields::aws::FIELDS, event) {
+    if let Some(others) = flattened(&record, fields::aws::FIELDS, event) {
         event.set(fields::aws::FIELDS, others);
     }
     if kind == "report" {

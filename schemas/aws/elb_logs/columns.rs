@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::find::find_byte;
 use crate::peer::{self, Peer};
 use crate::{Event, Field, fields};
 
@@ -136,7 +137,10 @@ impl<'a> Columns<'a> {
                     return None;
                 }
             },
-            None => self.rest.split_at(self.rest.find(' ').unwrap_or(self.rest.len())),
+            None => {
+                let end = find_byte(self.rest.as_bytes(), b' ').unwrap_or(self.rest.len());
+                self.rest.split_at(end)
+            }
         };
         self.rest = rest.trim_start_matches(' ');
         Some(text)

@@ -2,6 +2,7 @@
 
 use super::columns::Columns;
 use super::{parser, request};
+use crate::find::Find;
 use crate::peer::{DESTINATION, SOURCE};
 use crate::time::Stamp;
 use crate::{Event, Field, fields};
@@ -237,7 +238,7 @@ fn set_domain<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) {
 fn validity<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) {
     let Some(text) = columns.text(fields::tls::client::NOT_BEFORE, event) else { return };
     for part in text.split(';') {
-        let (field, time) = match part.trim().split_once('=') {
+        let (field, time) = match part.trim().split_on_byte(b'=') {
             Some(("NotBefore", time)) => (fields::tls::client::NOT_BEFORE, time),
             Some(("NotAfter", time)) => (fields::tls::client::NOT_AFTER, time),
             _ => continue,

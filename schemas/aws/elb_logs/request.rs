@@ -10,7 +10,7 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
         event.null_removed(fields::url::ORIGINAL);
         return;
     }
-    let Some((method, rest)) = text.split_once(' ') else {
+    let Some((method, rest)) = text.split_on_byte(b' ') else {
         event.set(fields::url::ORIGINAL, text);
         return;
     };

@@ -80,7 +80,7 @@ fn failed_login<'a>(text: &'a str, event: &mut Event<'a>) {
 /// Sets the level and gives what follows it.
 fn level<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
     let (word, rest) = match text.trim_start().strip_prefix('[') {
-        Some(inside) => inside.split_once(']').unwrap_or((inside, "")),
+        Some(inside) => inside.split_on_byte(b']').unwrap_or((inside, "")),
         None => clf::word(text),
     };
     let level = match word.trim() {
@@ -134,7 +134,7 @@ impl<'a> Parts<'a> {
 /// `[Component id=1] message`, in older versions with `,`, `:` or `.` after the bracket.
 fn component(message: &str) -> (Option<&str>, &str) {
     let split = || {
-        let (component, rest) = message.strip_prefix('[')?.split_once(']')?;
+        let (component, rest) = message.strip_prefix('[')?.split_on_byte(b']')?;
         let rest = rest.strip_prefix([',', ':', '.']).unwrap_or(rest);
         let text = rest.trim_start_matches(' ');
         let is_component = text.len() < rest.len() && !component.contains('\n');
@@ -156,7 +156,7 @@ fn of_columns(text: &str) -> Option<Parts<'_>> {
     let (logger, line) = match head.strip_prefix('[') {
         Some(inside) => (inside.strip_suffix(']')?, None),
         // A component may be followed by a word and a dash too, but then a logger ends the line.
-        None => match head.split_once(':') {
+        None => match head.split_on_byte(b':') {
             Some((logger, line)) => (logger, Some(line.parse().ok()?)),
             None if trace::is_class(head) && logger(first_line(rest)).is_none() => (head, None),
             None => return None,
@@ -194,7 +194,7 @@ fn of_pattern(text: &str) -> Parts<'_> {
 /// it, and the parts.
 fn logger(line: &str) -> Option<(usize, Parts<'_>)> {
     let line = line.trim_end();
-    let (head, thread) = match line.strip_suffix(']').and_then(|line| line.rsplit_once(") [")) {
+    let (head, thread) = match line.strip_suffix(']').and_then(|line| line.rsplit_on(") [")) {
         Some((head, thread)) => (head, Some(thread)),
         None => (line.strip_suffix(')')?, None),
     };
@@ -202,7 +202,7 @@ fn logger(line: &str) -> Option<(usize, Parts<'_>)> {
     if !(before.is_empty() || before.ends_with(' ')) {
         return None;
     }
-    let (logger, line) = match inside.split_once(':') {
+    let (logger, line) = match inside.split_on_byte(b':') {
         Some((logger, line)) => (logger, Some(line.parse().ok()?)),
         None => (inside, None),
     };

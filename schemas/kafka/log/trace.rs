@@ -1,6 +1,6 @@
 //! An exception as Java prints it: `class: message`, lines of `at place`, `Caused by: …`.
 
-use crate::find::find;
+use crate::find::{Find, find};
 use crate::{Event, fields, lines};
 
 /// Whether a text begins with an exception.
@@ -28,7 +28,7 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
 
 /// `class: message`
 fn split_class(line: &str) -> (&str, Option<&str>) {
-    match line.split_once(':') {
+    match line.split_on_byte(b':') {
         Some((class, message)) => (class, Some(message.trim()).filter(|text| !text.is_empty())),
         None => (line, None),
     }

@@ -2,7 +2,7 @@
 
 use super::exception;
 use crate::find::Find;
-use crate::object::{flattened, indexed, scalar};
+use crate::object::{flattened, index, scalar};
 use crate::scan::{Entries, Entry, Scan};
 use crate::{Event, Field, fields, peer};
 
@@ -31,7 +31,8 @@ pub(super) fn split<'a>(
         let end = first.run();
         budget = budget.saturating_sub(first.at + 1);
         if let Ok(length) = end {
-            let context = indexed(&bytes[at..], std::mem::take(&mut first.entries), event);
+            let mut context = first.entries;
+            index(&bytes[at..], &mut context, event);
             let rest = bytes[at + length..].trim_ascii_start();
             if rest.is_empty() {
                 return (body[..at].trim_end(), Some(context), None);
@@ -40,7 +41,8 @@ pub(super) fn split<'a>(
             let whole = matches!(rest[0], b'{' | b'[') && second.run() == Ok(rest.len());
             budget = budget.saturating_sub(second.at + 1);
             if whole {
-                let extra = indexed(rest, second.entries, event);
+                let mut extra = second.entries;
+                index(rest, &mut extra, event);
                 return (body[..at].trim_end(), Some(context), Some(extra));
             }
         }
@@ -52,7 +54,7 @@ pub(super) fn split<'a>(
 }
 
 /// Sets the fields that keys stand for, and `kept` to an object of the others.
-pub(super) fn set<'a>(mut entries: Entries<'a>, kept: Field, event: &mut Event<'a>) {
+pub(super) fn set<'a>(entries: &mut Entries<'a>, kept: Field, event: &mut Event<'a>) {
     entries.retain(|entry| !promote(entry, event));
     if let Some(value) = flattened(entries, kept, event) {
         event.set(kept, value);
@@ -80,19 +82,18 @@ fn promote<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> bool {
     let Some(text) = scalar(entry.value, event).filter(|text| !text.is_empty()) else {
         return false;
     };
+    if field == fields::source::IP {
+        return peer::SOURCE.set_address(text, event);
+    }
     if !fits(field, text) {
         return false;
     }
-    match field {
-        fields::source::IP => peer::SOURCE.set(text, None, event),
-        _ => event.set(field, text),
-    }
+    event.set(field, text);
     true
 }
 
 fn fits(field: Field, text: &str) -> bool {
     match field {
-        fields::source::IP => peer::ip(text).is_some(),
         fields::user::EMAIL => text.contains('@'),
         fields::url::ORIGINAL => text.starts_with('/') || text.has("://"),
         fields::http::request::METHOD => text.bytes().all(|byte| byte.is_ascii_alphabetic()),

@@ -34,7 +34,7 @@ impl<'a> Thrown<'a> {
 /// `message at file:line`
 fn split_place<'a>(text: &'a str, between: &str) -> (&'a str, Option<(&'a str, u64)>) {
     let split = || {
-        let (message, place) = text.rsplit_once(between)?;
+        let (message, place) = text.rsplit_on(between)?;
         let (file, line) = place.rsplit_once(':')?;
         Some((message, (file, line.trim().parse().ok()?)))
     };

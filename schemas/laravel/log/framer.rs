@@ -27,11 +27,13 @@ impl Framer for HeaderFramer {
         if is_object(line) {
             return Cut::Record { text: line.len(), end: next, orphan: false };
         }
-        let console = Console::parse(line);
-        if let Some(Console::Job(..)) = console {
-            return Cut::Record { text: line.len(), end: next, orphan: false };
-        }
-        let orphan = Header::parse(line).is_none() && console.is_none();
+        let orphan = Header::parse(line).is_none()
+            && match Console::parse(line) {
+                Some(Console::Job(..)) => {
+                    return Cut::Record { text: line.len(), end: next, orphan: false };
+                }
+                console => console.is_none(),
+            };
         match next_record(bytes, next, scanned, (orphan, ended)) {
             Next::At(end) => Cut::Record { text: trimmed(&bytes[..end]), end, orphan },
             Next::Perhaps(end) => Cut::Open { text: trimmed(&bytes[..end]), end, orphan },
@@ -97,17 +99,17 @@ fn next_record(bytes: &[u8], first: usize, scanned: usize, (orphan, ended): (boo
             continue;
         }
         let rest = &bytes[next..];
-        let begins = match memchr(b'\n', rest) {
-            Some(end) if Console::parse(rest[..end].trim_ascii_end()).is_some() => true,
-            None if ended && Console::parse(rest).is_some() => true,
+        let begins = match Header::parse(rest) {
             // What follows its colon tells, and may not be there yet.
-            _ if rest[0] == b'[' => {
-                let is_told = |header: Header| ended || header.level_end + 1 < rest.len();
-                Header::parse(rest).is_some_and(is_told)
-            }
-            Some(end) if orphan => is_object(&rest[..end]),
-            Some(end) => is_formatters_object(&rest[..end]),
-            None => ended && is_formatters_object(rest),
+            Some(header) => ended || header.level_end + 1 < rest.len(),
+            None => match memchr(b'\n', rest) {
+                Some(end) if Console::parse(rest[..end].trim_ascii_end()).is_some() => true,
+                None if ended && Console::parse(rest).is_some() => true,
+                _ if rest[0] == b'[' => false,
+                Some(end) if orphan => is_object(&rest[..end]),
+                Some(end) => is_formatters_object(&rest[..end]),
+                None => ended && is_formatters_object(rest),
+            },
         };
         if !begins {
             continue;

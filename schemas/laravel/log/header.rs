@@ -39,30 +39,42 @@ impl Header {
         let stamp_end = 20 + text[20..].iter().position(|byte| matches!(byte, b']' | b'\n'))?;
         let from = stamp_end + 2;
         let rest = text.get(stamp_end..)?.strip_prefix(b"] ")?;
-        let mut at = 0;
-        while let Some(length) = rest[at..].iter().position(|byte| matches!(byte, b':' | b'\n')) {
-            let end = at + length;
-            if rest[end] == b'\n' {
-                break;
+        let mut level = None;
+        for (end, &byte) in rest.iter().enumerate() {
+            // Letters come behind all that matters.
+            if byte > b':' {
+                continue;
             }
-            if matches!(rest.get(end + 1), None | Some(b' ' | b'\r' | b'\n'))
-                && let Some(dot) = rest[..end].iter().rposition(|byte| *byte == b'.')
-                && is_level(&rest[dot + 1..end])
-            {
-                return Some(Self {
-                    stamp_end,
-                    channel: (from, from + dot),
-                    level_end: from + end,
-                });
+            match (byte, level) {
+                (b'.', _) => level = Some(end + 1),
+                (b'\n', _) => return None,
+                (b':', Some(level))
+                    if matches!(rest.get(end + 1), None | Some(b' ' | b'\r' | b'\n'))
+                        && is_level(&rest[level..end]) =>
+                {
+                    let channel = (from, from + level - 1);
+                    return Some(Self { stamp_end, channel, level_end: from + end });
+                }
+                _ => {}
             }
-            at = end + 1;
         }
         None
     }
 }
 
+/// Whether it is one of [`LEVELS`]; as a pattern, a few comparisons of whole words of memory.
 fn is_level(name: &[u8]) -> bool {
-    LEVELS.iter().any(|(level, _)| level.as_bytes() == name)
+    matches!(
+        name,
+        b"DEBUG"
+            | b"INFO"
+            | b"NOTICE"
+            | b"WARNING"
+            | b"ERROR"
+            | b"CRITICAL"
+            | b"ALERT"
+            | b"EMERGENCY"
+    )
 }
 
 /// Whether it looks like `2026-03-04 09:27:05`, or has a `T` in the middle.

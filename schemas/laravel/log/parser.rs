@@ -67,12 +67,12 @@ fn line<'a>(text: &'a str, header: Header, event: &mut Event<'a>) -> Result<(), 
     let (from, until) = header.channel;
     set_channel(&text[from..until], event);
     set_level(&text[until + 1..header.level_end], event);
-    let (message, context, extra) =
+    let (message, mut context, mut extra) =
         context::split(text[header.level_end + 1..].trim_start(), event);
-    if let Some(entries) = context {
+    if let Some(entries) = &mut context {
         context::set(entries, fields::laravel::CONTEXT, event);
     }
-    if let Some(entries) = extra {
+    if let Some(entries) = &mut extra {
         context::set(entries, fields::laravel::EXTRA, event);
     }
     set_message(message, event);
@@ -123,7 +123,7 @@ fn json<'a>(text: &'a str, event: &mut Event<'a>) -> Result<(), Rejection> {
         }
     }
     others.retain(|entry| !flatten(entry, event));
-    if let Some(value) = flattened(others, fields::laravel::FIELDS, event) {
+    if let Some(value) = flattened(&others, fields::laravel::FIELDS, event) {
         event.set(fields::laravel::FIELDS, value);
     }
     let message = event.get_str(fields::MESSAGE).unwrap_or_default();
@@ -176,8 +176,8 @@ fn json_key<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> Result<bool, Reject
 }
 
 fn set_object<'a>(value: &'a [u8], kept: Field, event: &mut Event<'a>) -> bool {
-    let Some(entries) = entries(value, event) else { return false };
-    context::set(entries, kept, event);
+    let Some(mut entries) = entries(value, event) else { return false };
+    context::set(&mut entries, kept, event);
     true
 }
 

@@ -36,7 +36,7 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
         occasion.set(event);
     }
     others.retain(|entry| is_valid(entry));
-    if let Some(others) = flattened(others, fields::tahoe::FIELDS, event) {
+    if let Some(others) = flattened(&others, fields::tahoe::FIELDS, event) {
         event.set(fields::tahoe::FIELDS, others);
     }
     if !found.whole {

@@ -1,6 +1,7 @@
 //! What a line of the text log begins with, which is also how a record is told from the rest of
 //! the one before.
 
+use crate::find::Find;
 use crate::time::{self, SECONDS_PER_DAY, Stamp};
 
 /// Written without a time when a server older than 2.6 opens its log again.
@@ -82,18 +83,19 @@ impl<'a> Head<'a> {
     pub fn parse(text: &'a str) -> Self {
         let mut head = Self::default();
         let mut rest = text.trim_start_matches(' ');
-        if let Some((word, after)) = rest.split_once(' ')
+        if let Some((word, after)) = rest.split_on_byte(b' ')
             && is_severity(word)
         {
             head.severity = Some(word);
             rest = after.trim_start_matches(' ');
-            let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
+            let (word, after) = rest.split_on_byte(b' ').unwrap_or((rest, ""));
             if is_component(word) {
                 head.component = Some(word);
                 rest = after.trim_start_matches(' ');
             }
         }
-        if let Some((context, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+        if let Some((context, after)) =
+            rest.strip_prefix('[').and_then(|rest| rest.split_on_byte(b']'))
             && (after.is_empty() || after.starts_with(' '))
         {
             head.context = Some(context);

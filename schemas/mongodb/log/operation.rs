@@ -3,6 +3,7 @@
 
 use super::attributes::{NS_PER_MS, set_error, set_plain, set_time};
 use super::parser::set_namespace;
+use crate::find::Find;
 use crate::{Event, fields};
 
 /// The kinds of operations that are logged when they were slow.
@@ -17,10 +18,11 @@ const STAGES_MAX: usize = 64;
 
 /// Sets what the text of an operation says. Says whether it was one.
 pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
-    let Some((kind, rest)) = text.split_once(' ').filter(|(kind, _)| TYPES.contains(kind)) else {
+    let Some((kind, rest)) = text.split_on_byte(b' ').filter(|(kind, _)| TYPES.contains(kind))
+    else {
         return false;
     };
-    let (namespace, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    let (namespace, rest) = rest.split_on_byte(b' ').unwrap_or((rest, ""));
     if !namespace.contains('.') || !set_duration(text, event) {
         return false;
     }

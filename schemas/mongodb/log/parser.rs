@@ -5,6 +5,7 @@ use tahoe_seams::{Record, Rejection};
 use super::head::{self, Head};
 use super::{document, sentence};
 use crate::datasets::system_syslog;
+use crate::find::Find;
 use crate::time::{self, Stamp};
 use crate::{Event, Field, Parser, Transformation, fields};
 
@@ -58,7 +59,7 @@ fn written<'a>(text: &'a str, event: &mut Event<'a>) {
         event.null_removed(fields::MESSAGE);
         return;
     }
-    let (line, rest) = message.split_once('\n').unwrap_or((message, ""));
+    let (line, rest) = message.split_on_byte(b'\n').unwrap_or((message, ""));
     let line = line.trim_end();
     match rest.find(BACKTRACE) {
         Some(_) => {
@@ -162,7 +163,7 @@ pub(super) fn set_namespace<'a>(namespace: &'a str, event: &mut Event<'a>) {
     if !event.set_clean(fields::mongodb::log::NAMESPACE, namespace) {
         return;
     }
-    let (database, collection) = namespace.split_once('.').unwrap_or((namespace, ""));
+    let (database, collection) = namespace.split_on_byte(b'.').unwrap_or((namespace, ""));
     event.set(fields::mongodb::log::DATABASE, database);
     if !collection.is_empty() && !collection.starts_with("$cmd") {
         event.set(fields::mongodb::log::COLLECTION, collection);

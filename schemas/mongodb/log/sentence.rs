@@ -29,14 +29,14 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
     if let Some(rest) = text.strip_prefix("transaction parameters:") {
         set_duration(text, event);
         operation::set_words(rest, event);
-    } else if let Some((_, rest)) = text.rsplit_once(" took ") {
+    } else if let Some((_, rest)) = text.rsplit_on(" took ") {
         set_duration(word(rest), event);
     } else if let Some(rest) = text.strip_prefix("MongoDB starting : pid=") {
         set_number(fields::process::PID, word(rest), event);
     } else if let Some(rest) = text.strip_prefix("db version v") {
         event.set_clean(fields::service::VERSION, word(rest).trim_end_matches(','));
     } else if let Some((code, reason)) =
-        text.strip_prefix("Assertion: ").and_then(|rest| rest.split_once(':'))
+        text.strip_prefix("Assertion: ").and_then(|rest| rest.split_on_byte(b':'))
     {
         event.set(fields::error::CODE, code);
         event.set_clean(fields::error::MESSAGE, reason.trim());
@@ -90,8 +90,8 @@ fn open_connections(text: &str, event: &mut Event<'_>) {
 
 /// The string after `key`, which ends with the quote that opens it.
 fn quoted<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    let (_, rest) = text.split_once(key)?;
-    rest.split_once('"').map(|(inside, _)| inside)
+    let (_, rest) = text.split_on(key)?;
+    rest.split_on_byte(b'"').map(|(inside, _)| inside)
 }
 
 /// Users that were let in, or were not.
@@ -110,7 +110,7 @@ fn login<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
         set_error(reason.trim(), event);
     } else if let Some(rest) = text.strip_prefix("Failed to authenticate ") {
         Occasion::NotAuthenticated.set(event);
-        let (user, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (user, rest) = rest.split_on_byte(b' ').unwrap_or((rest, ""));
         let (user, database) = user.rsplit_once('@').unwrap_or((user, ""));
         set_user(user, event);
         event.set_clean(fields::mongodb::log::auth::DATABASE, database);
@@ -151,7 +151,7 @@ fn on_database<'a>(text: &'a str, event: &mut Event<'a>) {
     if !address.is_empty() {
         peer::set(word(address), event);
     }
-    let (user, database) = rest.rsplit_once(" on ").unwrap_or((rest, ""));
+    let (user, database) = rest.rsplit_on(" on ").unwrap_or((rest, ""));
     set_user(user, event);
     if !database.is_empty() {
         event.set_clean(fields::mongodb::log::auth::DATABASE, database.trim());

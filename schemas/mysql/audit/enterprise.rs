@@ -70,7 +70,7 @@ pub(super) fn set<'a>(outer: Entries<'a>, event: &mut Event<'a>) -> bool {
             set_key(of, inner, event, &mut others);
         }
     }
-    if let Some(value) = flattened(others, fields::mysql::audit::FIELDS, event) {
+    if let Some(value) = flattened(&others, fields::mysql::audit::FIELDS, event) {
         event.set(fields::mysql::audit::FIELDS, value);
     }
     let queries = [log::general_data::QUERY, log::table_access_data::QUERY];

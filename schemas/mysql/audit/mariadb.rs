@@ -3,6 +3,7 @@
 
 use super::meaning::{self, Happened};
 use super::named;
+use crate::find::Find;
 use crate::time::{self, Stamp};
 use crate::{Event, fields};
 
@@ -82,9 +83,9 @@ impl<'a> Row<'a> {
         }
         let (object, rest) = match quoted(rest, event) {
             Some(found) => found,
-            None => rest.split_once(',').unwrap_or((rest, "")),
+            None => rest.split_on_byte(b',').unwrap_or((rest, "")),
         };
-        let (status, others) = rest.split_once(',').unwrap_or((rest, ""));
+        let (status, others) = rest.split_on_byte(b',').unwrap_or((rest, ""));
         let status = status.trim().parse().ok();
         Some(Self {
             server,

@@ -161,7 +161,7 @@ pub(super) fn set_account<'a>(text: &'a str, event: &mut Event<'a>) {
         event.set(fields::server::user::NAME, text);
         return;
     };
-    let (privileged, user) = names.split_once('[').unwrap_or((names, ""));
+    let (privileged, user) = names.split_on_byte(b'[').unwrap_or((names, ""));
     event.set_clean(fields::server::user::NAME, privileged);
     if !user.is_empty() {
         event.set(fields::mysqlenterprise::audit::login::USER, user);

@@ -4,6 +4,7 @@
 use super::named::{self, Pairs};
 use crate::Event;
 use crate::datasets::mysql::stamp;
+use crate::find::Find;
 use crate::object::{entries, scalar};
 use crate::scan::Entry;
 
@@ -97,7 +98,7 @@ pub(super) fn set_row<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
 /// The first column, and what follows its comma.
 fn column<'a>(row: &'a str, event: &Event<'a>) -> (&'a str, Option<&'a str>) {
     let Some(body) = row.strip_prefix('"') else {
-        return match row.split_once(',') {
+        return match row.split_on_byte(b',') {
             Some((column, rest)) => (column, Some(rest)),
             None => (row, None),
         };

@@ -1,6 +1,7 @@
 //! An `AUDIT_RECORD` in XML: elements inside (the new form) or attributes (the old one).
 
 use super::named::{self, Pairs};
+use crate::find::{Find, find};
 use crate::{Event, Value, fields, json};
 
 /// Names and values of one record.
@@ -40,7 +41,7 @@ fn elements<'a>(mut text: &'a str, pairs: &mut Pairs<'a>, event: &mut Event<'a>)
 
 /// The name of the next element and what follows its tag.
 fn opening(text: &str) -> Option<(&str, &str)> {
-    let (name, rest) = text.trim_start().strip_prefix('<')?.split_once('>')?;
+    let (name, rest) = text.trim_start().strip_prefix('<')?.split_on_byte(b'>')?;
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let plain = name.strip_suffix('/').unwrap_or(name);
     (!plain.is_empty() && plain.bytes().all(is_name)).then_some((name, rest))
@@ -49,7 +50,7 @@ fn opening(text: &str) -> Option<(&str, &str)> {
 /// What an element holds, and what follows it.
 fn until_closing<'a>(name: &str, text: &'a str) -> Option<(&'a str, &'a str)> {
     let mut from = 0;
-    while let Some(found) = text[from..].find("</") {
+    while let Some(found) = find(&text.as_bytes()[from..], b"</") {
         let at = from + found;
         if let Some(after) = text[at + 2..].strip_prefix(name).and_then(|t| t.strip_prefix('>')) {
             return Some((&text[..at], after));
@@ -61,10 +62,10 @@ fn until_closing<'a>(name: &str, text: &'a str) -> Option<(&'a str, &'a str)> {
 
 /// `NAME="value"` one after the other.
 fn attributes<'a>(mut text: &'a str, pairs: &mut Pairs<'a>, event: &Event<'a>) {
-    while let Some((name, rest)) = text.split_once('=') {
+    while let Some((name, rest)) = text.split_on_byte(b'=') {
         let name = name.trim().trim_matches('"');
         let Some((value, after)) =
-            rest.trim_start().strip_prefix('"').and_then(|v| v.split_once('"'))
+            rest.trim_start().strip_prefix('"').and_then(|v| v.split_on_byte(b'"'))
         else {
             return;
         };

@@ -29,7 +29,7 @@ pub(super) fn time_text(line: &[u8]) -> Option<&[u8]> {
 pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     let Some(mut others) = whole(text.as_bytes()) else { return false };
     others.retain(|entry| !set_key(entry, event));
-    if let Some(value) = flattened(others, fields::mysql::error::FIELDS, event) {
+    if let Some(value) = flattened(&others, fields::mysql::error::FIELDS, event) {
         event.set(fields::mysql::error::FIELDS, value);
     }
     true

@@ -25,7 +25,7 @@ pub(super) fn set<'a>(message: &'a str, event: &mut Event<'a>) {
 }
 
 fn after<'a>(message: &'a str, words: &str) -> Option<&'a str> {
-    message.split_once(words).map(|(_, rest)| rest)
+    message.split_on(words).map(|(_, rest)| rest)
 }
 
 /// `12 to db: 'shop' user: 'app' host: '10.0.0.5' (Got timeout reading communication packets)`

@@ -162,7 +162,7 @@ fn thread(text: &str) -> Option<(u64, &str)> {
 }
 
 fn bracketed(text: &str) -> Option<(&str, &str)> {
-    let (inside, rest) = text.strip_prefix('[')?.split_once(']')?;
+    let (inside, rest) = text.strip_prefix('[')?.split_on_byte(b']')?;
     (!inside.contains('\n')).then(|| (inside, rest.trim_start()))
 }
 

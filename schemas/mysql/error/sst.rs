@@ -20,7 +20,7 @@ pub(super) fn begins(line: &[u8]) -> bool {
 
 /// The level in a message.
 pub(super) fn level(message: &str) -> Option<&str> {
-    message.strip_prefix(MARK)?.split_once(']').map(|(level, _)| level)
+    message.strip_prefix(MARK)?.split_on_byte(b']').map(|(level, _)| level)
 }
 
 /// The time in brackets that a message of MariaDB's scripts ends with.

@@ -1,12 +1,11 @@
 //! `# Time` begins a record, and so does `# User@Host` where no `# Time` precedes. What the server
 //! writes when it opens the log goes with the record that follows.
 
-use memchr::memmem;
 use tahoe_seams::{Cut, Framer};
 
 use super::row;
 use crate::datasets::mysql::{account, banner, lines, stamp};
-use crate::find::find;
+use crate::find::{find, find_iter};
 
 /// Bytes of a record in which its time is looked for: its head, and a statement's beginning.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -78,7 +77,7 @@ fn stamp_of(record: &[u8]) -> Option<&[u8]> {
             return Some(&text[..length]);
         }
     }
-    let mut settings = memmem::find_iter(head, b"SET ").filter_map(|at| {
+    let mut settings = find_iter(head, b"SET ").filter_map(|at| {
         let begins = at == 0 || head[at - 1] == b'\n';
         let line = lines::first(&head[at..]);
         let text = &line[find(line, b"timestamp=")? + 10..];

@@ -6,6 +6,7 @@ use super::metrics::{self, Others};
 use super::row;
 use crate::datasets::mysql::{account, banner, lines, stamp};
 use crate::enrich::Quoting;
+use crate::find::Find;
 use crate::time::Stamp;
 use crate::{Event, Parser, fields};
 
@@ -121,7 +122,7 @@ fn is_known_comment(inside: &str) -> bool {
 
 /// `Warning 1292 Truncated incorrect DOUBLE value: 'x'`, of MariaDB's `log_slow_verbosity=warnings`.
 fn is_warning(inside: &str) -> bool {
-    let Some((level, rest)) = inside.split_once(' ') else { return false };
+    let Some((level, rest)) = inside.split_on_byte(b' ') else { return false };
     let number = rest.trim_start_matches(' ').split(' ').next().unwrap_or_default();
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     matches!(level, "Note" | "Warning" | "Error") && is_number
@@ -163,7 +164,7 @@ fn statement<'a>(text: &'a str, event: &mut Event<'a>) -> Option<Stamp> {
     let mut began = None;
     if let Some((settings, rest)) = set_of(text) {
         for setting in settings.split(',') {
-            let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
+            let (key, value) = setting.split_on_byte(b'=').unwrap_or((setting, ""));
             if key == "timestamp" {
                 began = stamp::epoch(value);
             } else {
@@ -183,7 +184,7 @@ fn statement<'a>(text: &'a str, event: &mut Event<'a>) -> Option<Stamp> {
 
 /// `` use `db`; ``
 fn use_of(line: &str) -> Option<&str> {
-    let (word, name) = line.strip_suffix(';')?.split_once(' ')?;
+    let (word, name) = line.strip_suffix(';')?.split_on_byte(b' ')?;
     let name = name.trim();
     let plain = name.strip_prefix('`').and_then(|name| name.strip_suffix('`')).unwrap_or(name);
     (word.eq_ignore_ascii_case("use") && !plain.is_empty()).then_some(plain)

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use crate::clf;
 use crate::duration::{SECONDS, nanoseconds};
 use crate::fields::nginx::ingress_controller as ingress;
+use crate::find::Find;
 use crate::{Event, Field, fields, peer, url};
 
 /// One value for each server that was asked; with its own, no list is on the heap.
@@ -38,8 +39,8 @@ impl<'a> Columns<'a> {
         let (length, rest) = clf::word(text);
         let (time, rest) = clf::word(rest);
         let (length, time) = (length.parse().ok()?, nanoseconds(time, SECONDS)?);
-        let (name, rest) = rest.strip_prefix('[')?.split_once("] [")?;
-        let (alternative, rest) = rest.split_once("] ")?;
+        let (name, rest) = rest.strip_prefix('[')?.split_on("] [")?;
+        let (alternative, rest) = rest.split_on("] ")?;
         let (addresses, rest) = list(rest);
         let (lengths, rest) = list(rest);
         let (times, rest) = list(rest);

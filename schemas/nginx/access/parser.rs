@@ -5,6 +5,7 @@ use tahoe_seams::{Record, Rejection};
 use super::ingress;
 use crate::clf::{self, Line, Peers};
 use crate::duration::{SECONDS, nanoseconds};
+use crate::find::Find;
 use crate::{Event, Parser, fields, peer};
 
 pub(super) struct AccessLine;
@@ -76,7 +77,7 @@ fn client<'a>(
     event: &mut Event<'a>,
 ) {
     // ingress-nginx repeated the address up to 0.26: `192.0.2.1 - [192.0.2.1] - bob`.
-    let user = peers.user.strip_prefix('[').and_then(|rest| rest.split_once("] - "));
+    let user = peers.user.strip_prefix('[').and_then(|rest| rest.split_on("] - "));
     let user = user.filter(|(ip, _)| peer::ip(ip).is_some()).map_or(peers.user, |(_, user)| user);
     event.set_clean(fields::user::NAME, if user.is_empty() { "-" } else { user });
     peers.set_host(event);

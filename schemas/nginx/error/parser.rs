@@ -3,7 +3,7 @@
 use tahoe_seams::{Record, Rejection};
 
 use super::framer;
-use crate::find::Find;
+use crate::find::{Find, find_iter};
 use crate::time::{self, Stamp};
 use crate::{Event, Parser, clf, fields, peer, url};
 
@@ -41,7 +41,7 @@ impl Parser for ErrorRecord {
 fn columns<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
     let text = level(text, event);
     let process = text.split_on(": ").and_then(|(process, rest)| {
-        let (pid, tid) = process.split_once('#')?;
+        let (pid, tid) = process.split_on_byte(b'#')?;
         Some((pid.parse::<u32>().ok()?, tid.parse::<u64>().ok()?, rest))
     });
     let Some((pid, tid, rest)) = process else { return text };
@@ -58,7 +58,7 @@ fn columns<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
 
 /// Sets `[level] ` and gives what follows it.
 fn level<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
-    let split = text.strip_prefix('[').and_then(|text| text.split_once(']'));
+    let split = text.strip_prefix('[').and_then(|text| text.split_on_byte(b']'));
     let Some((word, rest)) = split else { return text };
     let level = match word {
         "emerg" => "emergency",
@@ -74,8 +74,8 @@ fn level<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
 /// `…, client: 192.0.2.1, server: shop, request: "…", host: "…"`. Of several places that look so
 /// the first counts, since what the client sent comes after it.
 fn about<'a>(message: &'a str, event: &mut Event<'a>) {
-    let finder = memchr::memmem::Finder::new(", client: ");
-    let mut places = finder.find_iter(message.as_bytes()).map(|at| &message[at + 10..]);
+    let places = find_iter(message.as_bytes(), b", client: ");
+    let mut places = places.map(|at| &message[at + 10..]);
     let Some((address, mut rest)) = places.find_map(client) else {
         // `client 192.0.2.1:60868 connected to 0.0.0.0:3306`, `client 192.0.2.1 closed …`
         let first = message.strip_prefix("client ").map_or("", |rest| clf::word(rest).0);

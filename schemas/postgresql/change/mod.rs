@@ -2,6 +2,7 @@
 //! [`crate::change`] describes them.
 
 use crate::change::ChangeRecord;
+use crate::find::Find;
 use crate::{Dataset, LineFramer, Parse};
 
 /// `postgresql.change`
@@ -14,7 +15,7 @@ pub static DATASET: Dataset = Dataset {
 
 /// An LSN, `16/B374D848`: a number of 64 bits in two halves.
 pub(crate) fn place(position: &str) -> Option<String> {
-    let (high, low) = position.split_once('/')?;
+    let (high, low) = position.split_on_byte(b'/')?;
     let half = |text| u32::from_str_radix(text, 16).ok();
     Some(format!("{:08X}{:08X}", half(high)?, half(low)?))
 }

@@ -103,7 +103,7 @@ fn socket(text: &str) -> Option<(Side, (&str, &str), &str)> {
 /// `shop/anna@10.0.0.7:5000`, `(nodb)/(nouser)@unix:6432`
 fn peer<'a>(side: Side, text: &'a str, event: &mut Event<'a>) {
     let Some((names, address)) = text.rsplit_once('@') else { return };
-    if let Some((database, user)) = names.split_once('/') {
+    if let Some((database, user)) = names.split_on_byte(b'/') {
         if database == "(nodb)" {
             event.null_removed(fields::postgresql::log::DATABASE);
         } else {
@@ -142,7 +142,7 @@ fn about<'a>(side: Side, text: &'a str, event: &mut Event<'a>) {
     } else if let Some(rest) = text.strip_prefix("closing because: ") {
         let client = side == Side::Client;
         event.set(fields::event::ACTION, if client { "disconnection" } else { "server-closed" });
-        let Some((reason, age)) = rest.rsplit_once(" (age=") else { return };
+        let Some((reason, age)) = rest.rsplit_on(" (age=") else { return };
         event.set(fields::event::REASON, reason);
         let age = age.trim_end_matches(')').trim_end_matches('s');
         if let Ok(seconds) = age.parse::<u64>() {
@@ -161,7 +161,9 @@ fn about<'a>(side: Side, text: &'a str, event: &mut Event<'a>) {
 /// `no`, or `TLSv1.3/TLS_AES_256_GCM_SHA384`.
 fn encrypted<'a>(tls: &'a str, event: &mut Event<'a>) {
     event.set(fields::tls::ESTABLISHED, tls != "no");
-    if let Some((version, cipher)) = tls.strip_prefix("TLSv").and_then(|tls| tls.split_once('/')) {
+    if let Some((version, cipher)) =
+        tls.strip_prefix("TLSv").and_then(|tls| tls.split_on_byte(b'/'))
+    {
         event.set(fields::tls::VERSION_PROTOCOL, "tls");
         event.set(fields::tls::VERSION, version);
         event.set(fields::tls::CIPHER, cipher.split('/').next().unwrap_or(cipher));

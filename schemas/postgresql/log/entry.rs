@@ -202,7 +202,9 @@ impl<'a> Entry<'a> {
 
     /// A session's identifier is its first second and its process, in hexadecimal digits.
     fn session_parts(&self, event: &mut Event<'a>) {
-        let Some((began, pid)) = self.session_id.and_then(|id| id.split_once('.')) else { return };
+        let Some((began, pid)) = self.session_id.and_then(|id| id.split_on_byte(b'.')) else {
+            return;
+        };
         if let Ok(pid) = u32::from_str_radix(pid, 16) {
             event.set_if_absent(fields::process::PID, pid);
         }

@@ -69,10 +69,9 @@ pub(super) fn read<'a>(
     if let Some(record) = parts.iter().find(|part| part.key == b"record")
         && read_record(record.value, entry, event)
     {
-        let around = parts
-            .into_iter()
-            .filter(|part| !matches!(part.key, b"record" | b"level" | b"ts" | b"msg"));
-        if let Some(around) = flattened(around, fields::tahoe::FIELDS, event) {
+        let mut around = parts;
+        around.retain(|part| !matches!(part.key, b"record" | b"level" | b"ts" | b"msg"));
+        if let Some(around) = flattened(&around, fields::tahoe::FIELDS, event) {
             event.set(fields::tahoe::FIELDS, around);
         }
         return Some(Object::Log);
@@ -103,7 +102,7 @@ pub(super) fn read<'a>(
         }
     }
     let Some(line) = line else { return Some(Object::Unknown(stamp)) };
-    if let Some(others) = flattened(others, fields::tahoe::FIELDS, event) {
+    if let Some(others) = flattened(&others, fields::tahoe::FIELDS, event) {
         event.set(fields::tahoe::FIELDS, others);
     }
     Some(Object::Wrapped { line, stamp, severity })

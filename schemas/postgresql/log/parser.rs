@@ -9,7 +9,7 @@ use super::level::Label;
 use super::prefix::{Fit, Kind, LinePrefix, sql_state};
 use super::syslog::{self, Chunk};
 use super::{bouncer, context, csv, patroni, recognised};
-use crate::find::find;
+use crate::find::{Find, find};
 use crate::level::is_failure;
 use crate::time::Stamp;
 use crate::{Event, Parser, fields};
@@ -300,7 +300,7 @@ fn without_tabs<'a>(text: &'a str, event: &Event<'a>) -> &'a str {
 
 /// The `1` of `[%l-1]`, as prefixes have it for tools that know syslog's `[line-part]`.
 fn sequence(after_line: &str) -> Option<&str> {
-    let (number, _) = after_line.strip_prefix('-')?.split_once(']')?;
+    let (number, _) = after_line.strip_prefix('-')?.split_on_byte(b']')?;
     number.bytes().all(|byte| byte.is_ascii_digit()).then_some(number)
 }
 

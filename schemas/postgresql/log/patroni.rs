@@ -3,6 +3,7 @@
 //!
 //! <https://patroni.readthedocs.io/en/latest/yaml_configuration.html#log>
 
+use crate::find::Find;
 use crate::level::is_failure;
 use crate::{Event, fields};
 
@@ -17,7 +18,7 @@ pub(super) fn read<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     event.set(fields::event::CATEGORY, "database");
     let level = event.set_named_level(level);
     event.set(fields::event::TYPE, if is_failure(level) { "error" } else { "info" });
-    let (line, rest) = message.split_once('\n').unwrap_or((message, ""));
+    let (line, rest) = message.split_on_byte(b'\n').unwrap_or((message, ""));
     if rest.starts_with("Traceback ") {
         event.set(fields::error::STACK_TRACE, rest.trim_end());
         event.set(fields::MESSAGE, line.trim_end());
@@ -43,6 +44,6 @@ fn split(text: &str) -> Option<(&str, &str)> {
         return None;
     }
     let rest = text.get(STAMP_BYTES..)?.strip_prefix(' ')?;
-    let (level, message) = rest.split_once(": ")?;
+    let (level, message) = rest.split_on(": ")?;
     LEVELS.contains(&level).then_some((level, message))
 }

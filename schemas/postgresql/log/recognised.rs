@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use super::level::Label;
 use super::prefix::{Fit, HEAD_BYTES_MAX, Kind, LinePrefix, session, sql_state};
 use super::stamp;
+use crate::find::find_iter;
 
 /// The text of settings, the most frequent first. What could be another's beginning comes after it.
 const SETTINGS: [&str; 48] = [
@@ -184,7 +185,7 @@ fn by_pieces(line: &[u8], bare: bool) -> Option<Fit> {
 
 /// Places at which a severity stands as a word of its own, with a colon and two spaces.
 fn labels(line: &[u8]) -> impl Iterator<Item = Fit> {
-    memchr::memmem::find_iter(line, b":  ").filter_map(|colon| {
+    find_iter(line, b":  ").filter_map(|colon| {
         let word = line[..colon].iter().rev();
         let length = word.take_while(|byte| byte.is_ascii_alphanumeric() || **byte >= 0x80).count();
         let from = colon - length;

@@ -8,7 +8,7 @@ use fields::postgresql::{autovacuum, checkpoint, lock, temporary_file};
 
 /// Sets what such a message says.
 pub(super) fn read<'a>(message: &'a str, event: &mut Event<'a>) {
-    let (word, rest) = message.split_once(' ').unwrap_or((message, ""));
+    let (word, rest) = message.split_on_byte(b' ').unwrap_or((message, ""));
     match word {
         "checkpoint" | "restartpoint" => point(word, rest, event),
         "automatic" => automatic(rest, event),
@@ -106,11 +106,11 @@ fn set(field: Field, value: Option<u64>, event: &mut Event<'_>) {
 /// `[aggressive ]vacuum of table "shop.public.orders": index scans: 0`, `analyze of table "…"`
 fn automatic<'a>(text: &'a str, event: &mut Event<'a>) {
     let Some((kind, rest)) = text.split_on(" of table \"") else { return };
-    let Some((table, rest)) = rest.split_once('"') else { return };
+    let Some((table, rest)) = rest.split_on_byte(b'"') else { return };
     let vacuum = kind.has("vacuum");
     event.set(fields::event::ACTION, if vacuum { "autovacuum" } else { "autoanalyze" });
     event.set(autovacuum::TABLE, table);
-    if let Some((database, _)) = table.split_once('.') {
+    if let Some((database, _)) = table.split_on_byte(b'.') {
         event.set_if_absent(fields::postgresql::log::DATABASE, database);
     }
     let line =
@@ -145,7 +145,7 @@ fn temporary<'a>(text: &'a str, event: &mut Event<'a>) {
 /// `7 still waiting for ShareLock on transaction 815 after 1000.119 ms`, `7 acquired … after …`,
 /// `7 detected deadlock while waiting for …`
 fn waiting<'a>(text: &'a str, event: &mut Event<'a>) {
-    let Some((pid, rest)) = text.split_once(' ') else { return };
+    let Some((pid, rest)) = text.split_on_byte(b' ') else { return };
     let Ok(pid) = pid.parse::<u32>() else { return };
     let forms = [
         ("still waiting for ", "lock-wait"),
@@ -156,7 +156,7 @@ fn waiting<'a>(text: &'a str, event: &mut Event<'a>) {
     ];
     let found = forms.iter().find_map(|(form, action)| Some((rest.strip_prefix(form)?, *action)));
     let Some((rest, action)) = found else { return };
-    let Some((lock, time)) = rest.rsplit_once(" after ") else { return };
+    let Some((lock, time)) = rest.rsplit_on(" after ") else { return };
     event.set(fields::event::ACTION, action);
     event.set(lock::PID, pid);
     if let Some((mode, object)) = lock.split_on(" on ") {

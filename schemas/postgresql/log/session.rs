@@ -22,7 +22,7 @@ pub(super) fn read<'a>(message: &'a str, event: &mut Event<'a>) {
         authorized(rest, event);
     } else if let Some(rest) = message.strip_prefix("disconnection: session time: ") {
         mark("disconnection", &["database", "session"], &["info", "end"], event);
-        let (time, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (time, rest) = rest.split_on_byte(b' ').unwrap_or((rest, ""));
         if let Some(duration) = duration::of_clock(time) {
             event.set(fields::event::DURATION, duration);
         }
@@ -114,7 +114,7 @@ fn authenticated<'a>(text: &'a str, event: &mut Event<'a>) {
     if let Some(method) = value(text, "method=", &[" "]) {
         event.set(fields::postgresql::authentication::METHOD, method);
     }
-    if let Some((_, rule)) = text.rsplit_once(" (") {
+    if let Some((_, rule)) = text.rsplit_on(" (") {
         event.set(fields::postgresql::authentication::RULE, rule.trim_end_matches(')'));
     }
 }
@@ -145,5 +145,5 @@ fn refusal<'a>(message: &'a str, event: &mut Event<'a>) -> Option<&'static str> 
 
 fn quoted<'a>(text: &'a str, before: &str) -> Option<&'a str> {
     let (_, rest) = text.split_on(before)?;
-    rest.split_once('"').map(|(name, _)| name).filter(|name| !name.is_empty())
+    rest.split_on_byte(b'"').map(|(name, _)| name).filter(|name| !name.is_empty())
 }

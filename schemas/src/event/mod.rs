@@ -228,6 +228,11 @@ impl<'a> Event<'a> {
         self.done.lines()
     }
 
+    /// Whether it did anything.
+    pub(crate) fn has_been_treated(&self) -> bool {
+        !self.done.is_empty()
+    }
+
     /// The producer's privacy policy did that to a field.
     pub(crate) fn was_done(&self, what: Transformation, path: &str) -> bool {
         self.done().any(|done| done.split_once(':') == Some((what.word(), path)))
@@ -264,6 +269,11 @@ impl<'a> Event<'a> {
             self.sound = text;
         }
         text
+    }
+
+    /// The longest text that was found to be UTF-8: that of the record.
+    pub(crate) fn known_text(&self) -> &'a str {
+        self.sound
     }
 
     /// Bytes as text, if they are UTF-8.

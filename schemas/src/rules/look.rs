@@ -128,6 +128,9 @@ impl Noted {
 /// Takes over into an event what the producer's policy did to its record.
 pub(crate) fn take_over<'a>(event: &mut Event<'a>) {
     use Transformation::{AddressTruncated, Dropped, Encrypted, Hashed, Masked};
+    if !event.has_been_treated() {
+        return;
+    }
     for done in event.done() {
         let Some(what @ (AddressTruncated | Dropped | Encrypted | Hashed | Masked)) =
             Transformation::of(done)

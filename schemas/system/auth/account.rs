@@ -2,6 +2,7 @@
 //! quote the names.
 
 use super::{between, outcome};
+use crate::find::{Find, find};
 use crate::{Event, fields};
 
 /// Sets what a message of one of the tools says.
@@ -14,7 +15,7 @@ pub(super) fn message<'a>(program: &str, text: &'a str, event: &mut Event<'a>) {
     outcome(action, if failed { "failure" } else { "success" }, event);
 
     let is_group = new_group || program.starts_with("group");
-    if let Some(at) = text.find("name=") {
+    if let Some(at) = find(text.as_bytes(), b"name=") {
         listed(&text[at..], is_group, event);
     } else if is_group {
         if let Some(group) = quoted(text) {
@@ -36,8 +37,8 @@ pub(super) fn message<'a>(program: &str, text: &'a str, event: &mut Event<'a>) {
 fn membership<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     let Some(rest) = text.strip_prefix("user ") else { return false };
     let cut = |verb: &str, word: &str| {
-        let (target, rest) = rest.split_once(verb)?;
-        let (by, group) = rest.split_once(word)?;
+        let (target, rest) = rest.split_on(verb)?;
+        let (by, group) = rest.split_on(word)?;
         Some((target, by, group.trim_end()))
     };
     let (found, action) = match cut(" added by ", " to group ") {
@@ -55,9 +56,9 @@ fn membership<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
 /// gpasswd's `members of group NAME set by NAME to …`, `password of group NAME changed by NAME`. Says
 /// whether it is one of them.
 fn of_group<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
-    let Some((_, rest)) = text.split_once(" of group ") else { return false };
+    let Some((_, rest)) = text.split_on(" of group ") else { return false };
     let by = [" set by ", " changed by ", " removed by "];
-    let Some((group, by)) = by.iter().find_map(|by| rest.split_once(by)) else { return false };
+    let Some((group, by)) = by.iter().find_map(|by| rest.split_on(by)) else { return false };
     event.set_clean(fields::group::NAME, group);
     event.set_clean(fields::user::NAME, by.split(' ').next().unwrap_or(by));
     true
@@ -78,7 +79,7 @@ fn kind_of(program: &str) -> (&'static str, &'static [&'static str; 2]) {
 /// `name=NAME, UID=N, GID=N, home=PATH, shell=PATH[, from=TTY]`
 fn listed<'a>(list: &'a str, is_group: bool, event: &mut Event<'a>) {
     for pair in list.split(", ") {
-        let Some((key, value)) = pair.trim_end().split_once('=') else { continue };
+        let Some((key, value)) = pair.trim_end().split_on_byte(b'=') else { continue };
         match key {
             "name" if is_group => event.set(fields::group::NAME, value),
             "name" => event.set(fields::user::NAME, value),
@@ -101,7 +102,7 @@ fn sentence<'a>(text: &'a str, event: &mut Event<'a>) {
         event.set_clean(fields::group::NAME, group);
     }
     if text.starts_with("removed ") && group.is_some() {
-        if let Some((_, owner)) = text.split_once(" owned by ") {
+        if let Some((_, owner)) = text.split_on(" owned by ") {
             event.set_clean(fields::user::NAME, owner.trim_matches(['\'', '`']));
         }
         return;
@@ -120,5 +121,5 @@ fn sentence<'a>(text: &'a str, event: &mut Event<'a>) {
 /// The first text in quotes, which older versions begin with a backtick.
 fn quoted(text: &str) -> Option<&str> {
     let start = text.find(['\'', '`'])? + 1;
-    text[start..].split_once('\'').map(|(inner, _)| inner)
+    text[start..].split_on_byte(b'\'').map(|(inner, _)| inner)
 }

@@ -22,7 +22,7 @@ pub(super) fn login<'a>(text: &'a str, event: &mut Event<'a>) {
     }
     let (user, rest) = if let Some(rest) = text.strip_prefix("LOGIN ON ") {
         let Some((_, rest)) = rest.split_on(" BY ") else { return };
-        rest.split_once(' ').unwrap_or((rest, ""))
+        rest.split_on_byte(b' ').unwrap_or((rest, ""))
     } else if let Some(rest) = text.strip_prefix("ROOT LOGIN ") {
         ("root", rest)
     } else {

@@ -8,6 +8,7 @@ mod ssh;
 mod sudo;
 
 use crate::datasets::system_syslog::{Family, SyslogFramer, SyslogLine};
+use crate::find::Find;
 use crate::{Dataset, Event, Parse, fields, peer};
 
 /// `system.auth`
@@ -72,5 +73,5 @@ fn outcome(action: &'static str, outcome: &'static str, event: &mut Event<'_>) {
 
 /// The text between the first `before` and what follows it.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
-    text.split_once(before)?.1.split_once(after).map(|(inner, _)| inner)
+    text.split_on(before)?.1.split_on(after).map(|(inner, _)| inner)
 }

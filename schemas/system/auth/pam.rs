@@ -158,7 +158,7 @@ fn name_and_id(text: &str) -> (&str, Option<&str>) {
 /// `logname= uid=0 euid=0 tty=ssh ruser= rhost=ADDRESS  user=NAME`
 fn who_and_where<'a>(rest: &'a str, event: &mut Event<'a>) {
     for word in rest.split_ascii_whitespace() {
-        match word.trim_end_matches(';').split_once('=') {
+        match word.trim_end_matches(';').split_on_byte(b'=') {
             Some(("rhost", host)) => source(host, event),
             Some(("user", user)) if !user.is_empty() => event.set(fields::user::NAME, user),
             _ => {}

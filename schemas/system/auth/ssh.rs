@@ -3,7 +3,7 @@
 
 use super::pam::tried;
 use super::{outcome, source};
-use crate::find::Find;
+use crate::find::{Find, find};
 use crate::peer::ip;
 use crate::{Event, fields};
 
@@ -39,7 +39,7 @@ fn login<'a>(verb: &'static str, rest: &'a str, event: &mut Event<'a>) -> Option
         let (method, rest) = rest.split_on(" for ")?;
         (Some(method).filter(|method| !method.contains(' ')), rest)
     };
-    let (user, place) = rest.rsplit_once(" from ")?;
+    let (user, place) = rest.rsplit_on(" from ")?;
     let mut words = place.split(' ');
     let address = words.next().filter(|address| !address.is_empty())?;
     if words.next() == Some("port") {
@@ -109,7 +109,7 @@ fn connection<'a>(text: &'a str, event: &mut Event<'a>) {
 /// What precedes an address, the address, and what follows it.
 fn place(text: &str) -> Option<(&str, &str, &str)> {
     let mut from = 0;
-    while let Some(found) = text[from..].find(" port ") {
+    while let Some(found) = find(&text.as_bytes()[from..], b" port ") {
         let end = from + found;
         let start = text[..end].rfind(' ').map_or(0, |space| space + 1);
         if ip(&text[start..end]).is_some() {
@@ -120,7 +120,7 @@ fn place(text: &str) -> Option<(&str, &str, &str)> {
     let mut start = 0;
     for word in text.split(' ') {
         // `drop connection #10 from [203.0.113.9]:50122 on …`
-        if let Some((address, _)) = word.strip_prefix('[').and_then(|word| word.split_once("]:"))
+        if let Some((address, _)) = word.strip_prefix('[').and_then(|word| word.split_on("]:"))
             && ip(address).is_some()
         {
             let end = start + 1 + address.len();
@@ -139,7 +139,7 @@ fn place(text: &str) -> Option<(&str, &str, &str)> {
 /// The user of a message without an address.
 fn last_user(text: &str) -> Option<&str> {
     if let Some(rest) = text.strip_prefix("User ") {
-        return rest.split_once(" not allowed because ").map(|(user, _)| user);
+        return rest.split_on(" not allowed because ").map(|(user, _)| user);
     }
     let markers = [
         "request for sftp by user ",
@@ -147,7 +147,7 @@ fn last_user(text: &str) -> Option<&str> {
         "not met by user ",
         "input_userauth_request: ",
     ];
-    let (_, rest) = markers.iter().find_map(|marker| text.split_once(marker))?;
+    let (_, rest) = markers.iter().find_map(|marker| text.split_on(marker))?;
     let user = rest.trim_end_matches(" [preauth]").trim_matches('"');
     Some(user.strip_prefix("invalid user ").unwrap_or(user))
 }

@@ -21,7 +21,7 @@ pub(super) fn sudo<'a>(text: &'a str, event: &mut Event<'a>) {
             return;
         }
         let (part, after) = rest.split_on(" ; ").unwrap_or((rest, ""));
-        match part.split_once('=') {
+        match part.split_on_byte(b'=') {
             Some(("TTY", tty)) => event.set(fields::system::auth::sudo::TTY, tty),
             Some(("PWD", pwd)) => event.set(fields::system::auth::sudo::PWD, pwd),
             Some(("USER", user)) => {
@@ -81,5 +81,5 @@ fn su_names(text: &str) -> Option<(&str, &str)> {
         return Some((user, target));
     }
     let rest = text.strip_prefix("+ ").or_else(|| text.strip_prefix("- "))?;
-    rest.split_once(' ')?.1.trim_end().split_once(':')
+    rest.split_on_byte(b' ')?.1.trim_end().split_on_byte(b':')
 }

@@ -9,38 +9,42 @@ use super::prefix;
 use crate::find::Find;
 use crate::{Event, Field, Value, clf, fields, protocol};
 
-/// Keys whose values are devices; one that is not there is written as nothing.
-const DEVICES: [(&str, Field, Option<Field>); 4] = [
-    ("IN", fields::iptables::INPUT_DEVICE, Some(fields::observer::ingress::interface::NAME)),
-    ("OUT", fields::iptables::OUTPUT_DEVICE, Some(fields::observer::egress::interface::NAME)),
-    ("PHYSIN", fields::iptables::PHYSICAL_INPUT_DEVICE, None),
-    ("PHYSOUT", fields::iptables::PHYSICAL_OUTPUT_DEVICE, None),
-];
+/// The fields of a key whose value is a device; one that is not there is written as nothing.
+fn device(key: &str) -> Option<(Field, Option<Field>)> {
+    use fields::{iptables, observer};
+    Some(match key {
+        "IN" => (iptables::INPUT_DEVICE, Some(observer::ingress::interface::NAME)),
+        "OUT" => (iptables::OUTPUT_DEVICE, Some(observer::egress::interface::NAME)),
+        "PHYSIN" => (iptables::PHYSICAL_INPUT_DEVICE, None),
+        "PHYSOUT" => (iptables::PHYSICAL_OUTPUT_DEVICE, None),
+        _ => return None,
+    })
+}
 
-/// Keys whose values are numbers, some of them with `0x`. `ID` and `LEN` mean the packet's before
-/// its protocol, and the protocol's after it; `L` and `TL` are what a cut left of `TTL`.
-const NUMBERS: [(&str, Field); 20] = [
-    ("ACK", fields::iptables::tcp::ACK),
-    ("CODE", fields::iptables::icmp::CODE),
-    ("FLOWLBL", fields::iptables::FLOW_LABEL),
-    ("HOPLIMIT", fields::iptables::TTL),
-    ("MARK", fields::iptables::MARK),
-    ("MTU", fields::iptables::icmp::MTU),
-    ("PARAMETER", fields::iptables::icmp::PARAMETER),
-    ("PREC", fields::iptables::PRECEDENCE_BITS),
-    ("RES", fields::iptables::tcp::RESERVED_BITS),
-    ("SEQ", fields::iptables::tcp::SEQ),
-    ("L", fields::iptables::TTL),
-    ("TC", fields::iptables::TOS),
-    ("TL", fields::iptables::TTL),
-    ("TOS", fields::iptables::TOS),
-    ("TTL", fields::iptables::TTL),
-    ("TYPE", fields::iptables::icmp::TYPE),
-    ("URGP", fields::iptables::tcp::URGENT_POINTER),
-    ("WINDOW", fields::iptables::tcp::WINDOW),
-    ("ID", fields::iptables::ID),
-    ("LEN", fields::iptables::LENGTH),
-];
+/// The field of a key whose value is a number, perhaps with `0x`. `ID` and `LEN` mean the packet's
+/// before its protocol, and the protocol's after it; `L` and `TL` are what a cut left of `TTL`.
+fn numeric(key: &str) -> Option<Field> {
+    use fields::iptables::{self, icmp, tcp};
+    Some(match key {
+        "ACK" => tcp::ACK,
+        "CODE" => icmp::CODE,
+        "FLOWLBL" => iptables::FLOW_LABEL,
+        "HOPLIMIT" | "TTL" | "TL" | "L" => iptables::TTL,
+        "ID" => iptables::ID,
+        "LEN" => iptables::LENGTH,
+        "MARK" => iptables::MARK,
+        "MTU" => icmp::MTU,
+        "PARAMETER" => icmp::PARAMETER,
+        "PREC" => iptables::PRECEDENCE_BITS,
+        "RES" => tcp::RESERVED_BITS,
+        "SEQ" => tcp::SEQ,
+        "TC" | "TOS" => iptables::TOS,
+        "TYPE" => icmp::TYPE,
+        "URGP" => tcp::URGENT_POINTER,
+        "WINDOW" => tcp::WINDOW,
+        _ => return None,
+    })
+}
 
 /// Where a logged packet begins in a message, behind its rule's prefix.
 pub(crate) fn packet(text: &str) -> Option<usize> {
@@ -121,7 +125,7 @@ impl<'a> Words<'a> {
                 }
                 return;
             }
-            match word.split_once('=') {
+            match word.split_on_byte(b'=') {
                 Some((key, value)) => self.pair(key, value, event),
                 None => self.flag(word, event),
             }
@@ -130,11 +134,11 @@ impl<'a> Words<'a> {
     }
 
     fn pair(&mut self, key: &'a str, value: &'a str, event: &mut Event<'a>) {
-        if let Some((_, field, also)) = DEVICES.iter().find(|(known, ..)| *known == key) {
-            if event.set_clean(*field, value)
+        if let Some((field, also)) = device(key) {
+            if event.set_clean(field, value)
                 && let Some(also) = also
             {
-                event.set(*also, value);
+                event.set(also, value);
             }
             return;
         }
@@ -174,13 +178,13 @@ impl<'a> Words<'a> {
     }
 
     fn number(&mut self, key: &str, value: &str, event: &mut Event<'_>) {
-        let Some((_, field)) = NUMBERS.iter().find(|(known, _)| *known == key) else { return };
+        let Some(field) = numeric(key) else { return };
         let icmp = matches!(self.flow.protocol, Some(1 | 58));
         let field = match key {
             "ID" if icmp => fields::iptables::icmp::ID,
             "SEQ" if icmp => fields::iptables::icmp::SEQ,
             "LEN" if self.flow.protocol.is_some() => fields::iptables::udp::LENGTH,
-            _ => *field,
+            _ => field,
         };
         number(field, value, event);
         match key {
@@ -256,11 +260,22 @@ fn number(field: Field, text: &str, event: &mut Event<'_>) {
 const ETHERNET_BYTES: usize = 14;
 const ONE_ADDRESS_BYTES: usize = 8;
 
+/// `00:16:3e:00:00:01`
+const MAC_LENGTH: usize = 17;
+
+/// Whether it is bytes in hexadecimal, two digits each, with colons between them.
+fn is_bytes(text: &str) -> bool {
+    let fits = |(at, byte): (usize, u8)| match at % 3 {
+        2 => byte == b':',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    text.len() % 3 == 2 && text.bytes().enumerate().all(fits)
+}
+
 /// An Ethernet header: destination, source and type, byte by byte. Some drivers go on with what is
 /// above it, and some have one address only.
 fn macs<'a>(text: &'a str, event: &mut Event<'a>) {
-    let is_byte = |part: &str| part.len() == 2 && u8::from_str_radix(part, 16).is_ok();
-    if !text.is_ascii() || !text.split(':').all(is_byte) {
+    if !is_bytes(text) {
         return;
     }
     // Three characters each but the last.
@@ -268,7 +283,7 @@ fn macs<'a>(text: &'a str, event: &mut Event<'a>) {
     if bytes < ETHERNET_BYTES && bytes != ONE_ADDRESS_BYTES {
         return;
     }
-    mac(fields::destination::MAC, &text[..17], event);
+    mac(fields::destination::MAC, &text[..MAC_LENGTH], event);
     if bytes == ONE_ADDRESS_BYTES {
         return ether_type(&text[18..], event);
     }
@@ -278,12 +293,7 @@ fn macs<'a>(text: &'a str, event: &mut Event<'a>) {
 
 /// As ECS writes it: `00-16-3E-00-00-01`.
 fn mac<'a>(field: Field, text: &'a str, event: &mut Event<'a>) {
-    let is_one = |text: &str| {
-        let digit = |byte: &u8| byte.is_ascii_hexdigit();
-        text.split(':').count() == 6
-            && text.split(':').all(|part| part.len() == 2 && part.as_bytes().iter().all(digit))
-    };
-    if !is_one(text) {
+    if text.len() != MAC_LENGTH || !is_bytes(text) {
         return;
     }
     let bytes = event.arena().alloc_slice_copy(text.as_bytes());
@@ -296,7 +306,7 @@ fn mac<'a>(field: Field, text: &'a str, event: &mut Event<'a>) {
 
 /// `08:00` or `0800`
 fn ether_type(text: &str, event: &mut Event<'_>) {
-    let digits = match text.split_once(':') {
+    let digits = match text.split_on_byte(b':') {
         Some((high, low)) => [high, low].map(|byte| u16::from_str_radix(byte, 16)),
         None => [Ok(0), u16::from_str_radix(text, 16)],
     };

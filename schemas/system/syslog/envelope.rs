@@ -175,7 +175,7 @@ impl<'a> Envelope<'a> {
         self.is_5424 = true;
         let mut rest = rest.trim_start_matches(' ');
         for part in [&mut self.hostname, &mut self.appname, &mut self.procid, &mut self.msgid] {
-            let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
+            let (word, after) = rest.split_on_byte(b' ').unwrap_or((rest, ""));
             *part = Some(word).filter(|word| !word.is_empty());
             rest = after;
         }
@@ -227,7 +227,7 @@ impl<'a> Envelope<'a> {
     fn after_two_spaces(&mut self, rest: &'a str) {
         self.tag(rest);
         if self.appname.is_none()
-            && let Some((host, after)) = rest.split_once(' ')
+            && let Some((host, after)) = rest.split_on_byte(b' ')
         {
             self.tag(after);
             match self.appname {

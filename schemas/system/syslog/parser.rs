@@ -8,6 +8,7 @@ use super::envelope::{self, Envelope};
 use super::family::{Family, family_of};
 use super::wrapped::wrapped;
 use crate::datasets::{journald_log, system_auth, system_kern};
+use crate::find::Find;
 use crate::time::Stamp;
 use crate::{Event, Parser, Value, fields};
 
@@ -99,7 +100,7 @@ pub(crate) fn common<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) -> &'a 
     if name.starts_with('/') {
         event.set(fields::process::EXECUTABLE, name);
         name = name.rsplit('/').next().unwrap_or(name);
-    } else if let Some((program, module)) = name.split_once('(')
+    } else if let Some((program, module)) = name.split_on_byte(b'(')
         && (module.starts_with("pam_") || program == "polkitd")
     {
         name = program;

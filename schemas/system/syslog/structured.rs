@@ -1,5 +1,6 @@
 //! RFC 5424's structured data (6.3) as a JSON object of its elements.
 
+use crate::find::Find;
 use crate::{Event, json};
 
 /// More parameters than this are no header; they stay in the message.
@@ -29,7 +30,7 @@ pub(super) fn parse<'a>(text: &'a str, event: &mut Event<'a>) -> Option<(&'a [u8
             parameters.push(Parameter { element, name: "", value: "" });
         }
         while !rest.starts_with(']') {
-            let (name, after) = rest.split_once('=')?;
+            let (name, after) = rest.split_on_byte(b'=')?;
             let (value, after) = quoted(after.trim_start_matches(' '), event)?;
             if name.is_empty() || name.contains([' ', ']', '"']) {
                 return None;

@@ -109,7 +109,7 @@ pub(super) fn wrapped<'a>(record: &Record<'a>, event: &mut Event<'a>) -> Option<
     if wrapped.line.trim().is_empty() {
         return None;
     }
-    if let Some(others) = flattened(others, fields::tahoe::FIELDS, event) {
+    if let Some(others) = flattened(&others, fields::tahoe::FIELDS, event) {
         event.set(fields::tahoe::FIELDS, others);
     }
     Some(wrapped)
@@ -171,7 +171,7 @@ impl<'a> Wrapped<'a> {
         };
         let object = object.filter(|object| object.iter().all(|one| one.value.starts_with(b"{")));
         let Some(object) = object else { return false };
-        match flattened(object, fields::log::syslog::STRUCTURED_DATA, event) {
+        match flattened(&object, fields::log::syslog::STRUCTURED_DATA, event) {
             Some(Value::Raw(object)) => fill(&mut self.structured, Some(object)),
             _ => false,
         }

@@ -22,7 +22,7 @@ impl Parser for Measured {
         event.set(fields::event::KIND, "metric");
         let unknown: Vec<_> =
             values.into_iter().filter(|value| set(value, event).is_none()).collect();
-        if let Some(others) = flattened(unknown, fields::tahoe::FIELDS, event) {
+        if let Some(others) = flattened(&unknown, fields::tahoe::FIELDS, event) {
             event.set(fields::tahoe::FIELDS, others);
         }
         match event.has(fields::service::NAME) {
