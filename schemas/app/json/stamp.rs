@@ -5,7 +5,7 @@ use crate::time::{self, Stamp};
 
 /// Bytes of a time that are carried.
 const STAMP_BYTES_MAX: usize = 64;
-/// What a key of a time begins with, most usual first.
+/// Keys of a time, most usual first.
 const KEYS: [&[u8]; 6] =
     [b"\"@timestamp\"", b"\"timestamp\"", b"\"time\"", b"\"ts\"", b"\"@t\"", b"\"datetime\""];
 
@@ -57,28 +57,21 @@ pub(super) fn utc(seconds: i64, nanos: u32, digits: u8) -> Stamp {
     Stamp { local_s: seconds, nanos, digits, offset_s: Some(0), year_assumed: false }
 }
 
-/// What follows the first of the keys that the object has.
-fn after_key(object: &[u8]) -> Option<&[u8]> {
-    let mut found = None;
-    let mut better = KEYS.len();
-    for (at, &[quote, first]) in object.array_windows().enumerate() {
-        if quote != b'"' || !matches!(first, b'@' | b't' | b'd') {
-            continue;
-        }
-        let is_key = |key: &&[u8]| object[at..].starts_with(key);
-        if let Some(key) = KEYS[..better].iter().position(is_key) {
-            (found, better) = (Some(&object[at + KEYS[key].len()..]), key);
-            if better == 0 {
-                break;
-            }
-        }
-    }
-    found
+/// The text of an object's time, found without reading the rest: as in the document, it is that of
+/// the first key that has one.
+pub(super) fn text(object: &[u8]) -> Option<&[u8]> {
+    let begins = |(_, [quote, first]): &(usize, &[u8; 2])| {
+        *quote == b'"' && matches!(first, b'@' | b't' | b'd')
+    };
+    object.array_windows().enumerate().filter(begins).find_map(|(at, _)| {
+        let key = KEYS.iter().find(|key| object[at..].starts_with(key))?;
+        value(&object[at + key.len()..])
+    })
 }
 
-/// The text of an object's time, found without reading the rest.
-pub(super) fn text(object: &[u8]) -> Option<&[u8]> {
-    let rest = after_key(object)?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+/// The time behind a key.
+fn value(rest: &[u8]) -> Option<&[u8]> {
+    let rest = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
     let rest = rest.strip_prefix(b"\"").unwrap_or(rest);
     let rest = &rest[..rest.len().min(STAMP_BYTES_MAX)];
     let end = rest.iter().position(|byte| matches!(byte, b'"' | b',' | b'}'))?;
@@ -114,6 +107,25 @@ mod tests {
         }
         for text in ["", "x", "-1", "1.2.3", "1e300", "99999999999999999999999", "12:00"] {
             assert_eq!(written(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_object_has_the_time_of_the_first_key_that_has_one() {
+        for (object, expected) in [
+            (r#"{"level":"info","ts":1772616425.5,"msg":"x"}"#, Some("1772616425.5")),
+            (
+                r#"{"time":"12 ms","@timestamp":"2026-03-04T09:27:05Z"}"#,
+                Some("2026-03-04T09:27:05Z"),
+            ),
+            (
+                r#"{"a":"\"time\":1","time" : "2026-03-04T09:27:05Z","ts":1}"#,
+                Some("2026-03-04T09:27:05Z"),
+            ),
+            (r#"{"times":1772616425,"tsv":2}"#, None),
+            (r#"{"time""#, None),
+        ] {
+            assert_eq!(text(object.as_bytes()), expected.map(str::as_bytes), "{object}");
         }
     }
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::level::Label;
 use super::stamp;
+use crate::find::find_byte;
 
 /// Bytes of a line within which its prefix ends.
 pub(super) const HEAD_BYTES_MAX: usize = 1024;
@@ -255,13 +256,21 @@ impl Search<'_> {
             _ => None,
         };
         let last = self.line.len().min(from + longest);
+        // The next place that may be an end.
+        let next = |line: &[u8], end: usize| match first {
+            Some(byte) => {
+                find_byte(line.get(end..line.len().min(last + 1))?, byte).map(|run| end + run)
+            }
+            None => (end <= last).then_some(end),
+        };
         // An IPv6 address may hold what follows it, but the server writes a port after it.
         let passes: &[bool] = if kind == Kind::RemoteWithPort { &[true, false] } else { &[false] };
         for whole in passes {
-            for end in from..=last {
+            let mut at = from;
+            while let Some(end) = next(self.line, at) {
+                at = end + 1;
                 let value = &self.line[from..end];
-                let ends = first.is_none() || self.line.get(end) == first.as_ref();
-                if !ends || *whole && !is_remote(value) {
+                if *whole && !is_remote(value) {
                     continue;
                 }
                 self.fit.set(kind, from..end - trailing_spaces(value, padded));
