@@ -111,6 +111,18 @@ fn a_running_pipeline_is_seen_with_its_law_and_what_it_depends_on_until_it_stops
     });
     transformer.signal(Signal::TERM);
     assert!(transformer.wait().status.success());
+    let said = measured(&pipeline, "source", "tahoe-laravel", &node).len() as u64;
+    assert_replay_finds(&pipeline, said);
+}
+
+/// Others may have said something since, which no transformer has stored.
+fn assert_replay_finds(pipeline: &Pipeline, said: u64) {
+    let replay = ["replay", "--json", "--dry-run", "--dataset", "tahoe.service"];
+    let times = ["--from", "1h", "--to", "2100-01-01"];
+    let ended = begin(pipeline, "tahoe", &[&replay[..], &times].concat()).wait();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let counts: serde_json::Value = serde_json::from_str(ended.stdout.trim()).expect("a summary");
+    assert!(said > 0 && counts["unchanged"].as_u64() >= Some(said), "{said}: {counts}");
 }
 
 #[test]

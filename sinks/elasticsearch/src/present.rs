@@ -13,8 +13,10 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tahoe_seams::{Outcome, Present, RecordId, Rewrite, SinkError, Version};
 
-use crate::search::DATA_STREAMS;
 use crate::{Elasticsearch, outcome};
+
+/// Where a record's documents may be: what the services say of themselves is in `metrics-*`.
+const DATA_STREAMS: &str = "logs-*,metrics-*";
 
 /// Ids in one question. Their documents come with the answer, which the caller's batches bound:
 /// they are some MiB.

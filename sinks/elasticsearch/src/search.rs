@@ -14,7 +14,7 @@ use crate::Elasticsearch;
 use crate::connection::Answer;
 
 /// Where events are.
-pub(crate) const DATA_STREAMS: &str = "logs-*";
+const DATA_STREAMS: &str = "logs-*";
 
 /// Hits in the first page, before their size is known: 100 of the largest events (1 MiB) still fit.
 const FIRST_PAGE_HITS: usize = 100;
