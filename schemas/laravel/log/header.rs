@@ -136,6 +136,26 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_header_ends_behind_the_first_level_that_a_colon_and_a_space_follow() {
+        let parse = |rest: &str| {
+            let line = format!("[2026-03-04 09:27:05] {rest}");
+            let header = Header::parse(line.as_bytes())?;
+            let (from, until) = header.channel;
+            Some((line[from..until].to_owned(), line[until + 1..header.level_end].to_owned()))
+        };
+        for (level, _) in LEVELS {
+            let expected = Some(("a.b:c".to_owned(), level.to_owned()));
+            assert_eq!(parse(&format!("a.b:c.{level}: x.INFO: y")), expected);
+            assert_eq!(parse(&format!("a.{level}s: x")), None);
+        }
+        assert_eq!(parse("a.INFO:x b.ERROR:"), Some(("a.INFO:x b".into(), "ERROR".into())));
+        assert_eq!(
+            (parse("INFO: x"), parse("a.info: x"), parse("a\n.INFO: x")),
+            (None, None, None)
+        );
+    }
+
     proptest! {
         #[test]
         fn a_date_has_its_shape_and_no_other(
