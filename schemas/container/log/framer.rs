@@ -17,11 +17,11 @@ impl Framer for OutputFramer {
             Cut::Record { text, end, .. } => (text, end),
             cut => return cut,
         };
-        let orphan = line::stamp_text(&bytes[..text]).is_none();
-        let mut open = Open::default();
         let mut next = line::outline(&bytes[..text]);
-        while let Some((stream, partial)) = next {
-            open.set(stream, partial);
+        let orphan = line::stamp_text(&bytes[..text], next).is_none();
+        let mut open = Open::default();
+        while let Some(line) = next {
+            open.set(line.stream, line.partial);
             if !open.is_any() {
                 break;
             }
@@ -45,16 +45,22 @@ impl Framer for OutputFramer {
 
     fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
         let mut open = Open::carried(context);
-        let mut last = None;
-        for raw in record.split(|byte| *byte == b'\n') {
-            if let Some((stream, partial)) = line::outline(raw) {
-                open.set(stream, partial);
+        let mut rest = record;
+        let last = loop {
+            let end = memchr(b'\n', rest);
+            let raw = &rest[..end.unwrap_or(rest.len())];
+            let outline = line::outline(raw);
+            if let Some(line) = outline {
+                open.set(line.stream, line.partial);
             }
-            last = Some(raw);
-        }
+            match end {
+                Some(end) => rest = &rest[end + 1..],
+                None => break line::stamp_text(raw, outline),
+            }
+        };
         let kept = context.iter().position(|byte| *byte == b'\n');
         context.truncate(kept.unwrap_or(context.len()));
-        if let Some(stamp) = last.and_then(line::stamp_text) {
+        if let Some(stamp) = last {
             context.clear();
             context.extend_from_slice(stamp);
         }

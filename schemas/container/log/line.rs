@@ -58,12 +58,13 @@ impl<'a> Line<'a> {
     /// `<time> <stream> <tag>[:<tag>…] <text>`
     fn cri(raw: &'a [u8]) -> Option<Self> {
         let (head, text) = CriHead::parse(raw)?;
-        let CriHead { stamp, stream, partial } = head;
+        let CriHead { stamp, stream, partial, .. } = head;
         Some(Self { raw, stamp, stream, partial, text: Text::Cri(text) })
     }
 }
 
 struct CriHead<'a> {
+    time: &'a [u8],
     stamp: Stamp,
     stream: &'a [u8],
     partial: bool,
@@ -76,27 +77,39 @@ impl<'a> CriHead<'a> {
         let (stream, tags) = (words.next()?, words.next()?);
         let tag = tags.split(|byte| *byte == b':').next()?;
         let is_one = matches!(stream, b"stdout" | b"stderr") && matches!(tag, b"P" | b"F");
-        let head = Self { stamp, stream, partial: tag == b"P" };
+        let head = Self { time: &raw[..used], stamp, stream, partial: tag == b"P" };
         is_one.then(|| (head, words.next().unwrap_or_default()))
     }
 }
 
-/// What the framer has to know of a line: its stream, and whether it is cut. `None` if no runtime
-/// wrote it.
-pub(super) fn outline(raw: &[u8]) -> Option<(&[u8], bool)> {
+/// What the framer has to know of a line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outline<'a> {
+    pub stream: &'a [u8],
+    pub partial: bool,
+    /// The text of its time, if that was looked at.
+    time: Option<&'a [u8]>,
+}
+
+/// Its outline; `None` if no runtime wrote it.
+pub(super) fn outline(raw: &[u8]) -> Option<Outline<'_>> {
     if !raw.starts_with(b"{") {
-        return CriHead::parse(raw).map(|(head, _)| (head.stream, head.partial));
+        let (CriHead { time, stream, partial, .. }, _) = CriHead::parse(raw)?;
+        return Some(Outline { stream, partial, time: Some(time) });
     }
     // Docker writes its keys in this order; a quote inside the text would be escaped.
     let rest = raw.strip_prefix(b"{\"log\":\"")?;
     let after = rfind(rest, b"\",\"stream\":\"")?;
     let stream = &rest[after + b"\",\"stream\":\"".len()..];
     let stream = &stream[..memchr::memchr(b'"', stream)?];
-    Some((stream, !ends_line(&rest[..after])))
+    Some(Outline { stream, partial: !ends_line(&rest[..after]), time: None })
 }
 
 /// The text of a line's time.
-pub(super) fn stamp_text(raw: &[u8]) -> Option<&[u8]> {
+pub(super) fn stamp_text<'a>(raw: &'a [u8], outline: Option<Outline<'a>>) -> Option<&'a [u8]> {
+    if let Some(known) = outline.and_then(|outline| outline.time) {
+        return Some(&known[..known.len().min(STAMP_BYTES_MAX)]);
+    }
     let text = match raw.starts_with(b"{") {
         true => &raw[rfind(raw, b"\"time\":\"")? + b"\"time\":\"".len()..],
         false => raw,
