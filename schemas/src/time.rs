@@ -202,6 +202,10 @@ pub fn parse_day_first(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
     Some((Stamp { local_s, nanos, digits, offset_s: None, year_assumed }, at + 8 + fraction))
 }
 
+/// A time of reading for who asks whether a stamp without a year is there and how long it is: the
+/// last day of a leap year, in which every day is found at once.
+pub(crate) const ANY_YEAR_MS: i64 = 978_220_800_000;
+
 /// How far a clock may be ahead: a date without a year that is later than this is last year's.
 const AHEAD_MAX_S: i64 = 7 * SECONDS_PER_DAY;
 /// Less than the shortest time between the same days of two years, and the above.

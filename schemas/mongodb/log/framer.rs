@@ -6,6 +6,7 @@ use tahoe_seams::{Cut, Framer};
 
 use super::head;
 use crate::LineFramer;
+use crate::time::ANY_YEAR_MS;
 
 /// What an object begins with.
 const OBJECT_STAMP: &[u8] = b"{\"t\":{\"$date\":\"";
@@ -51,7 +52,7 @@ impl Framer for LogFramer {
                 let window = &rest[..rest.len().min(STAMP_BYTES_MAX)];
                 &window[..memchr(b'"', window).unwrap_or(0)]
             }
-            None => head::stamp(record, 0).map_or(&b""[..], |(_, used)| &record[..used]),
+            None => head::stamp(record, ANY_YEAR_MS).map_or(&b""[..], |(_, used)| &record[..used]),
         };
         if (1..=STAMP_BYTES_MAX).contains(&stamp.len()) {
             context.clear();

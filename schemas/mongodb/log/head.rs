@@ -33,7 +33,8 @@ pub(super) fn begins(line: &[u8]) -> bool {
     match line.first() {
         Some(b'{') => line.starts_with(b"{\"") && !line.starts_with(BACKTRACE),
         Some(b'0'..=b'9' | b'A'..=b'Z') => {
-            stamp(line, 0).is_some() || time::parse_rfc3164(line, 0).is_some()
+            stamp(line, time::ANY_YEAR_MS).is_some()
+                || time::parse_rfc3164(line, time::ANY_YEAR_MS).is_some()
         }
         Some(b'<') => line.get(1).is_some_and(u8::is_ascii_digit),
         Some(b'*') => line.starts_with(RESTARTED),

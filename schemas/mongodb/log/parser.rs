@@ -93,7 +93,9 @@ fn is_of_syslog(text: &str) -> bool {
 /// `<PRI>Mmm dd hh:mm:ss host mongod.27017[pid]: …`. Says whether it was one.
 fn in_envelope<'a>(text: &'a str, read_at_ms: i64, event: &mut Event<'a>) -> bool {
     let bytes = text.as_bytes();
-    if bytes[0] != b'<' && time::parse_rfc3164(bytes, 0).or(time::parse_iso(bytes)).is_none() {
+    if bytes[0] != b'<'
+        && time::parse_rfc3164(bytes, time::ANY_YEAR_MS).or(time::parse_iso(bytes)).is_none()
+    {
         return false;
     }
     let Ok(envelope) = system_syslog::Envelope::parse(text, read_at_ms, event) else {

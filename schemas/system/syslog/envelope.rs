@@ -115,8 +115,7 @@ pub(crate) fn is_stamped(line: &[u8]) -> bool {
 
 /// The text of a line's time.
 pub(crate) fn stamp_text(line: &[u8]) -> Option<&[u8]> {
-    // The year is only needed for the value.
-    let head = head(line, 0);
+    let head = head(line, time::ANY_YEAR_MS);
     head.stamp?;
     Some(&line[head.stamp_at..head.end])
 }

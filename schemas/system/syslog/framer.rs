@@ -55,10 +55,9 @@ impl Framer for SyslogFramer {
     }
 
     fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
-        let head = envelope::head(record, 0);
-        if head.stamp.is_some() {
+        if let Some(stamp) = envelope::stamp_text(record) {
             context.clear();
-            context.extend_from_slice(&record[head.stamp_at..head.end]);
+            context.extend_from_slice(stamp);
         }
     }
 }
@@ -66,7 +65,8 @@ impl Framer for SyslogFramer {
 /// The length without a carriage return, and whether the record has no time of its own.
 fn record(bytes: &[u8]) -> (usize, bool) {
     let text = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    (text.len(), envelope::head(text, 0).stamp.is_none() && !journald_log::is_entry(text))
+    let orphan = envelope::stamp_text(text).is_none() && !journald_log::is_entry(text);
+    (text.len(), orphan)
 }
 
 #[cfg(test)]
