@@ -42,6 +42,10 @@ pub(super) enum Role {
     Method,
     /// The first line of a request.
     Request,
+    /// `HTTP/1.1`
+    Protocol,
+    /// Who asked a proxy before this server, as far as the server believes it; behind the client.
+    Forwarded,
     /// An object whose keys count with this name before them.
     Inside(&'static str),
 }
@@ -96,14 +100,14 @@ pub(super) fn role(key: &[u8]) -> Option<Role> {
         }
         b"log" | b"source" | b"log.origin" | b"log.origin.file" | b"process"
         | b"process.thread" | b"service" | b"host" | b"trace" | b"span" | b"transaction"
-        | b"req" | b"req.headers" | b"res" | b"src" | b"record.time" | b"record.level"
-        | b"record.file" | b"record.process" | b"record.thread" => inside(key)?,
+        | b"req" | b"req.headers" | b"request.headers" | b"res" | b"src" | b"record.time"
+        | b"record.level" | b"record.file" | b"record.process" | b"record.thread" => inside(key)?,
         _ => return failure(key).or_else(|| place(key)).or_else(|| request(key)),
     })
 }
 
 fn inside(key: &[u8]) -> Option<Role> {
-    const NAMES: [&str; 20] = [
+    const NAMES: [&str; 21] = [
         "log",
         "source",
         "log.origin",
@@ -117,6 +121,7 @@ fn inside(key: &[u8]) -> Option<Role> {
         "transaction",
         "req",
         "req.headers",
+        "request.headers",
         "res",
         "src",
         "record.time",
@@ -195,22 +200,33 @@ fn place(key: &[u8]) -> Option<Role> {
 }
 
 /// Keys that tell of a request that was answered, as middleware for pino, bunyan, structlog, zap and
-/// Django writes them.
+/// Django writes them, and Caddy.
 fn request(key: &[u8]) -> Option<Role> {
     Some(match key {
-        b"req.method" | b"request_method" | b"http_method" | b"requestMethod" => Role::Method,
-        b"req.url" | b"request_uri" | b"request_path" | b"requestUrl" => Role::Url,
-        b"req.headers.host" => Role::Host,
-        b"req.headers.user-agent" | b"user_agent" | b"userAgent" | b"http_user_agent" => {
-            Role::Text(fields::user_agent::ORIGINAL)
+        b"req.method" | b"request.method" | b"request_method" | b"http_method"
+        | b"requestMethod" => Role::Method,
+        b"req.url" | b"request.uri" | b"request_uri" | b"request_path" | b"requestUrl" => Role::Url,
+        b"req.headers.host" | b"request.host" => Role::Host,
+        b"req.headers.user-agent"
+        | b"request.headers.User-Agent"
+        | b"user_agent"
+        | b"userAgent"
+        | b"http_user_agent" => Role::Text(fields::user_agent::ORIGINAL),
+        b"req.headers.referer" | b"request.headers.Referer" | b"http_referer" => {
+            Role::Text(fields::http::request::REFERRER)
         }
-        b"req.headers.referer" | b"http_referer" => Role::Text(fields::http::request::REFERRER),
+        b"request.proto" => Role::Protocol,
+        b"request.client_ip" => Role::Forwarded,
         b"req.id" | b"req_id" | b"reqId" | b"request_id" | b"requestId" => {
             Role::Text(fields::http::request::ID)
         }
-        b"req.remoteAddress" | b"remote_addr" | b"remote_ip" | b"remoteAddress" | b"remoteIp"
-        | b"remoteAddr" | b"client_ip" | b"clientIp" => Role::Client,
-        b"req.remotePort" | b"remotePort" | b"remote_port" => Role::Number(fields::source::PORT),
+        b"req.remoteAddress" | b"request.remote_ip" | b"remote_addr" | b"remote_ip"
+        | b"remoteAddress" | b"remoteIp" | b"remoteAddr" | b"client_ip" | b"clientIp" => {
+            Role::Client
+        }
+        b"req.remotePort" | b"request.remote_port" | b"remotePort" | b"remote_port" => {
+            Role::Number(fields::source::PORT)
+        }
         b"res.statusCode" | b"status_code" | b"statusCode" => Role::Status,
         b"user_id" | b"userId" => Role::Text(fields::user::ID),
         b"username" => Role::Text(fields::user::NAME),
@@ -258,6 +274,10 @@ pub(super) struct Writer {
     dotnet: bool,
     /// A web server that writes JSON, whose keys are mostly named as its variables.
     web_server: bool,
+    /// Caddy, of a request that it answered or failed to.
+    caddy: bool,
+    /// Traefik, of a request.
+    traefik: bool,
 }
 
 impl Writer {
@@ -275,7 +295,9 @@ impl Writer {
             tracing: has(b"target") && has(b"fields"),
             zap: has(b"L") && has(b"T") && has(b"M"),
             dotnet: has(b"LogLevel") && has(b"EventId"),
-            web_server: has(b"remote_addr") && variables.into_iter().any(has),
+            web_server: has(b"remote_addr") && variables.into_iter().any(&has),
+            caddy: has(b"request") && (has(b"resp_headers") || has(b"err_trace")),
+            traefik: has(b"RequestMethod") && has(b"DownstreamStatus"),
         }
     }
 
@@ -294,6 +316,8 @@ impl Writer {
             b"S" if self.zap => Role::Stack,
             b"Category" if self.dotnet => logger,
             key if self.web_server => return of_web_server(key),
+            key if self.caddy => return of_caddy(key),
+            key if self.traefik => return of_traefik(key),
             _ => return None,
         })
     }
@@ -309,6 +333,39 @@ fn of_web_server(key: &[u8]) -> Option<Role> {
         b"http_referrer" => Role::Text(fields::http::request::REFERRER),
         b"remote_user" => Role::Text(fields::user::NAME),
         b"http_host" => Role::Host,
+        _ => return None,
+    })
+}
+
+/// <https://caddyserver.com/docs/caddyfile/directives/log>
+fn of_caddy(key: &[u8]) -> Option<Role> {
+    Some(match key {
+        b"request" => Role::Inside("request"),
+        b"bytes_read" => Role::Number(fields::http::request::body::BYTES),
+        b"size" => Role::Number(fields::http::response::body::BYTES),
+        b"duration" => SECONDS,
+        _ => return None,
+    })
+}
+
+/// <https://doc.traefik.io/traefik/observability/access-logs/>
+fn of_traefik(key: &[u8]) -> Option<Role> {
+    Some(match key {
+        b"StartUTC" => Role::Time,
+        b"ClientHost" => Role::Client,
+        b"ClientPort" => Role::Number(fields::source::PORT),
+        b"ClientUsername" => Role::Text(fields::user::NAME),
+        b"RequestMethod" => Role::Method,
+        b"RequestScheme" => Role::Text(fields::url::SCHEME),
+        b"RequestHost" => Role::Host,
+        b"RequestPath" => Role::Url,
+        b"RequestProtocol" => Role::Protocol,
+        b"RequestContentSize" => Role::Number(fields::http::request::body::BYTES),
+        b"DownstreamStatus" => Role::Status,
+        b"DownstreamContentSize" => Role::Number(fields::http::response::body::BYTES),
+        b"Duration" => Role::Duration(Unit::Nanoseconds(1)),
+        b"request_User-Agent" => Role::Text(fields::user_agent::ORIGINAL),
+        b"request_Referer" => Role::Text(fields::http::request::REFERRER),
         _ => return None,
     })
 }

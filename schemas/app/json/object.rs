@@ -74,6 +74,11 @@ fn take<'a>(role: Role, value: &'a [u8], depth: u32, event: &mut Event<'a>) -> b
             false
         }
         Role::Stack if value.starts_with(b"[") => error::frames(value, event),
+        // A header that came once.
+        Role::Text(_) if value.starts_with(b"[") => match whole(value).as_deref() {
+            Some([one]) if !one.value.starts_with(b"[") => take(role, one.value, depth, event),
+            _ => false,
+        },
         // Lambda's log of an invocation that failed.
         Role::Message if error::is_failure(value, event) => {
             let all = inside("error", value, depth, event);
@@ -151,6 +156,15 @@ fn request<'a>(role: Role, text: &'a str, event: &mut Event<'a>) -> bool {
             event.set(fields::http::request::METHOD, text);
         }
         Role::Request => return clf::set_request(text, event),
+        Role::Protocol => match text.strip_prefix("HTTP/") {
+            Some(version) => event.set(fields::http::VERSION, version),
+            None => return false,
+        },
+        Role::Forwarded => match peer::ip(text) {
+            Some(ip) if event.get_str(fields::source::IP) == Some(ip) => {}
+            Some(ip) => event.set(fields::network::FORWARDED_IP, ip),
+            None => return false,
+        },
         _ => return false,
     }
     true
@@ -189,6 +203,8 @@ fn field_of(role: Role) -> Option<Field> {
         Role::Status => fields::http::response::STATUS_CODE,
         Role::Method => fields::http::request::METHOD,
         Role::Request => fields::url::ORIGINAL,
+        Role::Protocol => fields::http::VERSION,
+        Role::Forwarded => fields::network::FORWARDED_IP,
         Role::Instant | Role::Inside(_) => return None,
     })
 }
@@ -235,5 +251,66 @@ fn caller<'a>(text: &'a str, event: &mut Event<'a>) {
     event.set(fields::log::origin::file::NAME, file);
     if let Some(line) = line {
         event.set_if_absent(fields::log::origin::file::LINE, line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tahoe_seams::{Conditions, Events, Origin, Record};
+
+    fn document(line: &str) -> Value {
+        let origin = Origin::default();
+        let record = Record::new(line.as_bytes(), &origin);
+        let mut events = Events::default();
+        let normalizer = super::super::DATASET.normalizer;
+        normalizer.normalize(&record, &Conditions::default(), &mut events).expect("an event");
+        serde_json::from_slice(events.document(0).expect("one event")).expect("it is JSON")
+    }
+
+    #[test]
+    fn a_request_to_traefik_is_read_by_the_names_of_its_documentation() {
+        let found = document(
+            &json!({
+                "StartUTC": "2026-03-04T09:27:05.123456789Z", "time": "2026-03-04T09:27:05Z",
+                "ClientHost": "192.0.2.7", "ClientPort": "52342", "ClientUsername": "-",
+                "RequestMethod": "GET", "RequestScheme": "https", "RequestHost": "shop.example",
+                "RequestPath": "/x?y=1", "RequestProtocol": "HTTP/1.1", "RequestContentSize": 0,
+                "DownstreamStatus": 404, "DownstreamContentSize": 19, "Duration": 203_000,
+                "request_User-Agent": "curl/8", "RouterName": "web@docker", "level": "info",
+            })
+            .to_string(),
+        );
+        assert_eq!(found["@timestamp"], "2026-03-04T09:27:05.123456789Z");
+        assert_eq!(
+            (&found["source"]["ip"], &found["source"]["port"]),
+            (&"192.0.2.7".into(), &52342.into())
+        );
+        assert_eq!((&found["event"]["duration"], &found["user"]), (&203_000.into(), &Value::Null));
+        let url = json!({"domain": "shop.example", "original": "/x?y=1", "path": "/x",
+            "query": "y=1", "scheme": "https"});
+        assert_eq!(found["url"], url);
+        let http = json!({"request": {"body": {"bytes": 0}, "method": "GET"},
+            "response": {"body": {"bytes": 19}, "status_code": 404}, "version": "1.1"});
+        assert_eq!(found["http"], http);
+        let others = json!({"RouterName": "web@docker", "time": "2026-03-04T09:27:05Z"});
+        assert_eq!(found["app"]["fields"], others);
+    }
+
+    #[test]
+    fn the_client_that_caddy_believes_a_proxy_is_told_where_it_is_another() {
+        let asked = |client: &str| {
+            // In this order Caddy writes them.
+            document(&format!(
+                r#"{{"ts":1.5,"request":{{"remote_ip":"192.0.2.7","client_ip":"{client}",
+                "headers":{{"User-Agent":["curl/8"],"Referer":["/a","/b"]}}}},"resp_headers":{{}}}}"#
+            ))
+        };
+        let found = asked("203.0.113.9");
+        assert_eq!(found["source"]["ip"], "192.0.2.7");
+        assert_eq!(found["network"]["forwarded_ip"], "203.0.113.9");
+        assert_eq!(found["user_agent"]["original"], "curl/8");
+        assert_eq!(found["http"]["request"]["referrer"], Value::Null, "one of several");
+        assert_eq!(asked("192.0.2.7")["network"], Value::Null);
     }
 }
