@@ -37,6 +37,8 @@ pub mod rules;
 mod scan;
 pub mod table;
 pub mod templates;
+#[cfg(test)]
+mod testing;
 pub mod time;
 mod transformation;
 mod url;

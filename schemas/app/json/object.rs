@@ -257,15 +257,10 @@ fn caller<'a>(text: &'a str, event: &mut Event<'a>) {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use tahoe_seams::{Conditions, Events, Origin, Record};
+    use tahoe_seams::Origin;
 
     fn document(line: &str) -> Value {
-        let origin = Origin::default();
-        let record = Record::new(line.as_bytes(), &origin);
-        let mut events = Events::default();
-        let normalizer = super::super::DATASET.normalizer;
-        normalizer.normalize(&record, &Conditions::default(), &mut events).expect("an event");
-        serde_json::from_slice(events.document(0).expect("one event")).expect("it is JSON")
+        crate::testing::document(&super::super::DATASET, line.as_bytes(), &Origin::default())
     }
 
     #[test]

@@ -55,15 +55,12 @@ fn is_id(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use tahoe_seams::{Conditions, Events, Origin, Record};
+    use tahoe_seams::Origin;
 
     fn document(path: &str) -> Value {
         let origin = Origin { path: path.to_owned(), ..Origin::default() };
-        let record = Record::new(b"2026-03-04T09:27:05Z stdout F x", &origin);
-        let mut events = Events::default();
-        let normalizer = super::super::DATASET.normalizer;
-        normalizer.normalize(&record, &Conditions::default(), &mut events).expect("an event");
-        serde_json::from_slice(events.document(0).expect("one event")).expect("it is JSON")
+        let line = b"2026-03-04T09:27:05Z stdout F x";
+        crate::testing::document(&super::super::DATASET, line, &origin)
     }
 
     #[test]
