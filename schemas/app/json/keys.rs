@@ -301,6 +301,11 @@ impl Writer {
         }
     }
 
+    /// Whether it is a web server that tells of a request.
+    pub fn is_server(self) -> bool {
+        self.web_server || self.caddy || self.traefik
+    }
+
     /// The role of a key, which is known only because of the others.
     pub fn role(self, key: &[u8]) -> Option<Role> {
         let logger = Role::Text(fields::log::LOGGER);

@@ -10,7 +10,7 @@ use crate::object::{entries, flattened, scalar, whole};
 use crate::rules::{AppFields, Unit};
 use crate::scan::{Entries, Entry};
 use crate::url::{set_host, set_target, split_port};
-use crate::{Event, Field, clf, fields, peer};
+use crate::{Event, Field, Value, clf, fields, peer};
 
 /// Objects in objects whose keys have roles.
 const DEPTH_MAX: u32 = 4;
@@ -47,6 +47,13 @@ pub(crate) fn set<'a>(text: &'a str, others: Field, event: &mut Event<'a>) -> bo
         }
         None => true,
     });
+    if writer.is_server()
+        && let Some(Value::U64(status)) = event.get(fields::http::response::STATUS_CODE)
+    {
+        event.set(fields::event::CATEGORY, "web");
+        event.set(fields::event::TYPE, "access");
+        event.set(fields::event::OUTCOME, if status < 400 { "success" } else { "failure" });
+    }
     if is_clef && !event.has(fields::log::LEVEL) {
         // CLEF leaves the usual level out.
         level::set("info", Numbers::Usual, event);
@@ -288,6 +295,9 @@ mod tests {
         let http = json!({"request": {"body": {"bytes": 0}, "method": "GET"},
             "response": {"body": {"bytes": 19}, "status_code": 404}, "version": "1.1"});
         assert_eq!(found["http"], http);
+        let event = &found["event"];
+        let said = [&event["category"], &event["type"], &event["outcome"]];
+        assert_eq!(said, [&json!(["web"]), &json!(["access"]), &json!("failure")]);
         let others = json!({"RouterName": "web@docker", "time": "2026-03-04T09:27:05Z"});
         assert_eq!(found["app"]["fields"], others);
     }
