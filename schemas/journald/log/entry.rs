@@ -2,7 +2,7 @@
 
 use tahoe_seams::{Record, Rejection};
 
-use super::named::{self, NUMBERS, TEXTS};
+use super::named::{self, Taken};
 use super::{export, json};
 use crate::datasets::system_syslog::{Envelope, Family, codes};
 use crate::time::Stamp;
@@ -94,19 +94,10 @@ impl<'a> Entry<'a> {
             }
             _ => {}
         }
-        if let Some((_, field)) = TEXTS.iter().find(|(known, _)| *known == name) {
-            return self.text(name, *field, value, event);
-        }
-        if let Some((_, field)) = NUMBERS.iter().find(|(known, _)| *known == name) {
-            let mut read: Option<u64> = None;
-            let is_number = number(value, i64::MAX as u64, &mut read) && !event.has(*field);
-            if let Some(number) = read.filter(|_| is_number) {
-                event.set(*field, number);
-            }
-            if name == "_AUDIT_LOGINUID" && is_number {
-                self.login = Some(event.text(value)).filter(|login| *login != NOBODY);
-            }
-            return is_number;
+        match named::taken(name) {
+            Some(Taken::Text(field)) => return self.text(name, field, value, event),
+            Some(Taken::Number(field)) => return self.whole(name, field, value, event),
+            None => {}
         }
         let place = match name {
             "MESSAGE" if self.envelope.message.is_empty() => {
@@ -126,6 +117,19 @@ impl<'a> Entry<'a> {
             *place = Some(event.text(value));
         }
         fresh
+    }
+
+    /// Sets a whole number; false if it is none, or the field has one.
+    fn whole(&mut self, name: &str, field: Field, value: &'a [u8], event: &mut Event<'a>) -> bool {
+        let mut read: Option<u64> = None;
+        let is_number = number(value, i64::MAX as u64, &mut read) && !event.has(field);
+        if let Some(number) = read.filter(|_| is_number) {
+            event.set(field, number);
+        }
+        if name == "_AUDIT_LOGINUID" && is_number {
+            self.login = Some(event.text(value)).filter(|login| *login != NOBODY);
+        }
+        is_number
     }
 
     /// Sets a text; false if the field has one and takes no more.

@@ -3,58 +3,67 @@
 
 use crate::{Event, Field, Value, fields};
 
-/// Fields that are taken over as they are.
-pub(super) const TEXTS: [(&str, Field); 36] = [
-    ("_EXE", fields::process::EXECUTABLE),
-    ("_CMDLINE", fields::process::COMMAND_LINE),
-    ("_MACHINE_ID", fields::host::ID),
-    ("_BOOT_ID", fields::host::boot::ID),
-    ("_SYSTEMD_UNIT", fields::systemd::UNIT),
-    ("_SYSTEMD_USER_UNIT", fields::systemd::USER_UNIT),
-    ("_SYSTEMD_SLICE", fields::systemd::SLICE),
-    ("_SYSTEMD_CGROUP", fields::systemd::CGROUP),
-    ("_SYSTEMD_INVOCATION_ID", fields::systemd::INVOCATION_ID),
-    ("_TRANSPORT", fields::systemd::TRANSPORT),
-    ("_CAP_EFFECTIVE", fields::journald::process::CAPABILITIES),
-    ("_AUDIT_SESSION", fields::journald::audit::SESSION),
-    ("_SYSTEMD_SESSION", fields::systemd::SESSION),
-    ("_SYSTEMD_USER_SLICE", fields::systemd::USER_SLICE),
-    ("MESSAGE_ID", fields::event::CODE),
-    ("CODE_FILE", fields::log::origin::file::NAME),
-    ("CODE_FUNC", fields::log::origin::FUNCTION),
-    ("SYSLOG_PID", fields::log::syslog::PROCID),
-    ("UNIT", fields::journald::UNIT),
-    ("COREDUMP_UNIT", fields::journald::coredump::UNIT),
-    ("COREDUMP_USER_UNIT", fields::journald::coredump::USER_UNIT),
-    ("OBJECT_CMDLINE", fields::journald::object::process::COMMAND_LINE),
-    ("OBJECT_COMM", fields::journald::object::process::NAME),
-    ("OBJECT_EXE", fields::journald::object::process::EXECUTABLE),
-    ("OBJECT_SYSTEMD_SESSION", fields::journald::object::systemd::SESSION),
-    ("OBJECT_SYSTEMD_UNIT", fields::journald::object::systemd::UNIT),
-    ("OBJECT_SYSTEMD_USER_UNIT", fields::journald::object::systemd::USER_UNIT),
-    ("_KERNEL_DEVICE", fields::journald::kernel::DEVICE),
-    ("_KERNEL_SUBSYSTEM", fields::journald::kernel::SUBSYSTEM),
-    ("_UDEV_DEVNODE", fields::journald::kernel::DEVICE_NODE_PATH),
-    ("_UDEV_SYSNAME", fields::journald::kernel::DEVICE_NAME),
-    ("_UDEV_DEVLINK", fields::journald::kernel::DEVICE_SYMLINKS),
-    ("CONTAINER_ID_FULL", fields::container::ID),
-    ("CONTAINER_NAME", fields::container::NAME),
-    ("CONTAINER_TAG", fields::container::log::TAG),
-    ("IMAGE_NAME", fields::container::image::NAME),
-];
+/// How a field is taken over.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Taken {
+    /// As it is.
+    Text(Field),
+    /// As a whole number.
+    Number(Field),
+}
 
-/// Fields that are whole numbers.
-pub(super) const NUMBERS: [(&str, Field); 9] = [
-    ("CODE_LINE", fields::log::origin::file::LINE),
-    ("_AUDIT_LOGINUID", fields::journald::audit::LOGIN_UID),
-    ("_SYSTEMD_OWNER_UID", fields::systemd::OWNER_UID),
-    ("OBJECT_PID", fields::journald::object::PID),
-    ("OBJECT_UID", fields::journald::object::UID),
-    ("OBJECT_GID", fields::journald::object::GID),
-    ("OBJECT_AUDIT_LOGINUID", fields::journald::object::audit::LOGIN_UID),
-    ("OBJECT_AUDIT_SESSION", fields::journald::object::audit::SESSION),
-    ("OBJECT_SYSTEMD_OWNER_UID", fields::journald::object::systemd::OWNER_UID),
-];
+/// How the journal's field of that name is taken over, if it is by itself.
+pub(super) fn taken(name: &str) -> Option<Taken> {
+    use Taken::{Number, Text};
+    Some(match name {
+        "_EXE" => Text(fields::process::EXECUTABLE),
+        "_CMDLINE" => Text(fields::process::COMMAND_LINE),
+        "_MACHINE_ID" => Text(fields::host::ID),
+        "_BOOT_ID" => Text(fields::host::boot::ID),
+        "_SYSTEMD_UNIT" => Text(fields::systemd::UNIT),
+        "_SYSTEMD_USER_UNIT" => Text(fields::systemd::USER_UNIT),
+        "_SYSTEMD_SLICE" => Text(fields::systemd::SLICE),
+        "_SYSTEMD_CGROUP" => Text(fields::systemd::CGROUP),
+        "_SYSTEMD_INVOCATION_ID" => Text(fields::systemd::INVOCATION_ID),
+        "_TRANSPORT" => Text(fields::systemd::TRANSPORT),
+        "_CAP_EFFECTIVE" => Text(fields::journald::process::CAPABILITIES),
+        "_AUDIT_SESSION" => Text(fields::journald::audit::SESSION),
+        "_SYSTEMD_SESSION" => Text(fields::systemd::SESSION),
+        "_SYSTEMD_USER_SLICE" => Text(fields::systemd::USER_SLICE),
+        "MESSAGE_ID" => Text(fields::event::CODE),
+        "CODE_FILE" => Text(fields::log::origin::file::NAME),
+        "CODE_FUNC" => Text(fields::log::origin::FUNCTION),
+        "SYSLOG_PID" => Text(fields::log::syslog::PROCID),
+        "UNIT" => Text(fields::journald::UNIT),
+        "COREDUMP_UNIT" => Text(fields::journald::coredump::UNIT),
+        "COREDUMP_USER_UNIT" => Text(fields::journald::coredump::USER_UNIT),
+        "OBJECT_CMDLINE" => Text(fields::journald::object::process::COMMAND_LINE),
+        "OBJECT_COMM" => Text(fields::journald::object::process::NAME),
+        "OBJECT_EXE" => Text(fields::journald::object::process::EXECUTABLE),
+        "OBJECT_SYSTEMD_SESSION" => Text(fields::journald::object::systemd::SESSION),
+        "OBJECT_SYSTEMD_UNIT" => Text(fields::journald::object::systemd::UNIT),
+        "OBJECT_SYSTEMD_USER_UNIT" => Text(fields::journald::object::systemd::USER_UNIT),
+        "_KERNEL_DEVICE" => Text(fields::journald::kernel::DEVICE),
+        "_KERNEL_SUBSYSTEM" => Text(fields::journald::kernel::SUBSYSTEM),
+        "_UDEV_DEVNODE" => Text(fields::journald::kernel::DEVICE_NODE_PATH),
+        "_UDEV_SYSNAME" => Text(fields::journald::kernel::DEVICE_NAME),
+        "_UDEV_DEVLINK" => Text(fields::journald::kernel::DEVICE_SYMLINKS),
+        "CONTAINER_ID_FULL" => Text(fields::container::ID),
+        "CONTAINER_NAME" => Text(fields::container::NAME),
+        "CONTAINER_TAG" => Text(fields::container::log::TAG),
+        "IMAGE_NAME" => Text(fields::container::image::NAME),
+        "CODE_LINE" => Number(fields::log::origin::file::LINE),
+        "_AUDIT_LOGINUID" => Number(fields::journald::audit::LOGIN_UID),
+        "_SYSTEMD_OWNER_UID" => Number(fields::systemd::OWNER_UID),
+        "OBJECT_PID" => Number(fields::journald::object::PID),
+        "OBJECT_UID" => Number(fields::journald::object::UID),
+        "OBJECT_GID" => Number(fields::journald::object::GID),
+        "OBJECT_AUDIT_LOGINUID" => Number(fields::journald::object::audit::LOGIN_UID),
+        "OBJECT_AUDIT_SESSION" => Number(fields::journald::object::audit::SESSION),
+        "OBJECT_SYSTEMD_OWNER_UID" => Number(fields::journald::object::systemd::OWNER_UID),
+        _ => return None,
+    })
+}
 
 /// Capabilities by the number of their bit (capability.h of the kernel, 6.12).
 const CAPABILITIES: [&str; 41] = [
