@@ -116,7 +116,7 @@ impl fmt::Display for Place<'_> {
 
 /// The entries of a valid object; none of any other value.
 fn entries_inside(value: &[u8]) -> Entries<'_> {
-    let mut scan = Scan::of_valid(value);
+    let mut scan = Scan::of_any_keys(value);
     if !value.starts_with(b"{") || scan.run().is_err() {
         return Entries::new();
     }

@@ -138,7 +138,7 @@ impl<'a> Images<'a> {
 
 /// The keys and values of a valid object.
 fn entries(text: &[u8]) -> Option<Entries<'_>> {
-    let mut scan = Scan::of_valid(text);
+    let mut scan = Scan::of_any_keys(text);
     scan.run().ok()?;
     (!scan.entries.is_empty()).then_some(scan.entries)
 }

@@ -70,8 +70,9 @@ impl<'a> Scan<'a> {
         Self { text, at: 0, depth: 0, keys, entries, collects, compares, repair: false }
     }
 
-    /// The same for a text that was found valid, however many keys it has.
-    pub fn of_valid(text: &'a [u8]) -> Self {
+    /// The same without comparing keys: for a text that was found valid, however many it has, and
+    /// where a key that occurs again gives another value.
+    pub fn of_any_keys(text: &'a [u8]) -> Self {
         Self { compares: 0, ..Self::new(text) }
     }
 

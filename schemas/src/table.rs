@@ -148,7 +148,7 @@ pub(crate) fn split_row(event: &mut Event<'_>) {
     if event.has(fields::db::PARTIAL) {
         return;
     }
-    let mut scan = Scan::of_valid(after);
+    let mut scan = Scan::of_any_keys(after);
     if scan.run().is_err() {
         return;
     }

@@ -2,11 +2,12 @@
 //! lists of both where a field occurs several times, and `null` where journalctl found them too
 //! long.
 
-use serde_json::Value;
 use tahoe_seams::Rejection;
 
 use super::entry::Named;
 use crate::find::find;
+use crate::object::{scalar, whole};
+use crate::scan::{Entries, Entry, Flaw, Scan};
 use crate::{Event, Transformation, fields};
 
 /// Every entry has it, and hardly anything else.
@@ -28,47 +29,63 @@ pub(super) fn fields<'a>(
     event: &mut Event<'a>,
     mut visit: impl FnMut(Named<'a>),
 ) -> Result<(), Rejection> {
-    let text = event.text(object(bytes));
-    let read: serde_json::Map<String, Value> =
-        serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
-    for (name, value) in &read {
-        let name = event.alloc_str(name);
+    let object = object(bytes);
+    let before = bytes.len() - object.len();
+    let text = event.text(object);
+    for Entry { key, value } in entries(text.as_bytes(), before)? {
+        let name = event.sound(key).unwrap_or_default();
         if let Some(value) = one(value, event) {
             visit(Named { name, value });
-            continue;
-        }
-        match value {
-            Value::Null if name == "MESSAGE" => event.null_removed(fields::MESSAGE),
-            Value::Null => event.transformation_of(Transformation::NullRemoved, name),
-            Value::Array(several) => {
-                for value in several {
-                    let value = one(value, event).filter(|_| !value.is_number());
-                    let value = value.ok_or_else(|| {
-                        malformed(format!("{name} is a list of neither texts nor bytes"))
-                    })?;
-                    visit(Named { name, value });
-                }
+        } else if value == b"null" && name == "MESSAGE" {
+            event.null_removed(fields::MESSAGE);
+        } else if value == b"null" {
+            event.transformation_of(Transformation::NullRemoved, name);
+        } else {
+            for value in several(value, name, event)? {
+                visit(Named { name, value });
             }
-            _ => return Err(malformed(format!("{name} is neither text nor list"))),
         }
     }
     Ok(())
 }
 
-fn malformed(reason: String) -> Rejection {
-    Rejection::whole("malformed_entry", reason)
+/// The fields of an object that fills `text`; a field that occurs again has several values. So many
+/// bytes of the record are before it.
+fn entries(text: &[u8], before: usize) -> Result<Entries<'_>, Rejection> {
+    let malformed =
+        |reason: &'static str, at| Rejection::at("malformed_entry", reason, before + at);
+    let mut scan = Scan::of_any_keys(text);
+    match scan.run() {
+        Ok(length) if text[length..].trim_ascii().is_empty() => Ok(scan.entries),
+        Ok(at) | Err(Flaw::At(at)) => Err(malformed("the entry is no JSON from here on", at)),
+        Err(Flaw::Unfinished) => Err(malformed("the entry does not end", text.len())),
+    }
+}
+
+/// The values of a field that occurs several times.
+fn several<'a>(value: &'a [u8], name: &str, event: &Event<'a>) -> Result<Vec<&'a [u8]>, Rejection> {
+    let refuse = |what: &str| Rejection::whole("malformed_entry", format!("{name} is {what}"));
+    let list = value.starts_with(b"[").then(|| whole(value)).flatten();
+    let list = list.ok_or_else(|| refuse("neither text nor list"))?;
+    let text = |entry: &Entry<'a>| {
+        let is_text = matches!(entry.value[0], b'"' | b'[');
+        one(entry.value, event).filter(|_| is_text)
+    };
+    let values: Option<Vec<_>> = list.iter().map(text).collect();
+    values.ok_or_else(|| refuse("a list of neither texts nor bytes"))
 }
 
 /// One value: a text, the bytes of one, or a number that another program left bare.
-fn one<'a>(value: &Value, event: &Event<'a>) -> Option<&'a [u8]> {
-    match value {
-        Value::String(text) => Some(event.alloc_bytes(text.as_bytes())),
-        Value::Number(number) => Some(event.alloc_bytes(number.to_string().as_bytes())),
-        Value::Array(bytes) => {
-            let byte = |value: &Value| u8::try_from(value.as_u64()?).ok();
-            let bytes: Option<Vec<u8>> = bytes.iter().map(byte).collect();
-            bytes.map(|bytes| event.alloc_bytes(&bytes))
+fn one<'a>(value: &'a [u8], event: &Event<'a>) -> Option<&'a [u8]> {
+    match value[0] {
+        b'"' | b'-' | b'0'..=b'9' => scalar(value, event).map(str::as_bytes),
+        b'[' => {
+            let list = whole(value)?;
+            let byte = |entry: &Entry<'_>| scalar(entry.value, event)?.parse::<u8>().ok();
+            let is_bare = list.iter().all(|entry| entry.value[0] != b'"');
+            let bytes: Option<Vec<u8>> = list.iter().map(byte).collect();
+            bytes.filter(|_| is_bare).map(|bytes| event.alloc_bytes(&bytes))
         }
-        Value::Null | Value::Bool(_) | Value::Object(_) => None,
+        _ => None,
     }
 }

@@ -411,7 +411,7 @@ impl Place {
     /// Where the value of a key stands in the text of a valid object; the key may hold dots itself,
     /// so the whole path is looked for first.
     fn span(text: &str, path: &str) -> Option<std::ops::Range<usize>> {
-        let mut scan = Scan::of_valid(text.as_bytes());
+        let mut scan = Scan::of_any_keys(text.as_bytes());
         scan.run().ok()?;
         let of = |key: &str| scan.entries.iter().find(|entry| entry.key == key.as_bytes());
         let at = |value: &[u8]| {
