@@ -198,7 +198,10 @@ fn a_row_that_goes_back_to_what_it_was_is_told_if_the_other_version_was_and_the_
         "CREATE TABLE items (id int PRIMARY KEY, state text, updated_at timestamptz NOT NULL);
          INSERT INTO items VALUES (1, 'a', '2026-01-01')",
     );
+    // A row whose time stays is only looked at for so long.
+    let overlap = ["--pg-poll-overlap", "600"];
     let arguments = ["--pg-poll", "items:updated_at,id", "--pg-poll-every", "1s"];
+    let arguments = [&arguments[..], &overlap].concat();
     let wait_for = |id: u64, expected: &str| {
         until(&format!("{expected} of {id} is told"), || {
             let records = pipeline.json_in_kafka();
