@@ -1,6 +1,7 @@
 //! The stamps of every version: `YYMMDD hh:mm:ss` up to MySQL 5.6 and MariaDB 10.0, where the hour
 //! may be padded with a space; `YYYY-MM-DD hh:mm:ss`, so padded by MariaDB; and ISO 8601.
 
+use crate::calendar::seconds_of;
 use crate::find::{Find, find};
 use crate::time::{self, Stamp};
 
@@ -33,7 +34,7 @@ fn of_two_digit_year(text: &[u8]) -> Option<(Stamp, usize)> {
     let year = if year < CENTURY_PIVOT { 2000 + year } else { 1900 + year };
     let hour = if head[7] == b' ' { digit(head[8])? } else { two(head, 7)? };
     let (month, day) = (two(head, 2)?, two(head, 4)?);
-    let local_s = time::seconds_of(year, month, day, hour, two(head, 10)?, two(head, 13)?)?;
+    let local_s = seconds_of(year, month, day, hour, two(head, 10)?, two(head, 13)?)?;
     let stamp = Stamp { local_s, nanos: 0, digits: 0, offset_s: None, year_assumed: false };
     Some((stamp, 15))
 }

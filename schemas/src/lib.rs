@@ -5,6 +5,7 @@
 //! declares it; no other field can be written.
 
 pub mod alert;
+mod calendar;
 pub mod change;
 mod clf;
 pub mod contract;

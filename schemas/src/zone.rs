@@ -6,7 +6,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 use tahoe_seams::is_same;
 
-use crate::time::{SECONDS_PER_DAY, civil_from_days};
+use crate::calendar::{SECONDS_PER_DAY, civil_from_days};
 
 /// `name` is an IANA zone, an offset (`+02:00`) or empty, which is UTC.
 pub fn zone_is_known(name: &str) -> bool {
@@ -170,7 +170,7 @@ pub(crate) fn abbreviation(zone: &[u8]) -> Option<(i32, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::seconds_of;
+    use crate::calendar::seconds_of;
 
     fn at(zones: &mut Zones, text: [u32; 5]) -> i32 {
         let [month, day, hour, minute, second] = text;

@@ -1,8 +1,9 @@
 //! What a line of the text log begins with, which is also how a record is told from the rest of
 //! the one before.
 
+use crate::calendar::{SECONDS_PER_DAY, civil_from_days, seconds_of};
 use crate::find::Find;
-use crate::time::{self, SECONDS_PER_DAY, Stamp};
+use crate::time::{self, Stamp};
 
 /// Written without a time when a server older than 2.6 opens its log again.
 const RESTARTED: &[u8] = b"***** SERVER RESTARTED *****";
@@ -71,10 +72,10 @@ fn of_weekday(local_s: i64, weekday: usize) -> Option<i64> {
     if falls_on(&local_s) {
         return Some(local_s);
     }
-    let (year, month, day) = time::civil_from_days(local_s.div_euclid(SECONDS_PER_DAY));
+    let (year, month, day) = civil_from_days(local_s.div_euclid(SECONDS_PER_DAY));
     let clock = local_s.rem_euclid(SECONDS_PER_DAY);
     (1..=YEARS_BACK_MAX)
-        .filter_map(|back| time::seconds_of(year - back, month, day, 0, 0, 0))
+        .filter_map(|back| seconds_of(year - back, month, day, 0, 0, 0))
         .map(|midnight| midnight + clock)
         .find(falls_on)
 }
@@ -119,7 +120,6 @@ fn is_component(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::seconds_of;
 
     #[test]
     fn a_date_without_a_year_is_of_the_last_year_in_which_it_falls_on_its_day() {

@@ -1,9 +1,10 @@
 //! What the server writes about its own death: `10:32:11 UTC - mysqld got signal 11 ;`, without a
 //! date up to MySQL 8.0.19, and then pages of text.
 
+use crate::calendar::SECONDS_PER_DAY;
 use crate::datasets::mysql::stamp;
 use crate::find::Find;
-use crate::time::{SECONDS_PER_DAY, Stamp};
+use crate::time::Stamp;
 use crate::{Event, Transformation};
 
 /// Seconds of the day that such a line begins with.
