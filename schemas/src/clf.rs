@@ -65,7 +65,7 @@ impl<'a> Line<'a> {
         event.time(self.stamp);
         event.set(fields::http::response::STATUS_CODE, self.status);
         set_bytes(self.bytes, event);
-        event.set(fields::event::OUTCOME, if self.status < 400 { "success" } else { "failure" });
+        set_outcome(self.status.into(), event);
         if let Some(referrer) = self.referrer {
             let referrer = unescaped(referrer, event);
             event.set_clean(fields::http::request::REFERRER, referrer);
@@ -95,6 +95,11 @@ impl<'a> Line<'a> {
         }
         (forwarded.all_known || !forwarded.addresses.is_empty()).then_some(forwarded)
     }
+}
+
+/// Sets how a request ended, by its status of HTTP.
+pub(crate) fn set_outcome(status: u64, event: &mut Event<'_>) {
+    event.set(fields::event::OUTCOME, if status < 400 { "success" } else { "failure" });
 }
 
 /// What a proxy says of who asked it.

@@ -98,39 +98,41 @@ pub(super) fn role(key: &[u8]) -> Option<Role> {
         b"lineno" | b"log.origin.file.line" | b"source.line" | b"src.line" | b"record.line" => {
             Role::Number(fields::log::origin::file::LINE)
         }
-        b"log" | b"source" | b"log.origin" | b"log.origin.file" | b"process"
-        | b"process.thread" | b"service" | b"host" | b"trace" | b"span" | b"transaction"
-        | b"req" | b"req.headers" | b"request.headers" | b"res" | b"src" | b"record.time"
-        | b"record.level" | b"record.file" | b"record.process" | b"record.thread" => inside(key)?,
-        _ => return failure(key).or_else(|| place(key)).or_else(|| request(key)),
+        _ => {
+            return inside(key)
+                .or_else(|| failure(key))
+                .or_else(|| place(key))
+                .or_else(|| request(key));
+        }
     })
 }
 
+/// Keys of objects whose keys have roles.
 fn inside(key: &[u8]) -> Option<Role> {
-    const NAMES: [&str; 21] = [
-        "log",
-        "source",
-        "log.origin",
-        "log.origin.file",
-        "process",
-        "process.thread",
-        "service",
-        "host",
-        "trace",
-        "span",
-        "transaction",
-        "req",
-        "req.headers",
-        "request.headers",
-        "res",
-        "src",
-        "record.time",
-        "record.level",
-        "record.file",
-        "record.process",
-        "record.thread",
-    ];
-    NAMES.iter().find(|name| name.as_bytes() == key).map(|name| Role::Inside(name))
+    Some(Role::Inside(match key {
+        b"log" => "log",
+        b"source" => "source",
+        b"log.origin" => "log.origin",
+        b"log.origin.file" => "log.origin.file",
+        b"process" => "process",
+        b"process.thread" => "process.thread",
+        b"service" => "service",
+        b"host" => "host",
+        b"trace" => "trace",
+        b"span" => "span",
+        b"transaction" => "transaction",
+        b"req" => "req",
+        b"req.headers" => "req.headers",
+        b"request.headers" => "request.headers",
+        b"res" => "res",
+        b"src" => "src",
+        b"record.time" => "record.time",
+        b"record.level" => "record.level",
+        b"record.file" => "record.file",
+        b"record.process" => "record.process",
+        b"record.thread" => "record.thread",
+        _ => return None,
+    }))
 }
 
 /// Keys that tell of an error.

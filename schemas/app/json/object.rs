@@ -52,7 +52,7 @@ pub(crate) fn set<'a>(text: &'a str, others: Field, event: &mut Event<'a>) -> bo
     {
         event.set(fields::event::CATEGORY, "web");
         event.set(fields::event::TYPE, "access");
-        event.set(fields::event::OUTCOME, if status < 400 { "success" } else { "failure" });
+        clf::set_outcome(status, event);
     }
     if is_clef && !event.has(fields::log::LEVEL) {
         // CLEF leaves the usual level out.

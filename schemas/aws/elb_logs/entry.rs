@@ -5,7 +5,7 @@ use super::{parser, request};
 use crate::find::Find;
 use crate::peer::{DESTINATION, SOURCE};
 use crate::time::Stamp;
-use crate::{Event, Field, fields};
+use crate::{Event, Field, clf, fields};
 
 /// Nanoseconds in a second.
 const NANOS: f64 = 1e9;
@@ -189,7 +189,7 @@ fn exchange<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) -> Option<()> 
     columns.set_count(sent, event);
     set_protocol(if is_http { "http" } else { "tcp" }, event);
     if let Some(status) = status {
-        event.set(fields::event::OUTCOME, if status < 400 { "success" } else { "failure" });
+        clf::set_outcome(status, event);
     }
     request::set(columns.request()?, event);
     Some(())

@@ -27,13 +27,12 @@ impl Framer for HeaderFramer {
         if is_object(line) {
             return Cut::Record { text: line.len(), end: next, orphan: false };
         }
-        let orphan = Header::parse(line).is_none()
-            && match Console::parse(line) {
-                Some(Console::Job(..)) => {
-                    return Cut::Record { text: line.len(), end: next, orphan: false };
-                }
-                console => console.is_none(),
-            };
+        let has_header = Header::parse(line).is_some();
+        let console = if has_header { None } else { Console::parse(line) };
+        if let Some(Console::Job(..)) = console {
+            return Cut::Record { text: line.len(), end: next, orphan: false };
+        }
+        let orphan = !has_header && console.is_none();
         match next_record(bytes, next, scanned, (orphan, ended)) {
             Next::At(end) => Cut::Record { text: trimmed(&bytes[..end]), end, orphan },
             Next::Perhaps(end) => Cut::Open { text: trimmed(&bytes[..end]), end, orphan },
