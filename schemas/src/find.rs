@@ -91,6 +91,14 @@ pub(crate) fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
     }
 }
 
+/// Without white space around it, of which a text seldom has any.
+pub(crate) fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~', .., b'!'..=b'~'] => text,
+        _ => text.trim(),
+    }
+}
+
 /// Without white space before it. A text seldom begins with any.
 pub(crate) fn trim_start(text: &str) -> &str {
     match text.as_bytes().first() {
@@ -116,6 +124,7 @@ mod tests {
             let all = find_iter(text.as_bytes(), needle.as_bytes());
             prop_assert!(all.eq(text.match_indices(needle.as_str()).map(|(at, _)| at)));
             prop_assert_eq!(trim_start(&text), text.trim_start());
+            prop_assert_eq!(trim(&text), text.trim());
         }
     }
 }

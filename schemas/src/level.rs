@@ -21,7 +21,7 @@ pub(crate) fn named(word: &str) -> &str {
 }
 
 /// The same of the words that nearly every record has, in the letters that it has them in.
-fn usual(written: &str) -> Option<&'static str> {
+pub(crate) fn usual(written: &str) -> Option<&'static str> {
     Some(match written {
         "INFO" | "info" => "info",
         "ERROR" | "error" => "error",

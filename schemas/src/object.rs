@@ -201,8 +201,7 @@ pub(crate) fn scalar<'a>(value: &'a [u8], event: &Event<'a>) -> Option<&'a str> 
     let Some(inside) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
         return Some(text);
     };
-    // Values are short: without a branch inside, the compiler compares sixteen bytes at once.
-    if !inside.bytes().fold(false, |found, byte| found | (byte == b'\\')) {
+    if !event.has_escapes(inside) {
         return Some(inside);
     }
     match unescaped(inside) {

@@ -13,7 +13,7 @@ const DEPTH_MAX: usize = 18;
 /// Keys are compared with each other, so their number in one object has a limit.
 const KEYS_MAX: usize = 512;
 /// Entries of an object: those of a usual one are on the stack.
-pub(crate) type Entries<'a> = SmallVec<[Entry<'a>; 8]>;
+pub(crate) type Entries<'a> = SmallVec<[Entry<'a>; 16]>;
 /// A number with fewer bytes and no exponent is in the range of a double.
 const NUMBER_BYTES_SAFE: usize = 300;
 
@@ -36,8 +36,9 @@ pub(crate) struct Entry<'a> {
 /// One pass over a text.
 pub(crate) struct Scan<'a> {
     text: &'a [u8],
+    /// After [`Scan::run`], where it ends, or how far it was looked at.
     pub at: usize,
-    depth: usize,
+    /// Keys of the open objects inside the outermost one.
     keys: SmallVec<[&'a [u8]; 16]>,
     /// Entries of the outermost object, or elements of the outermost list, whose keys are empty.
     pub entries: Entries<'a>,
@@ -49,11 +50,10 @@ pub(crate) struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// Reads one value at the start of `text`. Afterwards `at` is its end.
+    /// Reads one value at the start of `text`.
     pub fn new(text: &'a [u8]) -> Self {
         let (keys, entries) = (SmallVec::new(), SmallVec::new());
-        let compares = DEPTH_MAX;
-        Self { text, at: 0, depth: 0, keys, entries, collects: true, compares, repair: false }
+        Self { text, at: 0, keys, entries, collects: true, compares: DEPTH_MAX, repair: false }
     }
 
     /// The same for a text that was made by a program which wrote no key twice in the objects inside
@@ -66,8 +66,7 @@ impl<'a> Scan<'a> {
     /// compared with each other.
     pub fn without_entries(text: &'a [u8]) -> Self {
         let (keys, entries) = (SmallVec::new(), SmallVec::new());
-        let (collects, compares) = (false, 0);
-        Self { text, at: 0, depth: 0, keys, entries, collects, compares, repair: false }
+        Self { text, at: 0, keys, entries, collects: false, compares: 0, repair: false }
     }
 
     /// The same without comparing keys: for a text that was found valid, however many it has, and
@@ -78,124 +77,156 @@ impl<'a> Scan<'a> {
 
     /// Reads a whole object or list; gives its length.
     pub fn run(&mut self) -> Result<usize, Flaw> {
-        self.value()?;
-        Ok(self.at)
+        let end = self.value(0, 0);
+        self.at = match end {
+            Ok(at) | Err(Flaw::At(at)) => at,
+            Err(Flaw::Unfinished) => self.text.len(),
+        };
+        end
     }
 
-    fn peek(&self) -> Result<u8, Flaw> {
-        self.text.get(self.at).copied().ok_or(Flaw::Unfinished)
-    }
-
-    /// The next byte that is no white space.
+    /// The next byte from `at` on that is no white space, and where it is.
     #[inline(always)]
-    fn space(&mut self) -> Result<u8, Flaw> {
-        match self.text.get(self.at) {
-            Some(&byte) if byte > b' ' => Ok(byte),
-            _ => self.skip_space(),
+    fn space(&mut self, at: usize) -> Result<(usize, u8), Flaw> {
+        match self.text.get(at) {
+            Some(&byte) if byte > b' ' => Ok((at, byte)),
+            _ => self.space_skipped(at),
+        }
+    }
+
+    /// The same where one space is usual, behind colons and commas.
+    #[inline(always)]
+    fn usual_space(&mut self, at: usize) -> Result<(usize, u8), Flaw> {
+        // Branches, since what comes next is mostly what came before.
+        match (self.text.get(at), self.text.get(at + 1)) {
+            (Some(&byte), _) if byte > b' ' => Ok((at, byte)),
+            (Some(b' '), Some(&byte)) if byte > b' ' => Ok((at + 1, byte)),
+            _ => self.space_skipped(at),
         }
     }
 
     #[inline(never)]
-    fn skip_space(&mut self) -> Result<u8, Flaw> {
+    fn space_skipped(&mut self, mut at: usize) -> Result<(usize, u8), Flaw> {
         loop {
-            match self.peek()? {
-                b' ' => {}
-                b'\n' | b'\r' | b'\t' => self.repair = true,
-                byte => return Ok(byte),
+            match self.text.get(at) {
+                Some(b' ') => {}
+                Some(b'\n' | b'\r' | b'\t') => self.repair = true,
+                Some(byte) => return Ok((at, *byte)),
+                None => return Err(Flaw::Unfinished),
             }
-            self.at += 1;
+            at += 1;
         }
     }
 
+    /// Where the value ends that begins at `at`, behind white space.
     #[inline(always)]
-    fn value(&mut self) -> Result<(), Flaw> {
-        match self.space()? {
-            b'{' => self.container(b'}'),
-            b'[' => self.container(b']'),
-            b'"' => self.string().map(drop),
-            b't' => self.word(b"true"),
-            b'f' => self.word(b"false"),
-            b'n' => self.word(b"null"),
-            _ => self.number(),
+    fn value(&mut self, at: usize, depth: usize) -> Result<usize, Flaw> {
+        let (at, byte) = self.usual_space(at)?;
+        match byte {
+            b'"' => self.string(at).map(|(end, _)| end),
+            b'{' => self.container(at, b'}', depth),
+            b'[' => self.container(at, b']', depth),
+            b't' => self.word(at, b"true"),
+            b'f' => self.word(at, b"false"),
+            b'n' => self.word(at, b"null"),
+            _ => self.number(at),
         }
     }
 
+    /// An object or a list inside of `depth` others.
     #[inline(never)]
-    fn container(&mut self, close: u8) -> Result<(), Flaw> {
-        if self.depth == DEPTH_MAX {
-            return Err(Flaw::At(self.at));
+    fn container(&mut self, at: usize, close: u8, depth: usize) -> Result<usize, Flaw> {
+        if depth == DEPTH_MAX {
+            return Err(Flaw::At(at));
         }
-        self.depth += 1;
-        self.at += 1;
+        let is_object = close == b'}';
+        let collects = self.collects && depth == 0;
         let base = self.keys.len();
         let mut marks = 0;
-        if self.space()? == close {
-            self.at += 1;
-            self.depth -= 1;
-            return Ok(());
+        let (mut at, byte) = self.space(at + 1)?;
+        if byte == close {
+            return Ok(at + 1);
         }
         loop {
-            let key = if close == b'}' { self.key(base, &mut marks)? } else { &[] };
-            self.space()?;
-            let from = self.at;
-            self.value()?;
-            if self.depth == 1 && self.collects {
-                self.entries.push(Entry { key, value: &self.text[from..self.at] });
+            let mut key: &[u8] = &[];
+            if is_object {
+                (key, at) = self.key(at, depth, base, &mut marks)?;
             }
-            let byte = self.space()?;
-            if byte != b',' && byte != close {
-                return Err(Flaw::At(self.at));
+            let (from, _) = self.usual_space(at)?;
+            at = self.value(from, depth + 1)?;
+            if collects {
+                self.entries.push(Entry { key, value: &self.text[from..at] });
             }
-            self.at += 1;
-            if byte == close {
+            let (end, byte) = self.space(at)?;
+            if byte == b',' {
+                at = end + 1;
+            } else if byte == close {
                 self.keys.truncate(base);
-                self.depth -= 1;
-                return Ok(());
+                return Ok(end + 1);
+            } else {
+                return Err(Flaw::At(end));
             }
         }
     }
 
+    /// The key that begins at `at`, behind white space, and where its value does.
+    ///
     /// `marks` has a bit for the length and ends of each key before it in the same object: keys of
     /// other marks are other keys, and need not be compared.
-    fn key(&mut self, base: usize, marks: &mut u64) -> Result<&'a [u8], Flaw> {
-        if self.space()? != b'"' {
-            return Err(Flaw::At(self.at));
+    #[inline(always)]
+    fn key(
+        &mut self,
+        at: usize,
+        depth: usize,
+        base: usize,
+        marks: &mut u64,
+    ) -> Result<(&'a [u8], usize), Flaw> {
+        let (from, byte) = self.usual_space(at)?;
+        if byte != b'"' {
+            return Err(Flaw::At(from));
         }
-        let from = self.at;
-        let is_plain = self.string()?;
-        let key = &self.text[from + 1..self.at - 1];
-        if self.depth <= self.compares {
-            // Keys that are spelt with escapes could be equal without looking so.
-            let keys = &self.keys[base..];
+        let (end, is_plain) = self.string(from)?;
+        let key = &self.text[from + 1..end - 1];
+        if depth < self.compares {
             let mark = mark_of(key);
-            let twice = *marks & mark != 0 && keys.contains(&key);
+            let (twice, many) = match (depth, *marks & mark != 0) {
+                (0, true) => {
+                    (self.entries.iter().any(|entry| entry.key == key), self.entries.len())
+                }
+                (0, false) => (false, self.entries.len()),
+                (_, marked) => {
+                    let keys = &self.keys[base..];
+                    (marked && keys.contains(&key), keys.len())
+                }
+            };
             *marks |= mark;
-            if !(is_plain || has_one_spelling(key)) || keys.len() == KEYS_MAX || twice {
+            // Keys that are spelt with escapes could be equal without looking so.
+            if !(is_plain || has_one_spelling(key)) || many == KEYS_MAX || twice {
                 return Err(Flaw::At(from));
             }
-            self.keys.push(key);
+            if depth > 0 {
+                self.keys.push(key);
+            }
         }
-        if self.space()? != b':' {
-            return Err(Flaw::At(self.at));
+        match self.space(end)? {
+            (at, b':') => Ok((key, at + 1)),
+            (at, _) => Err(Flaw::At(at)),
         }
-        self.at += 1;
-        Ok(key)
     }
 
-    /// A string; says whether its inside is what it says: no escapes or control characters.
+    /// Where the string ends that begins at `at`, and whether its inside is what it says: no escapes
+    /// or control characters.
     #[inline(always)]
-    fn string(&mut self) -> Result<bool, Flaw> {
-        let mut at = self.at + 1;
-        at += plain_run(self.text.get(at..).unwrap_or_default());
-        let is_plain = self.text.get(at) == Some(&b'"');
-        if !is_plain {
-            at = self.string_end(at)?;
+    fn string(&mut self, at: usize) -> Result<(usize, bool), Flaw> {
+        let from = at + 1;
+        let end = from + plain_run(self.text.get(from..).unwrap_or_default());
+        match self.text.get(end) {
+            Some(b'"') => Ok((end + 1, true)),
+            _ => self.string_end(end).map(|end| (end + 1, false)),
         }
-        self.at = at + 1;
-        Ok(is_plain)
     }
 
-    /// Where the string ends that has at `at` what is not plain.
+    /// The end of the string that has at `at` what is not plain.
     #[inline(never)]
     fn string_end(&mut self, mut at: usize) -> Result<usize, Flaw> {
         loop {
@@ -206,10 +237,7 @@ impl<'a> Scan<'a> {
                     self.repair = true;
                     at += 1;
                 }
-                None => {
-                    self.at = self.text.len();
-                    return Err(Flaw::Unfinished);
-                }
+                None => return Err(Flaw::Unfinished),
             }
             at += plain_run(self.text.get(at..).unwrap_or_default());
         }
@@ -236,22 +264,20 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn word(&mut self, word: &[u8]) -> Result<(), Flaw> {
-        let rest = &self.text[self.at..];
+    fn word(&self, at: usize, word: &[u8]) -> Result<usize, Flaw> {
+        let rest = &self.text[at..];
         if rest.starts_with(word) {
-            self.at += word.len();
-            return Ok(());
+            return Ok(at + word.len());
         }
-        Err(if word.starts_with(rest) { Flaw::Unfinished } else { Flaw::At(self.at) })
+        Err(if word.starts_with(rest) { Flaw::Unfinished } else { Flaw::At(at) })
     }
 
-    fn number(&mut self) -> Result<(), Flaw> {
-        let rest = &self.text[self.at..];
+    fn number(&self, at: usize) -> Result<usize, Flaw> {
+        let rest = &self.text[at..];
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let ends = matches!(rest.get(digits), Some(b',' | b'}' | b']' | b' '));
         if ends && (1..NUMBER_BYTES_SAFE).contains(&digits) && (rest[0] != b'0' || digits == 1) {
-            self.at += digits;
-            return Ok(());
+            return Ok(at + digits);
         }
         let is_part =
             |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
@@ -259,10 +285,9 @@ impl<'a> Scan<'a> {
         if !is_number(&rest[..length]) {
             // `1.` and `-` may become numbers.
             let goes_on = length == rest.len();
-            return Err(if goes_on { Flaw::Unfinished } else { Flaw::At(self.at) });
+            return Err(if goes_on { Flaw::Unfinished } else { Flaw::At(at) });
         }
-        self.at += length;
-        Ok(())
+        Ok(at + length)
     }
 }
 

@@ -114,13 +114,12 @@ impl Stamp {
 pub fn parse_iso(text: &[u8]) -> Option<(Stamp, usize)> {
     let head = text.first_chunk::<19>()?;
     let dashes = matches!((head[4], head[7]), (b'-', b'-') | (b'/', b'/'));
-    if !dashes || !matches!(head[10], b'T' | b't' | b' ') {
+    let colons = (head[13], head[16]) == (b':', b':');
+    if !(dashes && colons && matches!(head[10], b'T' | b't' | b' ')) {
         return None;
     }
-    let year = digits2(head, 0)? * 100 + digits2(head, 2)?;
-    let (hour, minute, second) = clock(head, 11)?;
-    let local_s =
-        seconds_of(i64::from(year), digits2(head, 5)?, digits2(head, 8)?, hour, minute, second)?;
+    let [century, year, month, day, hour, minute, second] = pairs(head, [0, 2, 5, 8, 11, 14, 17])?;
+    let local_s = seconds_of(i64::from(century * 100 + year), month, day, hour, minute, second)?;
     let (nanos, digits, fraction) = parse_fraction(&text[19..]);
     let mut used = 19 + fraction;
     let rest = &text[used..];
@@ -302,30 +301,43 @@ pub fn month_named(text: &[u8]) -> Option<u32> {
 /// `.123` or `,123`: nanoseconds, digits, length. Digits after the ninth are skipped.
 fn parse_fraction(text: &[u8]) -> (u32, u8, usize) {
     let [b'.' | b',', rest @ ..] = text else { return (0, 0, 0) };
-    let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if length == 0 {
-        return (0, 0, 0);
+    let (mut nanos, mut digits) = (0, 0);
+    for digit in rest.iter().map(|byte| byte.wrapping_sub(b'0')).take(9).take_while(|d| *d <= 9) {
+        nanos = nanos * 10 + u32::from(digit);
+        digits += 1;
     }
-    let digits = length.min(9);
-    let mut nanos = rest[..digits].iter().fold(0, |sum, byte| sum * 10 + u32::from(byte - b'0'));
-    for _ in digits..9 {
-        nanos *= 10;
-    }
-    (nanos, digits as u8, 1 + length)
+    let length = match digits {
+        0 => return (0, 0, 0),
+        9 => rest.iter().take_while(|byte| byte.is_ascii_digit()).count(),
+        digits => digits,
+    };
+    (nanos * WORTH[digits], digits as u8, 1 + length)
 }
 
+/// Nanoseconds of a fraction's last digit, by the number of its digits.
+const WORTH: [u32; 10] =
+    [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+
 fn clock(text: &[u8], at: usize) -> Option<(u32, u32, u32)> {
-    if (*text.get(at + 2)?, *text.get(at + 5)?) != (b':', b':') {
-        return None;
-    }
-    Some((digits2(text, at)?, digits2(text, at + 3)?, digits2(text, at + 6)?))
+    let text = text.get(at..)?.first_chunk::<8>()?;
+    let [hour, minute, second] = pairs(text, [0, 3, 6])?;
+    ((text[2], text[5]) == (b':', b':')).then_some((hour, minute, second))
+}
+
+/// The numbers that two digits make at each of those places.
+#[inline(always)]
+fn pairs<const N: usize, const M: usize>(text: &[u8; N], at: [usize; M]) -> Option<[u32; M]> {
+    let digit = |at: usize| text[at].wrapping_sub(b'0');
+    let digits = at.map(|at| (digit(at), digit(at + 1)));
+    // Without a branch for each, all are compared at once.
+    let other = digits.iter().fold(false, |other, (tens, ones)| other | (*tens > 9) | (*ones > 9));
+    (!other).then(|| digits.map(|(tens, ones)| u32::from(tens) * 10 + u32::from(ones)))
 }
 
 /// The number that two digits at `at` make.
 fn digits2(text: &[u8], at: usize) -> Option<u32> {
-    let tens = text.get(at)?.wrapping_sub(b'0');
-    let ones = text.get(at + 1)?.wrapping_sub(b'0');
-    (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
+    let [number] = pairs(text.get(at..)?.first_chunk::<2>()?, [0])?;
+    Some(number)
 }
 
 /// The `@timestamp` of a document that [`crate::Event::write`] wrote: no other field precedes it.

@@ -9,7 +9,9 @@ pub(crate) fn set_target<'a>(target: &'a str, event: &mut Event<'a>) {
     if !event.set_clean(fields::url::ORIGINAL, target) {
         return;
     }
-    let local = match target.split_on("://") {
+    // Most are paths, in which no scheme needs to be looked for.
+    let with_scheme = if target.starts_with('/') { None } else { target.split_on("://") };
+    let local = match with_scheme {
         Some((scheme, rest)) if is_scheme(scheme) => {
             event.set(fields::url::SCHEME, event.lower_case(scheme));
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -23,12 +25,17 @@ pub(crate) fn set_target<'a>(target: &'a str, event: &mut Event<'a>) {
         _ if target.starts_with('/') || target == "*" => target,
         _ => return,
     };
-    let (local, fragment) = split(local, "#");
-    let (path, query) = split(local, "?");
+    let bytes = local.as_bytes();
+    let path_end = bytes.iter().position(|byte| matches!(byte, b'?' | b'#'));
+    let (path, rest) = local.split_at(path_end.unwrap_or(local.len()));
+    let (query, fragment) = match rest.split_on_byte(b'#') {
+        Some((query, fragment)) => (query, Some(fragment)),
+        None => (rest, None),
+    };
     if let Some(fragment) = fragment {
         event.set(fields::url::FRAGMENT, fragment);
     }
-    if let Some(query) = query {
+    if let Some(query) = query.strip_prefix('?') {
         let query = decoded(query, event);
         event.set(fields::url::QUERY, query);
     }
@@ -37,11 +44,17 @@ pub(crate) fn set_target<'a>(target: &'a str, event: &mut Event<'a>) {
     }
     let path = decoded(path, event);
     event.set(fields::url::PATH, path);
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let is_extension = |text: &str| !text.is_empty() && !text.contains([' ', ',']);
-    if let Some((_, extension)) = name.rsplit_once('.').filter(|(_, end)| is_extension(end)) {
+    if let Some(extension) = extension(path) {
         event.set(fields::url::EXTENSION, extension);
     }
+}
+
+/// What stands behind the last dot of the last name in a path.
+fn extension(path: &str) -> Option<&str> {
+    let at = path.bytes().rposition(|byte| matches!(byte, b'.' | b'/'))?;
+    let (dot, extension) = path[at..].split_at(1);
+    let is_one = dot == "." && !extension.is_empty() && !extension.contains([' ', ',']);
+    is_one.then_some(extension)
 }
 
 /// Sets `host[:port]` as it stands in a URL or in the header `Host`.
@@ -80,10 +93,6 @@ pub(crate) fn split_port(text: &str) -> (&str, Option<u16>) {
 fn is_scheme(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(is_part)
-}
-
-fn split<'t>(text: &'t str, at: &str) -> (&'t str, Option<&'t str>) {
-    text.split_on(at).map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
 /// The bytes that `%HH` stand for. A text in which any `%` is something else stays as it is.

@@ -4,7 +4,7 @@ use crate::rules::Unit;
 use crate::{Field, fields};
 
 const MILLISECONDS: Role = Role::Duration(Unit::Nanoseconds(1_000_000));
-const SECONDS: Role = Role::Duration(Unit::Nanoseconds(1_000_000_000));
+pub(super) const SECONDS: Role = Role::Duration(Unit::Nanoseconds(1_000_000_000));
 
 /// What is done with a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,120 +259,6 @@ pub(super) fn common_word(key: &[u8]) -> Option<Role> {
         b"ip" => Role::Client,
         b"status" => Role::Status,
         b"duration" | b"elapsed" | b"latency" | b"took" => Role::Elapsed,
-        _ => return None,
-    })
-}
-
-/// What wrote an object, where its keys say it: they mean something only together.
-#[derive(Clone, Copy)]
-pub(super) struct Writer {
-    /// Python's loguru: a text and a `record`.
-    loguru: bool,
-    /// Rust's tracing: `fields` and `target`.
-    tracing: bool,
-    /// Go's zap as it is set up for development.
-    zap: bool,
-    /// .NET's console.
-    dotnet: bool,
-    /// A web server that writes JSON, whose keys are mostly named as its variables.
-    web_server: bool,
-    /// Caddy, of a request that it answered or failed to.
-    caddy: bool,
-    /// Traefik, of a request.
-    traefik: bool,
-}
-
-impl Writer {
-    pub fn of(has: impl Fn(&[u8]) -> bool) -> Self {
-        let variables: [&[u8]; 6] = [
-            b"time_local",
-            b"time_iso8601",
-            b"msec",
-            b"body_bytes_sent",
-            b"bytes_sent",
-            b"http_user_agent",
-        ];
-        Self {
-            loguru: has(b"text") && has(b"record"),
-            tracing: has(b"target") && has(b"fields"),
-            zap: has(b"L") && has(b"T") && has(b"M"),
-            dotnet: has(b"LogLevel") && has(b"EventId"),
-            web_server: has(b"remote_addr") && variables.into_iter().any(&has),
-            caddy: has(b"request") && (has(b"resp_headers") || has(b"err_trace")),
-            traefik: has(b"RequestMethod") && has(b"DownstreamStatus"),
-        }
-    }
-
-    /// Whether it is a web server that tells of a request.
-    pub fn is_server(self) -> bool {
-        self.web_server || self.caddy || self.traefik
-    }
-
-    /// The role of a key, which is known only because of the others.
-    pub fn role(self, key: &[u8]) -> Option<Role> {
-        let logger = Role::Text(fields::log::LOGGER);
-        Some(match key {
-            b"record" if self.loguru => Role::Inside("record"),
-            b"fields" if self.tracing => Role::Inside("fields"),
-            b"target" if self.tracing => logger,
-            b"L" if self.zap => Role::Level,
-            b"T" if self.zap => Role::Time,
-            b"M" if self.zap => Role::Message,
-            b"N" if self.zap => logger,
-            b"C" if self.zap => Role::Caller,
-            b"S" if self.zap => Role::Stack,
-            b"Category" if self.dotnet => logger,
-            key if self.web_server => return of_web_server(key),
-            key if self.caddy => return of_caddy(key),
-            key if self.traefik => return of_traefik(key),
-            _ => return None,
-        })
-    }
-}
-
-fn of_web_server(key: &[u8]) -> Option<Role> {
-    Some(match key {
-        b"request" => Role::Request,
-        b"request_time" => SECONDS,
-        b"request_length" => Role::Number(fields::http::request::BYTES),
-        b"body_bytes_sent" => Role::Number(fields::http::response::body::BYTES),
-        b"bytes_sent" => Role::Number(fields::http::response::BYTES),
-        b"http_referrer" => Role::Text(fields::http::request::REFERRER),
-        b"remote_user" => Role::Text(fields::user::NAME),
-        b"http_host" => Role::Host,
-        _ => return None,
-    })
-}
-
-/// <https://caddyserver.com/docs/caddyfile/directives/log>
-fn of_caddy(key: &[u8]) -> Option<Role> {
-    Some(match key {
-        b"request" => Role::Inside("request"),
-        b"bytes_read" => Role::Number(fields::http::request::body::BYTES),
-        b"size" => Role::Number(fields::http::response::body::BYTES),
-        b"duration" => SECONDS,
-        _ => return None,
-    })
-}
-
-/// <https://doc.traefik.io/traefik/observability/access-logs/>
-fn of_traefik(key: &[u8]) -> Option<Role> {
-    Some(match key {
-        b"StartUTC" => Role::Time,
-        b"ClientHost" => Role::Client,
-        b"ClientPort" => Role::Number(fields::source::PORT),
-        b"ClientUsername" => Role::Text(fields::user::NAME),
-        b"RequestMethod" => Role::Method,
-        b"RequestScheme" => Role::Text(fields::url::SCHEME),
-        b"RequestHost" => Role::Host,
-        b"RequestPath" => Role::Url,
-        b"RequestProtocol" => Role::Protocol,
-        b"RequestContentSize" => Role::Number(fields::http::request::body::BYTES),
-        b"DownstreamStatus" => Role::Status,
-        b"DownstreamContentSize" => Role::Number(fields::http::response::body::BYTES),
-        b"Duration" => Role::Duration(Unit::Nanoseconds(1)),
-        b"request_User-Agent" => Role::Text(fields::user_agent::ORIGINAL),
-        b"request_Referer" => Role::Text(fields::http::request::REFERRER),
         _ => return None,
     })
 }

@@ -1,6 +1,7 @@
 //! Levels as JSON holds them: words of any vocabulary, and the numbers of several.
 
-use crate::level::{is_failure, named};
+use crate::find::trim;
+use crate::level::{is_failure, named, usual};
 use crate::{Event, fields};
 
 /// No vocabulary has longer words.
@@ -18,13 +19,14 @@ pub(super) enum Numbers {
 /// Sets level and kind of event. A word that is not of the vocabulary is kept in lower case; what a
 /// level was called before is recorded. Says whether it was one.
 pub(super) fn set<'a>(text: &'a str, numbers: Numbers, event: &mut Event<'a>) -> bool {
+    let text = trim(text);
     let Some(level) = name(text, numbers, event) else { return false };
-    match text.trim().parse::<i64>() {
+    match text.parse::<i64>() {
         Ok(number) => {
             event.set(fields::event::SEVERITY, number);
             event.set(fields::log::LEVEL, level);
         }
-        Err(_) => event.set_level(event.lower_case(text.trim()), level),
+        Err(_) => event.set_level(event.lower_case(text), level),
     }
     event.set(fields::event::TYPE, if is_failure(level) { "error" } else { "info" });
     true
@@ -32,7 +34,10 @@ pub(super) fn set<'a>(text: &'a str, numbers: Numbers, event: &mut Event<'a>) ->
 
 /// What a level is called here.
 pub(super) fn name<'a>(text: &'a str, numbers: Numbers, event: &Event<'a>) -> Option<&'a str> {
-    let text = text.trim();
+    let text = trim(text);
+    if let Some(level) = usual(text) {
+        return Some(level);
+    }
     match text.parse::<i64>() {
         Ok(number) => of_number(number, numbers),
         Err(_) => (1..=WORD_BYTES_MAX)

@@ -98,8 +98,7 @@ pub(super) fn set<'a>(target: Target, value: &'a [u8], event: &mut Event<'a>) ->
 /// (`1.5ms`, `2m3s`, `PT0.25S`).
 pub(super) fn nanoseconds(text: &str, unit: Unit) -> Option<u64> {
     if let Some(number) = text.parse::<f64>().ok().filter(|number| number.is_finite()) {
-        let unit = if let Unit::Nanoseconds(unit) = unit { unit } else { 1 };
-        return rounded(number * f64::from(unit));
+        return scaled(number, unit);
     }
     let iso = text.strip_prefix("PT").map(str::to_ascii_lowercase);
     let mut rest = iso.as_deref().unwrap_or(text);
@@ -125,6 +124,12 @@ pub(super) fn nanoseconds(text: &str, unit: Unit) -> Option<u64> {
         rest = after;
     }
     rounded(sum)
+}
+
+/// The same of a number.
+pub(super) fn scaled(number: f64, unit: Unit) -> Option<u64> {
+    let unit = if let Unit::Nanoseconds(unit) = unit { unit } else { 1 };
+    rounded(number * f64::from(unit))
 }
 
 /// More than a century is no duration.

@@ -23,6 +23,7 @@ mod mapped;
 mod object;
 mod parser;
 mod stamp;
+mod writer;
 
 pub(crate) use stamp::parse as json_stamp;
 

@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
-use super::keys::{self, Role, Writer};
+use super::keys::{self, Role};
 use super::level::{self, Numbers};
+use super::writer::Writer;
 use super::{error, mapped, stamp};
 use crate::find::Find;
 use crate::object::{entries, flattened, scalar, whole};
 use crate::rules::{AppFields, Unit};
-use crate::scan::{Entries, Entry};
+use crate::scan::Entry;
 use crate::url::{set_host, set_target, split_port};
 use crate::{Event, Field, Value, clf, fields, peer};
 
@@ -23,26 +24,24 @@ pub(crate) fn set<'a>(text: &'a str, others: Field, event: &mut Event<'a>) -> bo
     if let Some(named) = event.rules().map(|rules| &rules.app_fields).filter(|n| !n.is_empty()) {
         keys = mapped::take(keys, named, event);
     }
-    if keys.iter().any(|entry| matches!(entry.key, b"ecs.version" | b"ecs")) {
+    let mut writer = Writer::of(&keys);
+    if writer.is_ecs() {
         keys.retain(|entry| entry.key != b"ecs.version");
         keys = mapped::take(keys, AppFields::of_ecs(), event);
+        writer = Writer::of(&keys);
     }
-    let has = |key: &[u8], keys: &Entries<'_>| keys.iter().any(|entry| entry.key == key);
-    let is_clef = has(b"@t", &keys);
-    let writer = Writer::of(|key| has(key, &keys));
-    // logback's other message is the pattern that this one was made of.
-    if let Some(at) = keys.iter().position(|entry| entry.key == b"formattedMessage") {
+    if writer.is_logback()
+        && let Some(at) = keys.iter().position(|entry| entry.key == b"formattedMessage")
+    {
         keys[..=at].rotate_right(1);
     }
-    // `name` is the logger's in bunyan, pino and Python.
-    let is_named = has(b"levelname", &keys) || (has(b"hostname", &keys) && has(b"pid", &keys));
     keys.retain(|entry| match keys::role(entry.key).or_else(|| writer.role(entry.key)) {
         Some(role) => !take(role, entry.value, 0, event),
         None => true,
     });
     keys.retain(|entry| match keys::common_word(entry.key) {
         Some(role) => !take(role, entry.value, 0, event),
-        None if is_named && entry.key == b"name" => {
+        None if entry.key == b"name" && writer.names_logger() => {
             !take(Role::Text(fields::log::LOGGER), entry.value, 0, event)
         }
         None => true,
@@ -54,7 +53,7 @@ pub(crate) fn set<'a>(text: &'a str, others: Field, event: &mut Event<'a>) -> bo
         event.set(fields::event::TYPE, "access");
         clf::set_outcome(status, event);
     }
-    if is_clef && !event.has(fields::log::LEVEL) {
+    if writer.is_clef() && !event.has(fields::log::LEVEL) {
         // CLEF leaves the usual level out.
         level::set("info", Numbers::Usual, event);
     }
@@ -132,21 +131,24 @@ fn take_text<'a>(role: Role, text: &'a str, value: &[u8], event: &mut Event<'a>)
             Ok(number) => event.set(field, number),
             Err(_) => return false,
         },
-        Role::Duration(unit) if text.parse::<f64>().is_ok() => return duration(text, unit, event),
+        Role::Duration(unit) => match text.parse() {
+            Ok(number) => return set_duration(mapped::scaled(number, unit), event),
+            Err(_) => return false,
+        },
         Role::Elapsed if is_text && text.parse::<f64>().is_err() => {
-            return duration(text, Unit::None, event);
+            return set_duration(mapped::nanoseconds(text, Unit::None), event);
         }
         _ => return request(role, text, event),
     }
     true
 }
 
-fn duration<'a>(text: &str, unit: Unit, event: &mut Event<'a>) -> bool {
-    let duration = mapped::nanoseconds(text, unit);
-    if let Some(duration) = duration {
-        event.set(fields::event::DURATION, duration);
+/// Says whether there is one.
+fn set_duration(nanoseconds: Option<u64>, event: &mut Event<'_>) -> bool {
+    if let Some(nanoseconds) = nanoseconds {
+        event.set(fields::event::DURATION, nanoseconds);
     }
-    duration.is_some()
+    nanoseconds.is_some()
 }
 
 /// What a request's keys say. Says whether the value fits.

@@ -1,6 +1,6 @@
 //! Times as JSON holds them: text of ISO 8601 or of a web server, or a number since the epoch.
 
-use crate::find::Find;
+use crate::find::{Find, trim};
 use crate::time::{self, Stamp};
 
 /// Bytes of a time that are carried.
@@ -11,7 +11,7 @@ const KEYS: [&[u8]; 6] =
 
 /// A time that fills `text`.
 pub(crate) fn parse(text: &str) -> Option<Stamp> {
-    let text = text.trim();
+    let text = trim(text);
     let bytes = text.as_bytes();
     let whole = |(_, used): &(Stamp, usize)| *used == bytes.len();
     let written =
@@ -74,6 +74,11 @@ fn value(rest: &[u8]) -> Option<&[u8]> {
     let rest = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
     let rest = rest.strip_prefix(b"\"").unwrap_or(rest);
     let rest = &rest[..rest.len().min(STAMP_BYTES_MAX)];
+    if let Some((_, used)) = time::parse_iso(rest)
+        && let Some(b'"' | b',' | b'}') = rest.get(used)
+    {
+        return Some(&rest[..used]);
+    }
     let end = rest.iter().position(|byte| matches!(byte, b'"' | b',' | b'}'))?;
     let text = std::str::from_utf8(&rest[..end]).ok()?;
     parse(text).map(|_| text.as_bytes())

@@ -1,6 +1,6 @@
 //! Lines joined to what the container wrote, an event each.
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use tahoe_seams::{Conditions, Events, Normalizer, Record, Rejection};
 
 use super::framer::Open;
@@ -46,10 +46,13 @@ impl Normalizer for Output {
 
 /// The lines of each event, in the order of their ends; `None` if a line is no runtime's.
 fn pieces(bytes: &[u8]) -> Option<SmallVec<[Lines<'_>; 1]>> {
+    if memchr::memchr(b'\n', bytes).is_none() {
+        return Some(smallvec![smallvec![Line::parse(without_return(bytes))?]]);
+    }
     let mut done: SmallVec<[Lines<'_>; 1]> = SmallVec::new();
     let mut open: SmallVec<[Lines<'_>; 1]> = SmallVec::new();
     for raw in bytes.split(|byte| *byte == b'\n') {
-        let line = Line::parse(raw.strip_suffix(b"\r").unwrap_or(raw))?;
+        let line = Line::parse(without_return(raw))?;
         let stream = |lines: &Lines<'_>| lines[0].stream == line.stream;
         let mut lines = match open.iter().position(stream) {
             Some(at) => open.remove(at),
@@ -61,6 +64,10 @@ fn pieces(bytes: &[u8]) -> Option<SmallVec<[Lines<'_>; 1]>> {
     }
     done.extend(open);
     Some(done)
+}
+
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// What of a text is in another record, because the runtime took its time between the pieces, or

@@ -4,6 +4,7 @@
 mod form;
 mod timestamp;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bumpalo::Bump;
@@ -67,6 +68,8 @@ pub struct Event<'a> {
     done: &'a str,
     /// The longest text that was found to be UTF-8: the record's, mostly.
     sound: &'a str,
+    /// Whether that has a backslash, once somebody asked.
+    sound_escapes: Cell<Option<bool>>,
     /// The record is not all of its text.
     pub(crate) is_part: bool,
     /// A value was set that may be longer than the store indexes.
@@ -102,6 +105,7 @@ impl<'a> Event<'a> {
             statement: None,
             done: &given.done,
             sound: "",
+            sound_escapes: Cell::new(None),
             is_part: record.part.is_some(),
             has_long: false,
         };
@@ -267,6 +271,7 @@ impl<'a> Event<'a> {
         };
         if text.len() > self.sound.len() {
             self.sound = text;
+            self.sound_escapes.set(None);
         }
         text
     }
@@ -282,6 +287,19 @@ impl<'a> Event<'a> {
         let at = bytes.as_ptr().addr().wrapping_sub(self.sound.as_ptr().addr());
         let inside = self.sound.get(at..at.wrapping_add(bytes.len()));
         inside.or_else(|| std::str::from_utf8(bytes).ok())
+    }
+
+    /// Whether a text has a backslash. One look at the record answers for all of its parts, which
+    /// seldom have any.
+    pub(crate) fn has_escapes(&self, text: &str) -> bool {
+        let has = |text: &str| memchr::memchr(b'\\', text.as_bytes()).is_some();
+        let in_record = self.sound_escapes.get().unwrap_or_else(|| {
+            let found = has(self.sound);
+            self.sound_escapes.set(Some(found));
+            found
+        });
+        let inside = self.sound.as_bytes().as_ptr_range().contains(&text.as_ptr());
+        (in_record || !inside) && has(text)
     }
 
     fn repaired(&mut self, bytes: &'a [u8]) -> &'a str {
