@@ -127,6 +127,11 @@ mod tests {
                 r#"{"a":"\"time\":1","time" : "2026-03-04T09:27:05Z","ts":1}"#,
                 Some("2026-03-04T09:27:05Z"),
             ),
+            // Elasticsearch's own, whose comma ends nothing.
+            (
+                r#"{"type":"server","timestamp":"2026-03-04T09:27:05,123+0100","x":1}"#,
+                Some("2026-03-04T09:27:05,123+0100"),
+            ),
             (r#"{"times":1772616425,"tsv":2}"#, None),
             (r#"{"time""#, None),
         ] {
