@@ -78,6 +78,20 @@ impl Find for str {
     }
 }
 
+/// The words between white space of ASCII.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = rest.trim_ascii_start();
+        // Of a word's bytes only one comparison is asked; a control character may be in it.
+        let is_space = |byte: &u8| *byte <= b' ' && byte.is_ascii_whitespace();
+        let end = rest.as_bytes().iter().position(is_space).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        (!word.is_empty()).then_some(word)
+    })
+}
+
 /// Mostly near: one of the words and numbers of a line.
 const NEAR_BYTES: usize = 16;
 
@@ -125,6 +139,8 @@ mod tests {
             prop_assert!(all.eq(text.match_indices(needle.as_str()).map(|(at, _)| at)));
             prop_assert_eq!(trim_start(&text), text.trim_start());
             prop_assert_eq!(trim(&text), text.trim());
+            let spaced = text.replace('b', "\t").replace('"', "\u{b}");
+            prop_assert!(words(&spaced).eq(spaced.split_ascii_whitespace()));
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Writing JSON again: strings as text, and objects without the keys that became fields.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use crate::nothing::is_nothing_in_json;
@@ -114,13 +113,11 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// The entries of a valid object; none of any other value.
-fn entries_inside(value: &[u8]) -> Entries<'_> {
+/// The entries of a value that is inside of one which was found valid; none, if it has none.
+pub(crate) fn parts(value: &[u8]) -> Entries<'_> {
     let mut scan = Scan::of_any_keys(value);
-    if !value.starts_with(b"{") || scan.run().is_err() {
-        return Entries::new();
-    }
-    scan.entries
+    let has_parts = matches!(value, [b'{' | b'[', ..]) && scan.run().is_ok();
+    if has_parts { scan.entries } else { Entries::new() }
 }
 
 /// The entries that say something, and whether that is fewer or others than there were.
@@ -136,7 +133,8 @@ fn without_nothing<'a>(
             continue;
         }
         let place = Place { above: Some(above), key: entry.key };
-        let inside = entries_inside(entry.value);
+        let inside =
+            if entry.value.starts_with(b"{") { parts(entry.value) } else { Entries::new() };
         if !inside.is_empty() {
             let (inside, fewer) = without_nothing(&inside, &place, event);
             changed |= fewer;
@@ -204,15 +202,12 @@ pub(crate) fn scalar<'a>(value: &'a [u8], event: &Event<'a>) -> Option<&'a str> 
     if !event.has_escapes(inside) {
         return Some(inside);
     }
-    match unescaped(inside) {
-        Cow::Borrowed(_) => Some(inside),
-        Cow::Owned(text) => Some(event.alloc_str(&text)),
-    }
+    Some(unescaped(inside, event))
 }
 
 /// The inside of a string that [`Scan`] let through.
-fn unescaped(inside: &str) -> Cow<'_, str> {
-    let mut text = String::with_capacity(inside.len());
+fn unescaped<'a>(inside: &str, event: &Event<'a>) -> &'a str {
+    let mut text = event.string(inside.len());
     let mut rest = inside;
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
         text.push_str(&rest[..at]);
@@ -234,7 +229,7 @@ fn unescaped(inside: &str) -> Cow<'_, str> {
         rest = rest.get(at + length..).unwrap_or_default();
     }
     text.push_str(rest);
-    Cow::Owned(text)
+    text.into_bump_str()
 }
 
 /// The character of one `\uXXXX` or of a pair of them, and the length of what says it.

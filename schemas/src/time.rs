@@ -301,22 +301,44 @@ pub fn month_named(text: &[u8]) -> Option<u32> {
 /// `.123` or `,123`: nanoseconds, digits, length. Digits after the ninth are skipped.
 fn parse_fraction(text: &[u8]) -> (u32, u8, usize) {
     let [b'.' | b',', rest @ ..] = text else { return (0, 0, 0) };
-    let (mut nanos, mut digits) = (0, 0);
-    for digit in rest.iter().map(|byte| byte.wrapping_sub(b'0')).take(9).take_while(|d| *d <= 9) {
-        nanos = nanos * 10 + u32::from(digit);
-        digits += 1;
+    let (number, digits) = leading_number(rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut padded = [0; 8];
+        padded[..rest.len()].copy_from_slice(rest);
+        padded
+    }));
+    let nanos = number * WORTH[digits];
+    match (digits, rest.get(8).map(|byte| byte.wrapping_sub(b'0'))) {
+        (0, _) => (0, 0, 0),
+        (8, Some(digit @ 0..=9)) => {
+            let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            (nanos + u32::from(digit), 9, 1 + length)
+        }
+        _ => (nanos, digits as u8, 1 + digits),
     }
-    let length = match digits {
-        0 => return (0, 0, 0),
-        9 => rest.iter().take_while(|byte| byte.is_ascii_digit()).count(),
-        digits => digits,
-    };
-    (nanos * WORTH[digits], digits as u8, 1 + length)
+}
+
+/// The number that the digits at the start of a text make, and how many they are; all eight bytes
+/// at once.
+fn leading_number(text: [u8; 8]) -> (u32, usize) {
+    const ONES: u64 = u64::MAX / 255;
+    let values = u64::from_le_bytes(text) ^ (ONES * u64::from(b'0'));
+    // The high bit of each byte that is more than 9; exact up to and including the first.
+    let others = (values.wrapping_add(ONES * 0x76) | values) & (ONES << 7);
+    let digits = (others.trailing_zeros() / 8) as usize;
+    if digits == 0 {
+        return (0, 0);
+    }
+    // Zeros before the digits; then tens of ones, hundreds of tens and ten thousands of hundreds.
+    let digits_last = values << (64 - 8 * digits);
+    let pairs = digits_last * 10 + (digits_last >> 8);
+    let (high, low) = (pairs & 0x0000_00ff_0000_00ff, pairs >> 16 & 0x0000_00ff_0000_00ff);
+    let number = high.wrapping_mul(100 + (1_000_000 << 32)) + low.wrapping_mul(1 + (10_000 << 32));
+    ((number >> 32) as u32, digits)
 }
 
 /// Nanoseconds of a fraction's last digit, by the number of its digits.
-const WORTH: [u32; 10] =
-    [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+const WORTH: [u32; 9] =
+    [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10];
 
 fn clock(text: &[u8], at: usize) -> Option<(u32, u32, u32)> {
     let text = text.get(at..)?.first_chunk::<8>()?;
@@ -426,6 +448,15 @@ mod tests {
             let (stamp, used) = parse_iso(text.as_bytes()).expect("it is a stamp");
             prop_assert_eq!(used, text.len());
             prop_assert_eq!(stamp.at_offset(0).ms(), ms);
+        }
+
+        #[test]
+        fn a_fraction_is_its_first_nine_digits(digits in "[0-9]{1,12}", rest in "([^0-9].{0,9})?") {
+            let text = format!(".{digits}{rest}");
+            let nine: String = digits.chars().chain("000000000".chars()).take(9).collect();
+            let expected = (nine.parse().expect("digits"), digits.len().min(9) as u8, 1 + digits.len());
+            prop_assert_eq!(parse_fraction(text.as_bytes()), expected);
+            prop_assert_eq!(parse_fraction(format!(".{rest}").as_bytes()).2, 0);
         }
 
         #[test]

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
+
 use super::keys::{self, Role};
 use super::level::{self, Numbers};
 use super::writer::Writer;
@@ -15,6 +17,9 @@ use crate::{Event, Field, Value, clf, fields, peer};
 
 /// Objects in objects whose keys have roles.
 const DEPTH_MAX: u32 = 4;
+
+/// Longer paths are not on the stack.
+const PATH_BYTES_USUAL: usize = 64;
 
 /// Sets the fields of the object that fills `text`, the keys without a role as `others`. Says
 /// whether it is one.
@@ -231,9 +236,10 @@ fn inside<'a>(name: &str, value: &'a [u8], depth: u32, event: &mut Event<'a>) ->
         return false;
     }
     let Some(keys) = entries(value, event) else { return false };
-    let mut all = true;
+    let (mut all, mut path) = (true, SmallVec::<[u8; PATH_BYTES_USUAL]>::new());
     for Entry { key, value } in keys {
-        let path = [name.as_bytes(), b".", key].concat();
+        path.clear();
+        [name.as_bytes(), b".", key].into_iter().for_each(|part| path.extend_from_slice(part));
         all &= keys::role(&path).is_some_and(|role| take(role, value, depth + 1, event));
     }
     all

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use crate::datasets::system_kern::Flow;
-use crate::find::Find;
+use crate::find::{Find, words};
 use crate::time::Time;
 use crate::{Event, Field, fields, protocol};
 
@@ -65,7 +65,7 @@ const FLAGS: [&str; 8] = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"
 /// The columns that a header names; none if it is no header.
 pub(super) fn columns(header: &str) -> Vec<Column> {
     let others = names_flow(header).then_some(Column::Unknown);
-    let names = header.split_ascii_whitespace();
+    let names = words(header);
     names.map(|name| column(name).or(others)).collect::<Option<_>>().unwrap_or_default()
 }
 
@@ -74,9 +74,7 @@ pub(super) fn columns(header: &str) -> Vec<Column> {
 fn names_flow(line: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     line.bytes().all(|byte| is_part(byte) || byte.is_ascii_whitespace())
-        && ["srcaddr", "dstaddr"]
-            .iter()
-            .all(|wanted| line.split_ascii_whitespace().any(|name| name == *wanted))
+        && ["srcaddr", "dstaddr"].iter().all(|wanted| words(line).any(|name| name == *wanted))
 }
 
 /// Whether a line is nothing but names of columns.
@@ -90,7 +88,7 @@ pub(super) fn is_header(line: &[u8]) -> bool {
         return true;
     }
     let mut names = 0;
-    line.split_ascii_whitespace().all(|name| {
+    words(line).all(|name| {
         names += 1;
         column(name).is_some()
     }) && names >= NAMES_MIN
@@ -156,18 +154,18 @@ pub(super) fn set<'a>(line: &'a str, header: &[Column], event: &mut Event<'a>) -
         header if is_flow(line, header) => header,
         _ => return false,
     };
-    let mut words = line.split_ascii_whitespace();
+    let mut said = words(line);
     let mut flow = Flow::default();
     let mut placed = true;
     for column in header {
-        match words.next() {
+        match said.next() {
             Some(_) if *column == Column::Unknown => placed = false,
             Some("-") => event.null_removed(field_of(*column)),
             Some(word) => placed &= set_column(*column, word, &mut flow, event),
             None => placed = false,
         }
     }
-    if !placed || words.next().is_some() {
+    if !placed || said.next().is_some() {
         event.set(fields::MESSAGE, line);
     }
     finish(&flow, event);
@@ -184,9 +182,9 @@ fn known(line: &str) -> Option<&'static [Column]> {
     if !line.has("eni-") {
         return None;
     }
-    let count = line.split_ascii_whitespace().count();
+    let count = words(line).count();
     let format = proposed.iter().find(|format| format.len() == count)?;
-    let mut pairs = format.iter().zip(line.split_ascii_whitespace());
+    let mut pairs = format.iter().zip(words(line));
     pairs.all(|(column, word)| word == "-" || is_likely(*column, word)).then_some(format)
 }
 
@@ -219,23 +217,28 @@ fn is_likely(column: Column, word: &str) -> bool {
 
 /// The shape of the default format: enough of its columns look as they must.
 fn is_default(line: &str) -> bool {
-    let mut words = line.split_ascii_whitespace();
-    if words.next() != Some("2") {
+    if !line.starts_with('2') {
         return false;
     }
+    let mut found = [""; DEFAULT_COLUMNS - 1];
+    let mut said = words(line);
+    for place in &mut found {
+        let Some(word) = said.next() else { return false };
+        *place = word;
+    }
     let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
-    let (account, interface) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut times = words.skip(7).take(2);
-    (is_number(account) || account == "unknown")
+    let [version, account, interface, .., start, end, _] = found;
+    version == "2"
+        && (is_number(account) || account == "unknown")
         && (interface.has("eni-") || interface == "-")
-        && line.split_ascii_whitespace().take(DEFAULT_COLUMNS - 1).count() == DEFAULT_COLUMNS - 1
-        && times.all(is_number)
+        && is_number(start)
+        && is_number(end)
 }
 
 /// There are about as many words as columns, and those whose form is known have it.
 fn is_flow(line: &str, header: &[Column]) -> bool {
-    line.split_ascii_whitespace().take(header.len()).count() + 1 >= header.len()
-        && header.iter().zip(line.split_ascii_whitespace()).all(|(column, word)| match column {
+    words(line).take(header.len()).count() + 1 >= header.len()
+        && header.iter().zip(words(line)).all(|(column, word)| match column {
             Column::Source | Column::Destination | Column::Address(_) => {
                 word == "-" || word.parse::<IpAddr>().is_ok()
             }
@@ -271,10 +274,8 @@ fn field_of(column: Column) -> Field {
 /// Says whether the word was what the column holds.
 fn set_column<'a>(column: Column, word: &'a str, flow: &mut Flow, event: &mut Event<'a>) -> bool {
     let field = field_of(column);
-    let number = word.parse::<u64>().ok();
-    let port = word.parse::<u16>().ok();
-    match (column, number) {
-        (Column::Source | Column::Destination | Column::Address(_), _) => {
+    match column {
+        Column::Source | Column::Destination | Column::Address(_) => {
             let Ok(ip) = word.parse::<IpAddr>() else { return false };
             match column {
                 Column::Source => {
@@ -289,40 +290,60 @@ fn set_column<'a>(column: Column, word: &'a str, flow: &mut Flow, event: &mut Ev
             }
             event.set(field, word);
         }
-        (Column::SourcePort | Column::DestinationPort, _) => {
-            let Some(number) = port else { return false };
+        Column::SourcePort | Column::DestinationPort => {
+            let Ok(port) = word.parse::<u16>() else { return false };
             let is_source = column == Column::SourcePort;
-            *if is_source { &mut flow.source_port } else { &mut flow.destination_port } = port;
-            event.set(field, number);
+            *if is_source { &mut flow.source_port } else { &mut flow.destination_port } =
+                Some(port);
+            event.set(field, port);
         }
-        (Column::Protocol, Some(number)) => {
+        Column::Account | Column::Instance | Column::Action | Column::Type => {
+            event.set(field, word);
+            named(column, word, event);
+        }
+        Column::Text(_) => event.set(field, word),
+        Column::Unknown => return false,
+        _ => match word.parse::<u64>() {
+            Ok(number) => return set_number(column, word, number, flow, event),
+            Err(_) => return false,
+        },
+    }
+    true
+}
+
+/// The same for a column of numbers.
+fn set_number<'a>(
+    column: Column,
+    word: &'a str,
+    number: u64,
+    flow: &mut Flow,
+    event: &mut Event<'a>,
+) -> bool {
+    let field = field_of(column);
+    match column {
+        Column::Protocol => {
             flow.protocol = u8::try_from(number).ok();
             event.set(field, word);
             if let Some(name) = flow.protocol.and_then(protocol::name_of) {
                 event.set(fields::network::TRANSPORT, name);
             }
         }
-        (Column::Packets, Some(number)) => {
+        Column::Packets => {
             event.set(field, number);
             event.set(fields::network::PACKETS, number);
         }
-        (Column::Bytes, Some(number)) => {
+        Column::Bytes => {
             event.set(field, number);
             event.set(fields::network::BYTES, number);
         }
-        (Column::Start | Column::End, Some(seconds)) => {
-            let Ok(seconds) = i64::try_from(seconds) else { return false };
+        Column::Start | Column::End => {
+            let Ok(seconds) = i64::try_from(number) else { return false };
             event.set(field, Time::new(seconds, 0, 3));
         }
-        (Column::Flags, Some(bits)) => {
+        Column::Flags => {
             event.set(field, word);
-            flags(bits, event);
+            flags(number, event);
         }
-        (Column::Account | Column::Instance | Column::Action | Column::Type, _) => {
-            event.set(field, word);
-            named(column, word, event);
-        }
-        (Column::Text(_), _) => event.set(field, word),
         _ => return false,
     }
     true

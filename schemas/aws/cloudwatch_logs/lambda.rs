@@ -177,11 +177,9 @@ fn ended<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
 
 /// A UUID, as every request has.
 fn is_request(text: &str) -> bool {
-    let is_digit = |(at, byte): (usize, u8)| match at {
-        8 | 13 | 18 | 23 => byte == b'-',
-        _ => byte.is_ascii_hexdigit(),
-    };
-    text.len() == 36 && text.bytes().enumerate().all(is_digit)
+    let Ok(text) = <&[u8; 36]>::try_from(text.as_bytes()) else { return false };
+    let others = text.iter().fold(0, |count, byte| count + u8::from(!byte.is_ascii_hexdigit()));
+    others == 4 && [8, 13, 18, 23].iter().all(|at| text[*at] == b'-')
 }
 
 /// `Invoke Error \t{"errorType":…,"errorMessage":…,"stack":[…]}`

@@ -3,13 +3,13 @@
 use tahoe_seams::{Conditions, Events, Normalizer, Record, Rejection};
 
 use super::framer::Carried;
-use super::shape::Envelope;
+use super::shape::{Envelope, LogEvent};
 use super::{DATASET, flow, group, message};
 use crate::event::Scratch;
 use crate::find::{Find, rfind};
-use crate::object::{entries, flattened, scalar, whole};
+use crate::object::{flattened, parts, scalar, whole};
 use crate::parser::in_scratch;
-use crate::scan::Entry;
+use crate::scan::{Entries, Entry};
 use crate::time::{self, Stamp, Time};
 use crate::{Event, Parse, Parser, fields};
 
@@ -31,60 +31,81 @@ impl Normalizer for LogRecord {
         let Some(envelope) = envelope else {
             return Parse { dataset: &DATASET, parser: Line }.normalize(record, given, events);
         };
+        let record_text = std::str::from_utf8(record.bytes).ok();
         in_scratch(|scratch| {
-            for log_event in envelope.events.as_slice() {
-                normalize_one(&envelope.common, log_event, scratch, (record, given), events);
+            for LogEvent { text, keys } in &envelope.events {
+                let said = Said { text, keys, common: &envelope.common, record_text };
+                said.normalize(scratch, (record, given), events);
             }
         });
         Ok(())
     }
 }
 
-/// One log event of several that share what `common` says.
-fn normalize_one<'a>(
-    common: &[Entry<'a>],
-    log_event: &'a [u8],
-    scratch: &'a mut Scratch,
-    (record, given): (&Record<'a>, &'a Conditions),
-    events: &mut Events,
-) {
-    let mut event = Event::new(scratch, &DATASET, record, given);
-    if given.keep_original && log_event.len() < record.bytes.len() {
-        event.set(fields::event::ORIGINAL, log_event);
-    }
-    event.set(fields::cloud::PROVIDER, "aws");
-    let text = event.text(log_event);
-    let mut keys = entries(text.as_bytes(), &event).unwrap_or_default();
-    for entry in common {
-        if !set_key(entry, &mut event) && keys.iter().all(|own| own.key != entry.key) {
-            let value = event.text(entry.value).as_bytes();
-            let key = event.text(entry.key).as_bytes();
-            keys.push(Entry { key, value });
+/// One log event of several.
+struct Said<'e, 'a> {
+    /// All of its object.
+    text: &'a [u8],
+    keys: &'e [Entry<'a>],
+    /// What is said of all of them.
+    common: &'e [Entry<'a>],
+    /// All of the record, if it is UTF-8.
+    record_text: Option<&'a str>,
+}
+
+impl<'a> Said<'_, 'a> {
+    fn normalize(
+        self,
+        scratch: &'a mut Scratch,
+        (record, given): (&Record<'a>, &'a Conditions),
+        events: &mut Events,
+    ) {
+        let Self { text, keys, common, record_text } = self;
+        let mut event = Event::new(scratch, &DATASET, record, given);
+        if let Some(text) = record_text {
+            event.set_known_text(text);
         }
-    }
-    let mut said = None;
-    keys.retain(|entry| match entry.key {
-        b"message" => {
-            said = scalar(entry.value, &event);
-            false
+        if given.keep_original && text.len() < record.bytes.len() {
+            event.set(fields::event::ORIGINAL, text);
         }
-        _ => !set_key(entry, &mut event),
-    });
-    let others = fields::aws::cloudwatch::FIELDS;
-    if let Some(value) = flattened(&keys, others, &mut event) {
-        event.set(others, value);
+        event.set(fields::cloud::PROVIDER, "aws");
+        let sound = event.text(text).as_bytes();
+        let is_repaired = !std::ptr::eq(sound, text);
+        let repaired = if is_repaired { parts(sound) } else { Entries::new() };
+        let keys = if is_repaired { &repaired } else { keys };
+        let (mut others, mut common_others) = (Entries::new(), Entries::new());
+        for entry in common {
+            if !set_key(entry, &mut event) && keys.iter().all(|own| own.key != entry.key) {
+                let value = event.text(entry.value).as_bytes();
+                let key = event.text(entry.key).as_bytes();
+                common_others.push(Entry { key, value });
+            }
+        }
+        let mut said = None;
+        for entry in keys {
+            if entry.key == b"message" {
+                said = scalar(entry.value, &event);
+            } else if !set_key(entry, &mut event) {
+                others.push(*entry);
+            }
+        }
+        others.extend(common_others);
+        let kept = fields::aws::cloudwatch::FIELDS;
+        if let Some(value) = flattened(&others, kept, &mut event) {
+            event.set(kept, value);
+        }
+        group::set(&mut event);
+        let said = said.unwrap_or_default().trim_end_matches(['\n', '\r']);
+        if said.is_empty() {
+            event.null_removed(fields::MESSAGE);
+        } else {
+            message::set(said, &[], &mut event);
+        }
+        if !event.has(fields::TIMESTAMP) {
+            event.time_assumed(None);
+        }
+        event.finish(record, events);
     }
-    group::set(&mut event);
-    let said = said.unwrap_or_default().trim_end_matches(['\n', '\r']);
-    if said.is_empty() {
-        event.null_removed(fields::MESSAGE);
-    } else {
-        message::set(said, &[], &mut event);
-    }
-    if !event.has(fields::TIMESTAMP) {
-        event.time_assumed(None);
-    }
-    event.finish(record, events);
 }
 
 /// Says whether the key became a field.
@@ -109,8 +130,7 @@ fn set_key<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> bool {
         }
         b"subscriptionFilters" => {
             let mut names = event.list();
-            let list = entries(value, event).unwrap_or_default();
-            names.extend(list.iter().filter_map(|entry| scalar(entry.value, event)));
+            names.extend(parts(value).iter().filter_map(|entry| scalar(entry.value, event)));
             if !names.is_empty() {
                 event.set(fields::aws::firehose::SUBSCRIPTION_FILTERS, names.into_bump_slice());
             }

@@ -1,8 +1,6 @@
 //! The objects that log events come in.
 
-use smallvec::SmallVec;
-
-use crate::object::whole;
+use crate::object::{parts, whole};
 use crate::scan::{Entries, Entry};
 
 /// Keys that only a log event has, of which an object needs one to be taken for it.
@@ -25,44 +23,58 @@ const LISTS: [&[u8]; 2] = [b"logEvents", b"events"];
 pub(super) struct Envelope<'a> {
     /// What is said of all of them.
     pub common: Entries<'a>,
-    /// Their objects.
-    pub events: SmallVec<[&'a [u8]; 4]>,
+    pub events: Vec<LogEvent<'a>>,
+}
+
+/// One log event.
+pub(super) struct LogEvent<'a> {
+    /// All of its object.
+    pub text: &'a [u8],
+    pub keys: Entries<'a>,
 }
 
 impl<'a> Envelope<'a> {
     /// Reads a text; `None` if it is no such object. A list of log events is one too.
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         let text = text.trim_ascii();
-        let entries = whole(text)?;
+        let keys = whole(text)?;
         if text.starts_with(b"[") {
-            let events: SmallVec<[&[u8]; 4]> = entries.iter().map(|entry| entry.value).collect();
-            let all = !events.is_empty() && events.iter().all(|event| is_log_event(event, false));
-            return all.then(|| Self { common: Entries::new(), events });
+            return Some(Self { common: Entries::new(), events: LogEvent::list(&keys)? });
         }
-        let list = entries
-            .iter()
-            .find(|entry| LISTS.contains(&entry.key) && entry.value.starts_with(b"["));
+        let list =
+            keys.iter().find(|entry| LISTS.contains(&entry.key) && entry.value.starts_with(b"["));
         let Some(list) = list else {
-            let is_one = is_log_event(text, true);
-            return is_one
-                .then(|| Self { common: Entries::new(), events: [text].into_iter().collect() });
+            let is_marked = keys.iter().any(|entry| MARKS.contains(&entry.key));
+            let event = LogEvent { text, keys };
+            let is_one = is_marked && event.is_one();
+            return is_one.then(|| Self { common: Entries::new(), events: vec![event] });
         };
         let key = list.key;
-        let events: SmallVec<[&[u8]; 4]> =
-            whole(list.value)?.iter().map(|entry| entry.value).collect();
-        let all = !events.is_empty() && events.iter().all(|event| is_log_event(event, false));
-        let common = entries.into_iter().filter(|entry| entry.key != key).collect();
-        all.then_some(Self { common, events })
+        let events = LogEvent::list(&parts(list.value))?;
+        let common = keys.into_iter().filter(|entry| entry.key != key).collect();
+        Some(Self { common, events })
     }
 }
 
-/// Has a time in milliseconds and a message; one that stands alone needs more to be known by.
-fn is_log_event(text: &[u8], alone: bool) -> bool {
-    let Some(entries) = whole(text).filter(|_| text.starts_with(b"{")) else { return false };
-    let value = |key: &[u8]| entries.iter().find(|entry: &&Entry<'_>| entry.key == key);
-    let is_time =
-        value(b"timestamp").is_some_and(|entry| entry.value.iter().all(u8::is_ascii_digit));
-    let is_text = value(b"message").is_some_and(|entry| entry.value.starts_with(b"\""));
-    let is_marked = !alone || entries.iter().any(|entry| MARKS.contains(&entry.key));
-    is_time && is_text && is_marked
+impl<'a> LogEvent<'a> {
+    /// Those of a list; `None` if it has others, or none.
+    fn list(list: &[Entry<'a>]) -> Option<Vec<Self>> {
+        let mut events = Vec::with_capacity(list.len());
+        for Entry { value: text, .. } in list {
+            let keys = if text.starts_with(b"{") { parts(text) } else { Entries::new() };
+            events.push(Self { text, keys });
+        }
+        let all = !events.is_empty() && events.iter().all(Self::is_one);
+        all.then_some(events)
+    }
+
+    /// Has a time in milliseconds and a message; what stands alone needs more to be known by.
+    fn is_one(&self) -> bool {
+        let value = |key: &[u8]| {
+            self.keys.iter().find(|entry| entry.key == key).map_or(&b""[..], |entry| entry.value)
+        };
+        let time = value(b"timestamp");
+        let is_time = !time.is_empty() && time.iter().all(u8::is_ascii_digit);
+        is_time && value(b"message").starts_with(b"\"")
+    }
 }

@@ -26,6 +26,8 @@ use crate::{Dataset, fields};
 
 /// Fields that an event usually has; more make its list grow.
 const FIELDS_USUAL: usize = 64;
+/// Of a longer record, an event may be a small part.
+const RECORD_BYTES_USUAL: usize = 4096;
 
 /// What an event needs besides its record, kept from one record to the next.
 pub(crate) struct Scratch {
@@ -289,17 +291,26 @@ impl<'a> Event<'a> {
         inside.or_else(|| std::str::from_utf8(bytes).ok())
     }
 
-    /// Whether a text has a backslash. One look at the record answers for all of its parts, which
+    /// The text of the whole record, of which this event may be a part.
+    pub(crate) fn set_known_text(&mut self, text: &'a str) {
+        self.sound = text;
+        self.sound_escapes.set(None);
+    }
+
+    /// Whether a text has a backslash. One look at a record answers for all of its parts, which
     /// seldom have any.
     pub(crate) fn has_escapes(&self, text: &str) -> bool {
         let has = |text: &str| memchr::memchr(b'\\', text.as_bytes()).is_some();
+        let inside = self.sound.as_bytes().as_ptr_range().contains(&text.as_ptr());
+        if !inside || self.sound.len() > RECORD_BYTES_USUAL {
+            return has(text);
+        }
         let in_record = self.sound_escapes.get().unwrap_or_else(|| {
             let found = has(self.sound);
             self.sound_escapes.set(Some(found));
             found
         });
-        let inside = self.sound.as_bytes().as_ptr_range().contains(&text.as_ptr());
-        (in_record || !inside) && has(text)
+        in_record && has(text)
     }
 
     fn repaired(&mut self, bytes: &'a [u8]) -> &'a str {

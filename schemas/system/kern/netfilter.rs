@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::community_id::Flow;
 use super::prefix;
-use crate::find::Find;
+use crate::find::{Find, words};
 use crate::{Event, Field, Value, clf, fields, protocol};
 
 /// The fields of a key whose value is a device; one that is not there is written as nothing.
@@ -117,7 +117,7 @@ struct Words<'a> {
 impl<'a> Words<'a> {
     fn set(&mut self, text: &'a str, event: &mut Event<'a>) {
         let mut cut_short = false;
-        for word in text.split_ascii_whitespace() {
+        for word in words(text) {
             // Either the packet that an ICMP error is about, or the bytes of a packet cut short.
             if let Some(bytes) = word.strip_prefix('[') {
                 if cut_short {
@@ -265,11 +265,11 @@ const MAC_LENGTH: usize = 17;
 
 /// Whether it is bytes in hexadecimal, two digits each, with colons between them.
 fn is_bytes(text: &str) -> bool {
-    let fits = |(at, byte): (usize, u8)| match at % 3 {
-        2 => byte == b':',
-        _ => byte.is_ascii_hexdigit(),
-    };
-    text.len() % 3 == 2 && text.bytes().enumerate().all(fits)
+    let bytes = text.as_bytes();
+    let others = bytes.iter().filter(|byte| !byte.is_ascii_hexdigit()).count();
+    bytes.len() % 3 == 2
+        && others == bytes.len() / 3
+        && bytes.chunks_exact(3).all(|three| three[2] == b':')
 }
 
 /// An Ethernet header: destination, source and type, byte by byte. Some drivers go on with what is
@@ -283,19 +283,22 @@ fn macs<'a>(text: &'a str, event: &mut Event<'a>) {
     if bytes < ETHERNET_BYTES && bytes != ONE_ADDRESS_BYTES {
         return;
     }
-    mac(fields::destination::MAC, &text[..MAC_LENGTH], event);
+    set_mac(fields::destination::MAC, &text[..MAC_LENGTH], event);
     if bytes == ONE_ADDRESS_BYTES {
         return ether_type(&text[18..], event);
     }
-    mac(fields::source::MAC, &text[18..35], event);
+    set_mac(fields::source::MAC, &text[18..35], event);
     ether_type(&text[36..41], event);
 }
 
-/// As ECS writes it: `00-16-3E-00-00-01`.
 fn mac<'a>(field: Field, text: &'a str, event: &mut Event<'a>) {
-    if text.len() != MAC_LENGTH || !is_bytes(text) {
-        return;
+    if text.len() == MAC_LENGTH && is_bytes(text) {
+        set_mac(field, text, event);
     }
+}
+
+/// As ECS writes it: `00-16-3E-00-00-01`.
+fn set_mac<'a>(field: Field, text: &'a str, event: &mut Event<'a>) {
     let bytes = event.arena().alloc_slice_copy(text.as_bytes());
     bytes.make_ascii_uppercase();
     for byte in bytes.iter_mut().filter(|byte| **byte == b':') {
