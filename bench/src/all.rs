@@ -34,7 +34,7 @@ pub struct AllArgs {
     #[arg(long, default_value_t = 3, value_name = "N",
         value_parser = clap::value_parser!(u64).range(1..))]
     runs: u64,
-    /// Only one kind of lines
+    /// One kind of lines [default: laravel, then syslog]
     #[arg(long)]
     kind: Option<Kind>,
     /// Folder for the generated lines, 300 bytes a record [default: a temporary one]
@@ -46,7 +46,8 @@ pub fn run(args: AllArgs) -> anyhow::Result<()> {
     println!("{}", measure::circumstances());
     let temporary = tempfile::tempdir()?;
     let folder = args.folder.as_deref().unwrap_or(temporary.path());
-    for kind in Kind::ALL.into_iter().filter(|kind| args.kind.is_none_or(|only| only == *kind)) {
+    let kinds = args.kind.map_or(Kind::THROUGH_KAFKA.to_vec(), |kind| vec![kind]);
+    for kind in kinds {
         let file = folder.join(format!("{}.log", kind.name()));
         let out = File::create(&file).with_context(|| format!("{}", file.display()))?;
         generate::write(kind, args.events, args.seed, &mut BufWriter::new(out))?;

@@ -57,10 +57,15 @@ pub fn run(args: ParseArgs) -> anyhow::Result<()> {
             }
             continue;
         }
-        let (json, text): (Vec<_>, Vec<_>) = all.into_iter().partition(|input| input.is_json());
-        for (form, inputs) in [("text", text), ("json", json)] {
-            if !inputs.is_empty() {
-                measure_form(dataset, form, &inputs, &args)?;
+        let (generated, samples): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|input| input.is_generated);
+        for inputs in [generated, samples] {
+            let (json, text): (Vec<_>, Vec<_>) =
+                inputs.into_iter().partition(|input| input.is_json());
+            for (form, inputs) in [("text", text), ("json", json)] {
+                if !inputs.is_empty() {
+                    measure_form(dataset, form, &inputs, &args)?;
+                }
             }
         }
     }
@@ -70,6 +75,7 @@ pub fn run(args: ParseArgs) -> anyhow::Result<()> {
 /// Text of one dataset as a source would give it.
 struct Input {
     name: String,
+    is_generated: bool,
     zone: String,
     text: Vec<u8>,
 }
@@ -80,15 +86,13 @@ impl Input {
     }
 }
 
-/// Generated lines where there is a generator, which stand for the dataset's lines of text; else
-/// its samples.
+/// Lines as a busy server writes them, where there is a generator, and the dataset's samples.
 fn inputs(dataset: &Dataset, args: &ParseArgs) -> anyhow::Result<Vec<Input>> {
     let mut all = Vec::new();
-    let kind = Kind::ALL.into_iter().find(|kind| kind.dataset() == dataset.name);
-    if let Some(kind) = kind {
-        let mut text = Vec::new();
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.dataset() == dataset.name) {
+        let (name, zone, mut text) = (kind.name().to_owned(), ZONE.to_owned(), Vec::new());
         generate::write(kind, args.megabytes * 1_000_000 / 400, args.seed, &mut text)?;
-        all.push(Input { name: "generated".to_owned(), zone: ZONE.to_owned(), text });
+        all.push(Input { name, is_generated: true, zone, text });
     }
     let folder = args.schemas.join(dataset.name.replace('.', "/")).join("samples");
     let samples = fs::read_dir(&folder).with_context(|| {
@@ -103,10 +107,7 @@ fn inputs(dataset: &Dataset, args: &ParseArgs) -> anyhow::Result<Vec<Input>> {
         if !is_log || name.starts_with("rejected_") {
             continue;
         }
-        let input = sample(name, &path)?;
-        if args.samples || kind.is_none() || input.is_json() {
-            all.push(input);
-        }
+        all.push(sample(name, &path)?);
     }
     Ok(all)
 }
@@ -118,7 +119,7 @@ fn sample(name: String, path: &Path) -> anyhow::Result<Input> {
     }
     let zone = fs::read_to_string(path.with_extension("zone"));
     let zone = zone.map_or_else(|_| ZONE.to_owned(), |zone| zone.trim().to_owned());
-    Ok(Input { name, zone, text })
+    Ok(Input { name, is_generated: false, zone, text })
 }
 
 /// Parses all of `inputs`, each as often repeated as the others, and prints what it took.
@@ -150,7 +151,7 @@ fn measure_form(
         "what": "parse",
         "dataset": dataset.name,
         "form": form,
-        "generated": inputs.iter().any(|input| input.name == "generated"),
+        "generated": inputs.iter().all(|input| input.is_generated),
         "bytes": bytes,
         "records": counts.records,
         "events": counts.events,

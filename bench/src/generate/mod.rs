@@ -1,8 +1,11 @@
 //! Lines as real programs write them, the same for the same seed on every machine.
 
+mod application;
+mod database;
 mod draw;
 mod laravel;
 mod syslog;
+mod web;
 
 use std::io::{self, Write};
 
@@ -17,26 +20,63 @@ pub enum Kind {
     Laravel,
     /// RFC 3164 and RFC 5424 from one host or the other: sshd, cron, systemd, kernel, postfix.
     Syslog,
+    /// Requests that an application logs as JSON objects.
+    App,
+    /// An application's lines of text in a container of Docker.
+    Container,
+    /// Requests in nginx's format `combined`.
+    Nginx,
+    /// Entries of an application load balancer.
+    Elb,
+    /// PostgreSQL's statements with their durations, and its connections.
+    Postgresql,
+    /// Statements of MySQL's slow log.
+    Slowlog,
+    /// MongoDB's slow queries and connections, as JSON.
+    Mongodb,
 }
 
+/// Appends one record, by its number.
+type Generator = fn(u64, &mut Draw, &mut String);
+
 impl Kind {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Laravel, Self::Syslog];
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Laravel,
+        Self::Syslog,
+        Self::App,
+        Self::Container,
+        Self::Nginx,
+        Self::Elb,
+        Self::Postgresql,
+        Self::Slowlog,
+        Self::Mongodb,
+    ];
+    /// Those that are measured through Kafka, unless one is named.
+    pub const THROUGH_KAFKA: [Self; 2] = [Self::Laravel, Self::Syslog];
+
+    fn row(self) -> (&'static str, &'static str, Generator) {
+        match self {
+            Self::Laravel => ("laravel", "laravel.log", laravel::record),
+            Self::Syslog => ("syslog", "system.syslog", syslog::record),
+            Self::App => ("app", "app.json", application::object),
+            Self::Container => ("container", "container.log", application::container),
+            Self::Nginx => ("nginx", "nginx.access", web::nginx),
+            Self::Elb => ("elb", "aws.elb_logs", web::balancer),
+            Self::Postgresql => ("postgresql", "postgresql.log", database::postgresql),
+            Self::Slowlog => ("slowlog", "mysql.slowlog", database::slow_log),
+            Self::Mongodb => ("mongodb", "mongodb.log", database::mongodb),
+        }
+    }
 
     /// The dataset that such lines are of.
     pub fn dataset(self) -> &'static str {
-        match self {
-            Self::Laravel => "laravel.log",
-            Self::Syslog => "system.syslog",
-        }
+        self.row().1
     }
 
     /// `laravel`
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Laravel => "laravel",
-            Self::Syslog => "syslog",
-        }
+        self.row().0
     }
 }
 
@@ -45,14 +85,12 @@ impl Kind {
 /// # Errors
 /// Those of `out`.
 pub fn write(kind: Kind, events: u64, seed: u64, out: &mut dyn Write) -> io::Result<()> {
+    let (.., append) = kind.row();
     let mut draw = Draw::new(seed);
     let mut line = String::with_capacity(8192);
     for number in 0..events {
         line.clear();
-        match kind {
-            Kind::Laravel => laravel::record(number, &mut draw, &mut line),
-            Kind::Syslog => syslog::record(number, &mut draw, &mut line),
-        }
+        append(number, &mut draw, &mut line);
         out.write_all(line.as_bytes())?;
     }
     out.flush()
@@ -102,7 +140,8 @@ mod tests {
             for document in events.documents() {
                 let text = String::from_utf8_lossy(document);
                 assert!(!text.contains("time_assumed"), "{text}");
-                assert!(text.contains("\"message\""), "{text}");
+                let is_request = matches!(kind, Kind::Nginx | Kind::Elb);
+                assert!(is_request || text.contains("\"message\""), "{text}");
             }
         }
     }
