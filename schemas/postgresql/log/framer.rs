@@ -121,6 +121,11 @@ impl Framer for PostgresFramer {
     /// The text of the last stamp.
     fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
         let line = &record[..memchr(b'\n', record).unwrap_or(record.len())];
+        // Whatever a prefix of the list begins with is the time.
+        let clock = if self.prefix.is_none() { stamp::parse(line) } else { None };
+        if let Some(written) = clock {
+            return carry(&line[..written.length], context);
+        }
         let time = match Start::of(line, self.prefix.as_ref()) {
             Start::Object => json::stamp_of(line),
             Start::Row | Start::Pooler => csv::stamp_of(line),
@@ -131,9 +136,15 @@ impl Framer for PostgresFramer {
             Start::Timed => own_time(line, 0).map(|(_, length)| &line[..length]),
             Start::Other => None,
         };
-        if let Some(time) = time.filter(|time| (1..=STAMP_BYTES_MAX).contains(&time.len())) {
-            context::carry(time, context);
+        if let Some(time) = time {
+            carry(time, context);
         }
+    }
+}
+
+fn carry(time: &[u8], context: &mut Vec<u8>) {
+    if (1..=STAMP_BYTES_MAX).contains(&time.len()) {
+        context::carry(time, context);
     }
 }
 

@@ -3,6 +3,7 @@
 //! An abbreviation is an offset, except where it has several meanings: then the zone that the
 //! source was configured with decides, or the most usual meaning, and the event says so.
 
+use super::level::Label;
 use crate::time::{self, Stamp};
 use crate::zone::abbreviation;
 use crate::{Event, Transformation};
@@ -43,8 +44,9 @@ pub(super) fn parse(text: &[u8]) -> Option<Written<'_>> {
         return Some(Written { stamp, zone: b"", length: length + space + used });
     }
     let letters = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let is_label = super::level::Label::at(rest).is_some();
-    let zone = if space == 0 || !(1..=5).contains(&letters) || is_label {
+    // A process in brackets follows mostly.
+    let is_label = || !rest[letters..].starts_with(b" [") && Label::at(rest).is_some();
+    let zone = if space == 0 || !(1..=5).contains(&letters) || is_label() {
         &[]
     } else {
         length += space + letters;
