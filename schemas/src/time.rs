@@ -112,16 +112,7 @@ impl Stamp {
 /// `YYYY-MM-DD[T ]HH:MM:SS[.,fraction][Z|±HH[:]MM]` at the start of `text`, a space allowed before
 /// the zone's sign or ` UTC`; `/` between the date's parts too. Gives the stamp and its length.
 pub fn parse_iso(text: &[u8]) -> Option<(Stamp, usize)> {
-    let head = text.first_chunk::<19>()?;
-    let dashes = matches!((head[4], head[7]), (b'-', b'-') | (b'/', b'/'));
-    let colons = (head[13], head[16]) == (b':', b':');
-    if !(dashes && colons && matches!(head[10], b'T' | b't' | b' ')) {
-        return None;
-    }
-    let [century, year, month, day, hour, minute, second] = pairs(head, [0, 2, 5, 8, 11, 14, 17])?;
-    let local_s = seconds_of(i64::from(century * 100 + year), month, day, hour, minute, second)?;
-    let (nanos, digits, fraction) = parse_fraction(&text[19..]);
-    let mut used = 19 + fraction;
+    let (stamp, mut used) = parse_iso_local(text)?;
     let rest = &text[used..];
     let offset_s = if matches!(rest, [b'Z' | b'z', ..]) {
         used += 1;
@@ -136,7 +127,23 @@ pub fn parse_iso(text: &[u8]) -> Option<(Stamp, usize)> {
             offset
         })
     };
-    Some((Stamp { local_s, nanos, digits, offset_s, year_assumed: false }, used))
+    Some((Stamp { offset_s, ..stamp }, used))
+}
+
+/// The same as far as its zone.
+#[inline]
+pub(crate) fn parse_iso_local(text: &[u8]) -> Option<(Stamp, usize)> {
+    let head = text.first_chunk::<19>()?;
+    let dashes = matches!((head[4], head[7]), (b'-', b'-') | (b'/', b'/'));
+    let colons = (head[13], head[16]) == (b':', b':');
+    if !(dashes && colons && matches!(head[10], b'T' | b't' | b' ')) {
+        return None;
+    }
+    let [century, year, month, day, hour, minute, second] = pairs(head, [0, 2, 5, 8, 11, 14, 17])?;
+    let local_s = seconds_of(i64::from(century * 100 + year), month, day, hour, minute, second)?;
+    let (nanos, digits, fraction) = parse_fraction(&text[19..]);
+    let stamp = Stamp { local_s, nanos, digits, offset_s: None, year_assumed: false };
+    Some((stamp, 19 + fraction))
 }
 
 /// `Mmm dd HH:MM:SS[.fraction]` at the start of `text` (RFC 3164, 4.1.2; the day padded with a

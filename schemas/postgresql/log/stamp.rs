@@ -8,11 +8,6 @@ use crate::time::{self, Stamp};
 use crate::zone::abbreviation;
 use crate::{Event, Transformation};
 
-/// Bytes of the date and time without a fraction.
-const CLOCK_BYTES: usize = 19;
-/// Digits of a fraction that are read; PostgreSQL writes three.
-const FRACTION_BYTES_MAX: usize = 10;
-
 /// A stamp and what its zone is called.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Written<'a> {
@@ -28,14 +23,7 @@ pub(super) fn parse(text: &[u8]) -> Option<Written<'_>> {
     if text.get(10) != Some(&b' ') {
         return None;
     }
-    let rest = text.get(CLOCK_BYTES..)?;
-    let fraction = match rest {
-        [b'.' | b',', digits @ ..] => 1 + digits.iter().take_while(|b| b.is_ascii_digit()).count(),
-        _ => 0,
-    };
-    let clock = CLOCK_BYTES + fraction.min(FRACTION_BYTES_MAX);
-    let (mut stamp, _) = time::parse_iso(&text[..clock])?;
-    let mut length = CLOCK_BYTES + fraction;
+    let (mut stamp, mut length) = time::parse_iso_local(text)?;
     let rest = &text[length..];
     let space = usize::from(rest.first() == Some(&b' '));
     let rest = &rest[space..];
