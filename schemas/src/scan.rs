@@ -189,19 +189,18 @@ impl<'a> Scan<'a> {
         let key = &self.text[from + 1..end - 1];
         if depth < self.compares {
             let mark = mark_of(key);
-            let (twice, many) = match (depth, *marks & mark != 0) {
-                (0, true) => {
-                    (self.entries.iter().any(|entry| entry.key == key), self.entries.len())
-                }
-                (0, false) => (false, self.entries.len()),
-                (_, marked) => {
-                    let keys = &self.keys[base..];
-                    (marked && keys.contains(&key), keys.len())
-                }
+            let may_be_twice = *marks & mark != 0;
+            // The outermost object's are among its entries.
+            let (count, twice) = if depth == 0 {
+                let is_it = |entry: &Entry<'_>| entry.key == key;
+                (self.entries.len(), may_be_twice && self.entries.iter().any(is_it))
+            } else {
+                let keys = &self.keys[base..];
+                (keys.len(), may_be_twice && keys.contains(&key))
             };
             *marks |= mark;
             // Keys that are spelt with escapes could be equal without looking so.
-            if !(is_plain || has_one_spelling(key)) || many == KEYS_MAX || twice {
+            if !(is_plain || has_one_spelling(key)) || count == KEYS_MAX || twice {
                 return Err(Flaw::At(from));
             }
             if depth > 0 {

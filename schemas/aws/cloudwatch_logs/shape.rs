@@ -16,6 +16,8 @@ const MARKS: [&[u8]; 10] = [
     b"eventId",
     b"owner",
 ];
+/// More log events in one object make their list grow.
+const EVENTS_USUAL: usize = 64;
 /// Keys that hold the log events of an object.
 const LISTS: [&[u8]; 2] = [b"logEvents", b"events"];
 
@@ -59,13 +61,16 @@ impl<'a> Envelope<'a> {
 impl<'a> LogEvent<'a> {
     /// Those of a list; `None` if it has others, or none.
     fn list(list: &[Entry<'a>]) -> Option<Vec<Self>> {
-        let mut events = Vec::with_capacity(list.len());
+        let mut events = Vec::with_capacity(list.len().min(EVENTS_USUAL));
         for Entry { value: text, .. } in list {
             let keys = if text.starts_with(b"{") { parts(text) } else { Entries::new() };
-            events.push(Self { text, keys });
+            let event = Self { text, keys };
+            if !event.is_one() {
+                return None;
+            }
+            events.push(event);
         }
-        let all = !events.is_empty() && events.iter().all(Self::is_one);
-        all.then_some(events)
+        (!events.is_empty()).then_some(events)
     }
 
     /// Has a time in milliseconds and a message; what stands alone needs more to be known by.
