@@ -301,8 +301,9 @@ impl<'a> Event<'a> {
     /// seldom have any.
     pub(crate) fn has_escapes(&self, text: &str) -> bool {
         let has = |text: &str| memchr::memchr(b'\\', text.as_bytes()).is_some();
-        let inside = self.sound.as_bytes().as_ptr_range().contains(&text.as_ptr());
-        if !inside || self.sound.len() > RECORD_BYTES_USUAL {
+        let (part, record) = (text.as_bytes().as_ptr_range(), self.sound.as_bytes().as_ptr_range());
+        let is_part = record.start <= part.start && part.end <= record.end;
+        if !is_part || self.sound.len() > RECORD_BYTES_USUAL {
             return has(text);
         }
         let in_record = self.sound_escapes.get().unwrap_or_else(|| {
@@ -476,6 +477,22 @@ mod tests {
             assert_eq!(event.sound(&whole.as_bytes()[6..]), Some(""));
             assert_eq!(event.sound(b"other"), Some("other"));
             assert_eq!(event.sound(b"\xff"), None);
+        });
+    }
+
+    #[test]
+    fn a_record_answers_whether_its_parts_have_escapes_and_nothing_else() {
+        written(|event| {
+            let record: &str = event.alloc_str(r"plain and \n, plain");
+            assert_eq!(event.text(record[..5].as_bytes()), "plain");
+            for (text, has) in [("plain", false), (record, true), (r"\u00e9", true)] {
+                assert_eq!(event.has_escapes(text), has, "{text}");
+            }
+            assert_eq!(event.text(record.as_bytes()), record);
+            for (at, has) in [(..5, false), (..12, true)] {
+                assert_eq!(event.has_escapes(&record[at]), has, "{at:?}");
+            }
+            assert!(!event.has_escapes(&record[13..]) && !event.has_escapes("other"));
         });
     }
 
