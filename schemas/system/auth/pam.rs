@@ -6,12 +6,17 @@ use crate::{Event, fields};
 
 /// Sets what a message of a PAM module says; `false` if it is none.
 pub(super) fn message<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
-    if let Some(rest) = behind(text, "session ", &["opened for user "]) {
-        opened(rest, event);
-    } else if let Some(user) = behind(text, "session ", &["closed for user "]) {
-        event.set_clean(fields::user::NAME, name_and_id(user.trim_end()).0);
-        session("end", "logged-off", event);
-    } else if let Some(rest) = behind(text, "authentication failure", &["; ", "s; ", " "]) {
+    const OPENED: &str = "opened for user ";
+    const CLOSED: &str = "closed for user ";
+    if let Some((end, rest)) = behind(text, "session ", &[OPENED, CLOSED]) {
+        match end {
+            OPENED => opened(rest, event),
+            _ => {
+                event.set_clean(fields::user::NAME, name_and_id(rest.trim_end()).0);
+                session("end", "logged-off", event);
+            }
+        }
+    } else if let Some((_, rest)) = behind(text, "authentication failure", &["; ", "s; ", " "]) {
         who_and_where(rest, event);
         tried("authentication_failure", "failure", event);
     } else if let Some(user) = text.strip_prefix("password check failed for user (") {
@@ -111,12 +116,13 @@ pub(super) fn tried(action: &'static str, result: &'static str, event: &mut Even
     outcome(action, result, event);
 }
 
-/// What follows the first `start` that goes on with one of `ends`. Most messages of any program have
-/// none, so that looking must cost little.
-fn behind<'a>(text: &'a str, start: &str, ends: &[&str]) -> Option<&'a str> {
+/// The one of `ends` that the first `start` goes on with, and what follows it. Most messages of any
+/// program have none, so that looking must cost little.
+fn behind<'a, 'e>(text: &'a str, start: &str, ends: &[&'e str]) -> Option<(&'e str, &'a str)> {
     let mut rest = text;
     while let Some((_, after)) = rest.split_on(start) {
-        if let Some(found) = ends.iter().find_map(|end| after.strip_prefix(end)) {
+        let with = |end: &&'e str| after.strip_prefix(*end).map(|found| (*end, found));
+        if let Some(found) = ends.iter().find_map(with) {
             return Some(found);
         }
         rest = after;
