@@ -145,6 +145,7 @@ impl Faults {
         use RDKafkaErrorCode as Code;
         let brokers = &*self.brokers;
         let stop = |text: String| LogError::Stop(text, None);
+        let code = if is_about_certificates(reason) { Code::SSL } else { code };
         match code {
             Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
                 LogError::NoTopic(topic.unwrap_or("of the subscription").to_owned())
@@ -179,6 +180,14 @@ impl Faults {
             ),
         }
     }
+}
+
+/// Whether OpenSSL says that a certificate is not as it must be. librdkafka tells it as a connection
+/// that broke where the handshake fails in its first call, since the broker answered so soon, and
+/// where the broker refuses the client's certificate behind the handshake, as in TLS 1.3.
+fn is_about_certificates(reason: &str) -> bool {
+    reason.contains("SSL routines")
+        && ["certificate", "unknown ca"].iter().any(|word| reason.contains(word))
 }
 
 impl Login {
@@ -256,6 +265,28 @@ mod tests {
         let error = faults.decide(&timed_out, None);
         assert!(matches!(&error, LogError::Stop(text, _) if text.contains("KAFKA_PASSWORD")));
         assert!(matches!(faults.decide(&timed_out, None), LogError::Retry(..)));
+    }
+
+    #[test]
+    fn a_certificate_that_is_refused_is_said_however_soon_the_connection_breaks() {
+        let faults = Faults::of("a:1", Login::Configured);
+        let said = |reason: &str| {
+            let reason = format!("sasl_ssl://a:1/bootstrap: {reason} (after 5ms in state X)");
+            faults.judge(RDKafkaErrorCode::BrokerTransportFailure, &reason, None)
+        };
+        for certificate in [
+            "error:0A000086:SSL routines::certificate verify failed",
+            "error:0A00045C:SSL routines::tlsv13 alert certificate required",
+            "error:0A000418:SSL routines::tlsv1 alert unknown ca",
+        ] {
+            let decided = said(certificate);
+            let is_named =
+                |text: &str| text.contains("KAFKA_CA_FILE") && text.contains(certificate);
+            assert!(matches!(&decided, LogError::Stop(text, _) if is_named(text)), "{decided}");
+        }
+        // A broker that stops says no good-bye.
+        let decided = said("error:0A000126:SSL routines::unexpected eof while reading");
+        assert!(matches!(decided, LogError::Retry(..)), "{decided}");
     }
 
     #[test]
