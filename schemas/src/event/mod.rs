@@ -484,7 +484,7 @@ mod tests {
     fn a_record_answers_whether_its_parts_have_escapes_and_nothing_else() {
         written(|event| {
             let record: &str = event.alloc_str(r"plain and \n, plain");
-            assert_eq!(event.text(record[..5].as_bytes()), "plain");
+            assert_eq!(event.text(&record.as_bytes()[..5]), "plain");
             for (text, has) in [("plain", false), (record, true), (r"\u00e9", true)] {
                 assert_eq!(event.has_escapes(text), has, "{text}");
             }
