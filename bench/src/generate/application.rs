@@ -6,9 +6,6 @@ use std::fmt::Write as _;
 use super::draw::{Clock, Draw};
 use super::web::{METHODS, STATUSES, target};
 
-/// A busy application.
-const RECORDS_A_SECOND: u64 = 50;
-
 const LEVELS: [(u64, &str); 4] = [(80, "info"), (10, "debug"), (6, "warning"), (4, "error")];
 const LOGGERS: [&str; 4] = ["shop.orders", "shop.cart", "django.request", "shop.payments"];
 const SAID: [&str; 5] = [
@@ -21,7 +18,7 @@ const SAID: [&str; 5] = [
 
 /// Appends object `number`.
 pub(super) fn object(number: u64, draw: &mut Draw, out: &mut String) {
-    let clock = Clock::after(number / RECORDS_A_SECOND);
+    let clock = Clock::of(number);
     let (date, time, micros) = (clock.date(), clock.time(), draw.between(0, 1_000_000));
     let (level, logger, said) = (draw.weighted(&LEVELS), draw.pick(&LOGGERS), draw.pick(&SAID));
     let (user, a, b) = (draw.between(1, 100_000), draw.word(), draw.word());
@@ -40,7 +37,7 @@ pub(super) fn object(number: u64, draw: &mut Draw, out: &mut String) {
 
 /// Appends line `number` as Docker keeps it.
 pub(super) fn container(number: u64, draw: &mut Draw, out: &mut String) {
-    let clock = Clock::after(number / RECORDS_A_SECOND);
+    let clock = Clock::of(number);
     let (date, time, nanos) = (clock.date(), clock.time(), draw.between(0, 1_000_000_000));
     let (millis, level) = (nanos / 1_000_000, draw.weighted(&LEVELS).to_uppercase());
     let (logger, said) = (draw.pick(&LOGGERS), draw.pick(&SAID));

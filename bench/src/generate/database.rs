@@ -5,9 +5,6 @@ use std::fmt::Write as _;
 
 use super::draw::{Clock, Draw};
 
-/// A busy server that logs every statement.
-const RECORDS_A_SECOND: u64 = 50;
-
 /// A statement of an application.
 fn statement(draw: &mut Draw, out: &mut String) {
     let id = draw.between(1, 1_000_000);
@@ -33,7 +30,7 @@ fn statement(draw: &mut Draw, out: &mut String) {
 
 /// Appends record `number` of PostgreSQL.
 pub(super) fn postgresql(number: u64, draw: &mut Draw, out: &mut String) {
-    let clock = Clock::after(number / RECORDS_A_SECOND);
+    let clock = Clock::of(number);
     let (date, time, millis) = (clock.date(), clock.time(), draw.between(0, 1000));
     let pid = draw.between(300, 32_768);
     let _ = write!(out, "{date} {time}.{millis:03} CET [{pid}] app@shop LOG:  ");
@@ -63,7 +60,7 @@ pub(super) fn postgresql(number: u64, draw: &mut Draw, out: &mut String) {
 
 /// Appends record `number` of MySQL 8.
 pub(super) fn slow_log(number: u64, draw: &mut Draw, out: &mut String) {
-    let clock = Clock::after(number / RECORDS_A_SECOND);
+    let clock = Clock::of(number);
     let (date, time, micros) = (clock.date(), clock.time(), draw.between(0, 1_000_000));
     let (id, address) = (draw.between(8, 9_999), draw.address());
     let (seconds, sent, examined) =
@@ -81,7 +78,7 @@ pub(super) fn slow_log(number: u64, draw: &mut Draw, out: &mut String) {
 
 /// Appends record `number` of MongoDB 4.4 and later.
 pub(super) fn mongodb(number: u64, draw: &mut Draw, out: &mut String) {
-    let clock = Clock::after(number / RECORDS_A_SECOND);
+    let clock = Clock::of(number);
     let (date, time, millis) = (clock.date(), clock.time(), draw.between(0, 1000));
     let (connection, address) = (draw.between(1, 9_999), draw.address());
     let (port, uuid) = (draw.between(1024, 65_536), Uuid(draw.word(), draw.word()));

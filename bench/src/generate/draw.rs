@@ -64,8 +64,13 @@ pub(super) struct Clock {
     pub second: u64,
 }
 
+/// What a busy application or server writes.
+const RECORDS_A_SECOND: u64 = 50;
+
 impl Clock {
-    pub fn after(seconds: u64) -> Self {
+    /// When record `number` is written.
+    pub fn of(number: u64) -> Self {
+        let seconds = number / RECORDS_A_SECOND;
         let days = seconds / 86_400 % (28 * 12);
         Self {
             month: 1 + days / 28,
@@ -75,9 +80,14 @@ impl Clock {
             second: seconds % 60,
         }
     }
-}
 
-impl Clock {
+    /// `Mar`
+    pub fn month_name(&self) -> &'static str {
+        const NAMES: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        NAMES[(self.month - 1) as usize]
+    }
+
     /// `2026-03-04`
     pub fn date(&self) -> String {
         format!("2026-{:02}-{:02}", self.month, self.day)

@@ -7,8 +7,6 @@ use super::draw::{Clock, Draw};
 
 /// Of a thousand records this many are exceptions with their stack trace: a kilobyte or two each.
 const TRACES_IN_THOUSAND: u64 = 5;
-/// A busy application.
-const RECORDS_A_SECOND: u64 = 50;
 
 const LEVELS: [(u64, &str); 5] =
     [(60, "INFO"), (16, "DEBUG"), (12, "WARNING"), (10, "ERROR"), (2, "CRITICAL")];
@@ -39,7 +37,7 @@ const FRAMES: [&str; 6] = [
 
 /// Appends record `number`.
 pub(super) fn record(number: u64, draw: &mut Draw, out: &mut String) {
-    let clock = Clock::after(number / RECORDS_A_SECOND);
+    let clock = Clock::of(number);
     let trace = draw.between(0, 1000) < TRACES_IN_THOUSAND;
     let level = if trace { "ERROR" } else { draw.weighted(&LEVELS) };
     let _ = write!(out, "[{} {}] production.{level}: ", clock.date(), clock.time());

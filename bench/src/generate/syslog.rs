@@ -5,9 +5,6 @@ use std::fmt::Write as _;
 
 use super::draw::{Clock, Draw};
 
-/// Of all hosts together.
-const RECORDS_A_SECOND: u64 = 50;
-
 /// The first of them speak RFC 3164.
 const HOSTS: [&str; 10] = [
     "fw-edge-1",
@@ -22,8 +19,6 @@ const HOSTS: [&str; 10] = [
     "build-7",
 ];
 const OLD_HOSTS: u64 = 5;
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const USERS: [&str; 6] = ["deploy", "root", "backup", "admin", "oracle", "git"];
 const UNITS: [&str; 5] = ["nginx", "php8.2-fpm", "logrotate", "certbot", "postgresql@15-main"];
 const COMMANDS: [&str; 3] = [
@@ -50,12 +45,12 @@ struct Program {
 pub(super) fn record(number: u64, draw: &mut Draw, out: &mut String) {
     let host = draw.between(0, HOSTS.len() as u64);
     let program = draw.weighted(&PROGRAMS);
-    let clock = Clock::after(number / RECORDS_A_SECOND);
+    let clock = Clock::of(number);
     let (name, priority) = (program.name, program.priority);
     let pid = draw.between(300, 32_768);
     let is_kernel = name == "kernel";
     if host < OLD_HOSTS {
-        let month = MONTHS[(clock.month - 1) as usize];
+        let month = clock.month_name();
         let (day, time, host) = (clock.day, clock.time(), HOSTS[host as usize]);
         let _ = write!(out, "{month} {day:2} {time} {host} {name}");
         if !is_kernel {

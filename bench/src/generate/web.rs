@@ -4,9 +4,6 @@ use std::fmt::Write as _;
 
 use super::draw::{Clock, Draw};
 
-/// A busy site.
-const RECORDS_A_SECOND: u64 = 50;
-
 pub(super) const METHODS: [(u64, &str); 4] = [(80, "GET"), (12, "POST"), (5, "PUT"), (3, "DELETE")];
 pub(super) const STATUSES: [(u64, u16); 6] =
     [(80, 200), (6, 304), (4, 302), (6, 404), (2, 422), (2, 500)];
@@ -36,10 +33,8 @@ pub(super) fn target(draw: &mut Draw, out: &mut String) {
 
 /// Appends record `number` of nginx.
 pub(super) fn nginx(number: u64, draw: &mut Draw, out: &mut String) {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let clock = Clock::after(number / RECORDS_A_SECOND);
-    let (day, month, time) = (clock.day, MONTHS[(clock.month - 1) as usize], clock.time());
+    let clock = Clock::of(number);
+    let (day, month, time) = (clock.day, clock.month_name(), clock.time());
     let _ = write!(out, "{} - - [{day:02}/{month}/2026:{time} +0100] \"", draw.address());
     let _ = write!(out, "{} ", draw.weighted(&METHODS));
     target(draw, out);
@@ -50,7 +45,7 @@ pub(super) fn nginx(number: u64, draw: &mut Draw, out: &mut String) {
 
 /// Appends entry `number` of an application load balancer.
 pub(super) fn balancer(number: u64, draw: &mut Draw, out: &mut String) {
-    let clock = Clock::after(number / RECORDS_A_SECOND);
+    let clock = Clock::of(number);
     let (micros, address) = (draw.between(0, 1_000_000), draw.address());
     let stamp = format!("{}T{}.{micros:06}Z", clock.date(), clock.time());
     let (port, host) = (draw.between(1024, 65_536), draw.between(4, 250));
