@@ -120,6 +120,11 @@ pub(crate) fn parts(value: &[u8]) -> Entries<'_> {
     if has_parts { scan.entries } else { Entries::new() }
 }
 
+/// The same of an object; a list has none.
+pub(crate) fn object_parts(value: &[u8]) -> Entries<'_> {
+    if value.starts_with(b"{") { parts(value) } else { Entries::new() }
+}
+
 /// The entries that say something, and whether that is fewer or others than there were.
 fn without_nothing<'a>(
     entries: &[Entry<'a>],
@@ -133,8 +138,7 @@ fn without_nothing<'a>(
             continue;
         }
         let place = Place { above: Some(above), key: entry.key };
-        let inside =
-            if entry.value.starts_with(b"{") { parts(entry.value) } else { Entries::new() };
+        let inside = object_parts(entry.value);
         if !inside.is_empty() {
             let (inside, fewer) = without_nothing(&inside, &place, event);
             changed |= fewer;

@@ -77,7 +77,7 @@ impl<'a> Scan<'a> {
 
     /// Reads a whole object or list; gives its length.
     pub fn run(&mut self) -> Result<usize, Flaw> {
-        let end = self.value(0, 0);
+        let end = self.usual_space(0).and_then(|(at, byte)| self.value(at, byte, 0));
         self.at = match end {
             Ok(at) | Err(Flaw::At(at)) => at,
             Err(Flaw::Unfinished) => self.text.len(),
@@ -118,10 +118,9 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Where the value ends that begins at `at`, behind white space.
+    /// Where the value ends that begins at `at` with `byte`.
     #[inline(always)]
-    fn value(&mut self, at: usize, depth: usize) -> Result<usize, Flaw> {
-        let (at, byte) = self.usual_space(at)?;
+    fn value(&mut self, at: usize, byte: u8, depth: usize) -> Result<usize, Flaw> {
         match byte {
             b'"' => self.string(at).map(|(end, _)| end),
             b'{' => self.container(at, b'}', depth),
@@ -152,8 +151,8 @@ impl<'a> Scan<'a> {
             if is_object {
                 (key, at) = self.key(at, depth, base, &mut marks)?;
             }
-            let (from, _) = self.usual_space(at)?;
-            at = self.value(from, depth + 1)?;
+            let (from, byte) = self.usual_space(at)?;
+            at = self.value(from, byte, depth + 1)?;
             if collects {
                 self.entries.push(Entry { key, value: &self.text[from..at] });
             }

@@ -1,6 +1,6 @@
 //! The objects that log events come in.
 
-use crate::object::{parts, whole};
+use crate::object::{object_parts, parts, whole};
 use crate::scan::{Entries, Entry};
 
 /// Keys that only a log event has, of which an object needs one to be taken for it.
@@ -63,8 +63,7 @@ impl<'a> LogEvent<'a> {
     fn list(list: &[Entry<'a>]) -> Option<Vec<Self>> {
         let mut events = Vec::with_capacity(list.len().min(EVENTS_USUAL));
         for Entry { value: text, .. } in list {
-            let keys = if text.starts_with(b"{") { parts(text) } else { Entries::new() };
-            let event = Self { text, keys };
+            let event = Self { text, keys: object_parts(text) };
             if !event.is_one() {
                 return None;
             }
