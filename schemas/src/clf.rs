@@ -226,7 +226,7 @@ fn escape(text: &[u8]) -> (u8, usize) {
 
 /// Sets what `GET /path?query HTTP/1.1` says. Says whether the text is such a request.
 pub(crate) fn set_request<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
-    let parts = text.split_on(" ").and_then(|(method, rest)| {
+    let parts = text.split_on_byte(b' ').and_then(|(method, rest)| {
         // A target with a space in it is left to the search from the end.
         let (target, version) = rest
             .split_on(" HTTP/")

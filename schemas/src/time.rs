@@ -207,8 +207,13 @@ pub fn parse_day_first(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
 }
 
 /// A time of reading for who asks whether a stamp without a year is there and how long it is: the
-/// last day of a leap year, in which every day is found at once.
+/// last day of a leap year, which has every day.
 pub(crate) const ANY_YEAR_MS: i64 = 978_220_800_000;
+/// That year.
+const LEAP_YEAR: i64 = 2000;
+const EPOCH_YEAR: i64 = 1970;
+/// Of the Gregorian calendar: 365.2425 days.
+const MEAN_YEAR_S: i64 = 31_556_952;
 
 /// How far a clock may be ahead: a date without a year that is later than this is last year's.
 const AHEAD_MAX_S: i64 = 7 * SECONDS_PER_DAY;
@@ -220,13 +225,18 @@ const LEAP_YEARS: i64 = 8;
 /// The last time of a date without a year that is not later than `read_at_ms` and a week.
 fn in_last_year(month: u32, day: u32, clock: (u32, u32, u32), read_at_ms: i64) -> Option<i64> {
     let (hour, minute, second) = clock;
+    if read_at_ms == ANY_YEAR_MS {
+        return seconds_of(LEAP_YEAR, month, day, hour, minute, second);
+    }
     let read_at_s = read_at_ms.div_euclid(1000);
-    let (year, ..) = civil_from_days(read_at_s.div_euclid(SECONDS_PER_DAY));
     let is_past = |at: &i64| *at <= read_at_s + AHEAD_MAX_S;
-    let this_year = seconds_of(year, month, day, hour, minute, second);
-    if let Some(at) = this_year.filter(|at| is_past(at) && read_at_s - at < WITHIN_A_YEAR_S) {
+    // On the days around New Year it may be the year beside it, in which nothing else is nearer.
+    let near = EPOCH_YEAR + read_at_s.div_euclid(MEAN_YEAR_S);
+    let at = seconds_of(near, month, day, hour, minute, second);
+    if let Some(at) = at.filter(|at| is_past(at) && read_at_s - at < WITHIN_A_YEAR_S) {
         return Some(at);
     }
+    let (year, ..) = civil_from_days(read_at_s.div_euclid(SECONDS_PER_DAY));
     let years = (year - LEAP_YEARS..=year + 1).rev();
     years.filter_map(|year| seconds_of(year, month, day, hour, minute, second)).find(is_past)
 }
@@ -449,6 +459,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_year_is_found_as_by_trying_all(
+            read_at_s in 0i64..10_000_000_000,
+            month in 0u32..14,
+            day in 0u32..33,
+            second_of_day in 0u32..86_400,
+        ) {
+            let clock = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
+            let of = |year| seconds_of(year, month, day, clock.0, clock.1, clock.2);
+            let last = (1950..2300).filter_map(of).rfind(|at| *at <= read_at_s + AHEAD_MAX_S);
+            prop_assert_eq!(in_last_year(month, day, clock, read_at_s * 1000), last);
+            let any = in_last_year(month, day, clock, ANY_YEAR_MS);
+            prop_assert_eq!(any.is_some(), last.is_some());
+        }
+
         #[test]
         fn a_written_time_reads_back(ms in -62_167_219_200_000i64..253_402_300_799_999) {
             let text = written(Time::from_ms(ms));

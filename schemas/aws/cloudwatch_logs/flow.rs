@@ -37,6 +37,12 @@ const DEFAULT: &str = "version account-id interface-id srcaddr dstaddr srcport d
                        packets bytes start end action log-status";
 /// Its columns.
 const DEFAULT_COLUMNS: usize = 14;
+/// What it begins with.
+const DEFAULT_VERSION: &str = "2";
+/// More than any of the known formats has.
+const COLUMNS_MAX: usize = 32;
+/// What the name of every interface has.
+const INTERFACE: &str = "eni-";
 /// Formats that AWS's documentation proposes, which Elastic's module tells by their length: of NAT
 /// gateways, of transit gateways, of sequences of TCP's flags, and of all columns up to version 5.
 const PROPOSED: [&str; 4] = [
@@ -146,15 +152,23 @@ fn column(name: &str) -> Option<Column> {
 /// Sets what a line says if it is one of a flow log. Where it has fewer or more columns than there
 /// are names, it is kept as message too.
 pub(super) fn set<'a>(line: &'a str, header: &[Column], event: &mut Event<'a>) -> bool {
+    let mut said = event.list();
     let header = match header {
+        [] if !line.starts_with(DEFAULT_VERSION) && !line.has(INTERFACE) => return false,
         [] => {
-            let Some(known) = known(line) else { return false };
+            said.extend(words(line).take(COLUMNS_MAX));
+            let Some(known) = known(&said) else { return false };
             known
         }
-        header if is_flow(line, header) => header,
-        _ => return false,
+        header => {
+            said.extend(words(line).take(header.len() + 1));
+            if !is_flow(&said, header) {
+                return false;
+            }
+            header
+        }
     };
-    let mut said = words(line);
+    let mut said = said.into_iter();
     let mut flow = Flow::default();
     let mut placed = true;
     for column in header {
@@ -173,19 +187,17 @@ pub(super) fn set<'a>(line: &'a str, header: &[Column], event: &mut Event<'a>) -
 }
 
 /// The columns of a line that has no header, if all of it looks like one of the known formats.
-fn known(line: &str) -> Option<&'static [Column]> {
+fn known(said: &[&str]) -> Option<&'static [Column]> {
     let [default, proposed @ ..] = &*KNOWN;
-    if is_default(line) {
+    if is_default(said) {
         return Some(default);
     }
+    let format = proposed.iter().find(|format| format.len() == said.len())?;
+    let mut pairs = format.iter().zip(said);
     // Every one of them has the name of an interface.
-    if !line.has("eni-") {
-        return None;
-    }
-    let count = words(line).count();
-    let format = proposed.iter().find(|format| format.len() == count)?;
-    let mut pairs = format.iter().zip(words(line));
-    pairs.all(|(column, word)| word == "-" || is_likely(*column, word)).then_some(format)
+    (said.iter().any(|word| word.has(INTERFACE))
+        && pairs.all(|(column, word)| *word == "-" || is_likely(*column, word)))
+    .then_some(format)
 }
 
 /// Whether a word may stand in that column, as far as AWS says what stands there. Another order of
@@ -216,34 +228,29 @@ fn is_likely(column: Column, word: &str) -> bool {
 }
 
 /// The shape of the default format: enough of its columns look as they must.
-fn is_default(line: &str) -> bool {
-    if !line.starts_with('2') {
-        return false;
-    }
-    let mut found = [""; DEFAULT_COLUMNS - 1];
-    let mut said = words(line);
-    for place in &mut found {
-        let Some(word) = said.next() else { return false };
-        *place = word;
-    }
+fn is_default(said: &[&str]) -> bool {
     let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
-    let [version, account, interface, .., start, end, _] = found;
-    version == "2"
-        && (is_number(account) || account == "unknown")
-        && (interface.has("eni-") || interface == "-")
+    let Some([version, account, interface, .., start, end, _]) =
+        said.first_chunk::<{ DEFAULT_COLUMNS - 1 }>()
+    else {
+        return false;
+    };
+    *version == DEFAULT_VERSION
+        && (is_number(account) || *account == "unknown")
+        && (interface.has(INTERFACE) || *interface == "-")
         && is_number(start)
         && is_number(end)
 }
 
 /// There are about as many words as columns, and those whose form is known have it.
-fn is_flow(line: &str, header: &[Column]) -> bool {
-    words(line).take(header.len()).count() + 1 >= header.len()
-        && header.iter().zip(words(line)).all(|(column, word)| match column {
+fn is_flow(said: &[&str], header: &[Column]) -> bool {
+    said.len() + 1 >= header.len()
+        && header.iter().zip(said).all(|(column, word)| match column {
             Column::Source | Column::Destination | Column::Address(_) => {
-                word == "-" || word.parse::<IpAddr>().is_ok()
+                *word == "-" || word.parse::<IpAddr>().is_ok()
             }
             Column::Start | Column::End | Column::Packets | Column::Bytes | Column::Protocol => {
-                word == "-" || word.bytes().all(|byte| byte.is_ascii_digit())
+                *word == "-" || word.bytes().all(|byte| byte.is_ascii_digit())
             }
             _ => true,
         })

@@ -27,7 +27,8 @@ pub(super) fn level(message: &str) -> Option<&str> {
 pub(super) fn time(message: &str) -> Option<Stamp> {
     let line = message.split('\n').next()?.trim_end();
     let text = line.strip_prefix(MARK)?.strip_suffix(')')?.rsplit_once('(')?.1;
-    let (day, clock) = text.split_on(" ").filter(|(day, _)| day.len() == 8 && day.is_ascii())?;
+    let (day, clock) =
+        text.split_on_byte(b' ').filter(|(day, _)| day.len() == 8 && day.is_ascii())?;
     let text = format!("{}-{}-{} {clock}", &day[..4], &day[4..6], &day[6..]);
     let (stamp, length) = time::parse_iso(text.as_bytes())?;
     (length == text.len()).then_some(stamp)

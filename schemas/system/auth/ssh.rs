@@ -5,7 +5,7 @@ use super::pam::tried;
 use super::{outcome, source};
 use crate::find::{Find, find};
 use crate::peer::ip;
-use crate::{Event, fields};
+use crate::{Event, clf, fields};
 
 /// Sets what a message of sshd says.
 pub(super) fn message<'a>(text: &'a str, event: &mut Event<'a>) {
@@ -37,13 +37,15 @@ fn login<'a>(verb: &'static str, rest: &'a str, event: &mut Event<'a>) -> Option
         (None, rest.strip_prefix("user")?)
     } else {
         let (method, rest) = rest.split_on(" for ")?;
-        (Some(method).filter(|method| !method.contains(' ')), rest)
+        (Some(method).filter(|method| !method.bytes().any(|byte| byte == b' ')), rest)
     };
     let (user, place) = rest.rsplit_on(" from ")?;
-    let mut words = place.split(' ');
-    let address = words.next().filter(|address| !address.is_empty())?;
-    if words.next() == Some("port") {
-        port(words.next().unwrap_or_default(), event);
+    let (address, after) = place.split_on_byte(b' ').unwrap_or((place, ""));
+    if address.is_empty() {
+        return None;
+    }
+    if let Some(number) = after.strip_prefix("port ") {
+        port(clf::word(number).0, event);
     }
     source(address, event);
     let known = user.strip_prefix("invalid user ");

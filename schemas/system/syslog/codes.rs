@@ -53,7 +53,7 @@ pub(super) fn priority_of_word(word: &str) -> Option<u8> {
         return Some(number).filter(|number: &u8| *number < 192 && known);
     }
     let inside = word.strip_prefix('<').and_then(|word| word.strip_suffix('>'));
-    let (facility, severity) = inside.unwrap_or(word).split_on(".")?;
+    let (facility, severity) = inside.unwrap_or(word).split_on_byte(b'.')?;
     let numbers = facility.parse::<u8>().ok().zip(severity.parse::<u8>().ok());
     if let Some((facility, severity)) = numbers.filter(|_| inside.is_some()) {
         return (facility < 24 && severity < 8).then_some(facility << 3 | severity);

@@ -82,15 +82,21 @@ pub fn head(bytes: &[u8], read_at_ms: i64) -> Head<'_> {
     if (1..=2).contains(&digits) && rest.get(digits) == Some(&b' ') {
         let at = length + digits + 1;
         let found = time::parse_iso(&bytes[at..]);
-        let word = word_end(bytes, at);
-        let nil = &bytes[at..word] == b"-";
-        let wrong = length > 0 && bytes[at..word].contains(&b'T');
-        if found.is_some() || nil || wrong {
-            head.version = Some(&rest[..digits]);
-            head.stamp = found.map(|(stamp, _)| stamp);
-            head.stamp_at = at;
-            head.end = found.map_or(word, |(_, used)| at + used);
-        }
+        let end = match found {
+            Some((_, used)) => at + used,
+            None => {
+                let word = word_end(bytes, at);
+                let is_nil = &bytes[at..word] == b"-";
+                let is_wrong = length > 0 && bytes[at..word].contains(&b'T');
+                if !is_nil && !is_wrong {
+                    return head;
+                }
+                word
+            }
+        };
+        head.version = Some(&rest[..digits]);
+        head.stamp = found.map(|(stamp, _)| stamp);
+        (head.stamp_at, head.end) = (at, end);
         return head;
     }
     let spaces = if length > 0 { rest.iter().take_while(|byte| **byte == b' ').count() } else { 0 };
@@ -203,7 +209,7 @@ impl<'a> Envelope<'a> {
         // After a second space the host is missing, or the tag follows at once.
         let rest = rest.strip_prefix(':').unwrap_or(rest);
         let rest = self.without_priority(rest.strip_prefix(' ').unwrap_or(rest));
-        let (word, after) = rest.split_on(" ").unwrap_or((rest, ""));
+        let (word, after) = rest.split_on_byte(b' ').unwrap_or((rest, ""));
         if word.is_empty() {
             return self.after_two_spaces(rest.trim_start_matches(' '));
         }
@@ -259,7 +265,7 @@ impl<'a> Envelope<'a> {
         if self.priority.is_some() {
             return rest;
         }
-        let Some((word, after)) = rest.split_on(" ") else { return rest };
+        let Some((word, after)) = rest.split_on_byte(b' ') else { return rest };
         match priority_of_word(word) {
             Some(priority) => {
                 self.priority = Some(priority);

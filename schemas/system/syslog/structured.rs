@@ -20,9 +20,9 @@ pub(super) fn parse<'a>(text: &'a str, event: &mut Event<'a>) -> Option<(&'a [u8
     let mut parameters = event.list::<Parameter<'a>>();
     let mut rest = text;
     while let Some(body) = rest.strip_prefix('[') {
-        let end = body.find([' ', ']'])?;
+        let end = body.bytes().position(|byte| matches!(byte, b' ' | b']'))?;
         let element = &body[..end];
-        if element.is_empty() || element.contains(['"', '=']) {
+        if element.is_empty() || element.bytes().any(|byte| matches!(byte, b'"' | b'=')) {
             return None;
         }
         rest = body[end..].trim_start_matches(' ');
@@ -32,7 +32,7 @@ pub(super) fn parse<'a>(text: &'a str, event: &mut Event<'a>) -> Option<(&'a [u8
         while !rest.starts_with(']') {
             let (name, after) = rest.split_on_byte(b'=')?;
             let (value, after) = quoted(after.trim_start_matches(' '), event)?;
-            if name.is_empty() || name.contains([' ', ']', '"']) {
+            if name.is_empty() || name.bytes().any(|byte| matches!(byte, b' ' | b']' | b'"')) {
                 return None;
             }
             if parameters.len() == PARAMETERS_MAX {
