@@ -2,7 +2,7 @@
 //! operator's `parse`, tests.
 
 use memchr::{memchr, memchr_iter};
-use tahoe_seams::{Cut, Framer, Part};
+use tahoe_seams::{Beginning, Cut, Framer, Part};
 
 /// Bytes of a text that one record takes; what is longer becomes parts.
 pub const PART_BYTES_MAX: usize = 1 << 20;
@@ -19,7 +19,7 @@ impl Framer for LineFramer {
             None => return Cut::Partial,
         };
         let text = if bytes[..text].ends_with(b"\r") { text - 1 } else { text };
-        if text == 0 { Cut::Blank { end } } else { Cut::Record { text, end, orphan: false } }
+        if text == 0 { Cut::Blank { end } } else { Cut::Record { text, end, head: Beginning::Own } }
     }
 }
 
@@ -66,11 +66,13 @@ impl<'f> Frames<'f> {
         let mut used = 0;
         while used < bytes.len() {
             let rest = &bytes[used..];
-            let (text, end, orphan) = match self.framer.cut(rest, self.scanned, ended) {
-                Cut::Record { text, end, orphan } => (text, end, orphan),
-                Cut::Open { text, end, orphan } if ended => (text, end, orphan),
-                Cut::Blank { end } => (0, end, false),
-                Cut::Partial if ended => (rest.len(), rest.len(), false),
+            let (text, end, head) = match self.framer.cut(rest, self.scanned, ended) {
+                Cut::Record { text, end, head } => (text, end, head),
+                Cut::Open { text, end, head } if ended => (text, end, head),
+                Cut::Blank { end } => (0, end, Beginning::Own),
+                Cut::Partial if ended => {
+                    (rest.len(), rest.len(), Beginning::Asked { orphan: false })
+                }
                 Cut::Open { .. } | Cut::Partial => {
                     self.scanned = rest.len();
                     return used;
@@ -80,7 +82,7 @@ impl<'f> Frames<'f> {
             // A framer that finds no end would be asked the same for ever.
             let end = end.max(1);
             if text > 0 {
-                self.record(&rest[..text], end, orphan, visit);
+                self.record(&rest[..text], end, head, visit);
             }
             self.line += line_ends(&rest[..end]);
             self.position += end as u64;
@@ -89,11 +91,17 @@ impl<'f> Frames<'f> {
         used
     }
 
-    fn record(&mut self, text: &[u8], end: usize, orphan: bool, visit: &mut dyn FnMut(Frame<'_>)) {
+    fn record(
+        &mut self,
+        text: &[u8],
+        end: usize,
+        head: Beginning,
+        visit: &mut dyn FnMut(Frame<'_>),
+    ) {
         let (start, line) = (self.position, self.line);
         let whole = text.len() <= PART_BYTES_MAX;
         let first = if whole { text.len() } else { part_length(text) };
-        let needs_context = orphan || self.framer.continues(&self.context);
+        let needs_context = head.is_missing() || self.framer.continues(&self.context);
         visit(Frame {
             bytes: &text[..first],
             start,
@@ -102,7 +110,7 @@ impl<'f> Frames<'f> {
             context: if needs_context { &self.context } else { b"" },
             part: (!whole).then_some(Part { index: 0, last: false }),
         });
-        self.framer.carry(&text[..first], &mut self.context);
+        head.leave_by(self.framer, &text[..first], &mut self.context);
         let (mut at, mut index) = (first, 0);
         while at < text.len() {
             let length = part_length(&text[at..]);

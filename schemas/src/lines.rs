@@ -3,19 +3,19 @@
 use crate::find::Find;
 
 use memchr::{memchr, memrchr};
-use tahoe_seams::Cut;
+use tahoe_seams::{Beginning, Cut};
 
 /// Bytes of a stamp that are carried.
 const STAMP_BYTES_MAX: usize = 64;
 
 /// The record at the start of `bytes`. `begins` is asked of every later line, with what the record
-/// has before it; `is_orphan` of the whole record.
+/// has before it; `head` of the whole record.
 pub(crate) fn cut(
     bytes: &[u8],
     scanned: usize,
     ended: bool,
     begins: &dyn Fn(&[u8], &[u8]) -> bool,
-    is_orphan: &dyn Fn(&[u8]) -> bool,
+    head: &dyn Fn(&[u8]) -> Beginning,
 ) -> Cut {
     let Some(first) = line_end(bytes, 0, ended) else { return Cut::Partial };
     if bytes[..first].trim_ascii().is_empty() {
@@ -28,15 +28,15 @@ pub(crate) fn cut(
         let Some(end) = line_end(bytes, at, ended) else { break };
         if begins(&bytes[..at], bytes[at..end].trim_ascii_end()) {
             let text = trimmed(&bytes[..at]);
-            return Cut::Record { text, end: at, orphan: is_orphan(&bytes[..text]) };
+            return Cut::Record { text, end: at, head: head(&bytes[..text]) };
         }
         at = end;
     }
     let text = trimmed(&bytes[..at]);
-    let orphan = is_orphan(&bytes[..text]);
+    let head = head(&bytes[..text]);
     match ended {
-        true => Cut::Record { text, end: at, orphan },
-        false => Cut::Open { text, end: at, orphan },
+        true => Cut::Record { text, end: at, head },
+        false => Cut::Open { text, end: at, head },
     }
 }
 
@@ -69,6 +69,11 @@ pub(crate) fn split_first(text: &str) -> (&str, &str) {
     (line.trim_end(), rest)
 }
 
+/// The head of a record that may have a stamp.
+pub(crate) fn head(record: &[u8], stamp: Option<&[u8]>) -> Beginning {
+    Beginning::of(record, stamp, STAMP_BYTES_MAX)
+}
+
 /// Replaces the stamp that is carried.
 pub(crate) fn carry_stamp(stamp: &[u8], context: &mut Vec<u8>) {
     context.clear();
@@ -83,14 +88,14 @@ mod tests {
     fn boundaries_are_the_same_however_the_bytes_arrive() {
         let text = b"* one\n more\n\n more\n* two\r\n\r\n* three";
         let begins = |_: &[u8], line: &[u8]| line.starts_with(b"*");
-        let whole = cut(text, 0, true, &begins, &|_| false);
-        assert_eq!(whole, Cut::Record { text: 18, end: 19, orphan: false });
+        let whole = cut(text, 0, true, &begins, &|_| Beginning::Own);
+        assert_eq!(whole, Cut::Record { text: 18, end: 19, head: Beginning::Own });
         for seen in 0..text.len() {
-            let done = cut(&text[..seen], 0, false, &begins, &|_| false);
+            let done = cut(&text[..seen], 0, false, &begins, &|_| Beginning::Own);
             if let Cut::Record { .. } = done {
                 assert_eq!(done, whole, "{seen}");
             } else {
-                assert_eq!(cut(text, seen, true, &begins, &|_| false), whole, "{seen}");
+                assert_eq!(cut(text, seen, true, &begins, &|_| Beginning::Own), whole, "{seen}");
             }
         }
     }

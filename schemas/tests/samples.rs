@@ -15,7 +15,7 @@ use serde_json::Value;
 use tahoe_schemas::enrich::{Database, Enrichment, Networks};
 use tahoe_schemas::rules::EventRules;
 use tahoe_schemas::{Dataset, Frames, datasets, frame_all, shared_fields, templates};
-use tahoe_seams::{Conditions, Events, Origin, Part, Record, Rejection};
+use tahoe_seams::{Conditions, Cut, Events, Origin, Part, Record, Rejection};
 
 /// 2026-11-21T12:00:00Z
 const READ_AT_MS: i64 = 1_795_262_400_000;
@@ -284,6 +284,31 @@ fn every_sample_is_cut_the_same_in_pieces_as_at_once() {
             for &step in steps {
                 let pieces = cut_in_pieces(dataset, &text, (0..text.len()).step_by(step));
                 assert_eq!(pieces, whole, "{} {step} bytes at a time", sample.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_restart_behind_any_record_of_a_sample_leaves_the_context_that_going_on_leaves() {
+    for dataset in datasets::ALL {
+        let both = [false, true].map(|rejected| samples(dataset, rejected));
+        for sample in both.into_iter().flatten() {
+            let text = fs::read(&sample).expect("a sample can be read");
+            // Read on, a beginning may say what the record leaves; after a restart the framer does.
+            let (mut going_on, mut restarted, mut at) = (Vec::new(), Vec::new(), 0);
+            while at < text.len() {
+                let rest = &text[at..];
+                match dataset.framer.cut(rest, 0, true) {
+                    Cut::Record { text, end, head } | Cut::Open { text, end, head } => {
+                        head.leave_by(dataset.framer, &rest[..text], &mut going_on);
+                        dataset.framer.carry(&rest[..text], &mut restarted);
+                        at += end;
+                    }
+                    Cut::Blank { end } => at += end,
+                    Cut::Partial => break,
+                }
+                assert_eq!(going_on, restarted, "{} at byte {at}", sample.display());
             }
         }
     }

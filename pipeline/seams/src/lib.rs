@@ -90,9 +90,14 @@ pub trait Framer: Send + Sync {
     /// Looks at `bytes`, which start at a boundary; the first `scanned` of them were seen by an
     /// earlier call that found no end in them, and `ended` says that no byte will ever follow.
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut;
-    /// Called after each record with its bytes; updates what a later record without a beginning of
-    /// its own needs (the last time seen, a CSV header). It becomes part of the position.
-    fn carry(&self, _record: &[u8], _context: &mut Vec<u8>) {}
+    /// Called after each record with its bytes, where [`Beginning`] did not say what it leaves, and after
+    /// a restart: updates what a later record without a beginning of its own needs (the last time
+    /// seen, a CSV header). It becomes part of the position.
+    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
+        if let Cut::Record { head, .. } = self.cut(record, 0, true) {
+            head.leave(record, context);
+        }
+    }
     /// Asked before each record: it goes on with what was carried, and needs it although it has a
     /// beginning of its own.
     fn continues(&self, _context: &[u8]) -> bool {
@@ -250,14 +255,14 @@ pub type Visit<'v> = dyn FnMut(LogRecord<'_>) -> std::ops::ControlFlow<()> + 'v;
 /// `end` includes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// A whole record, whatever follows. `orphan`: it has no beginning of its own and needs the context.
+    /// A whole record, whatever follows.
     Record {
         /// Bytes of the record.
         text: usize,
         /// Bytes up to where the next one may begin.
         end: usize,
-        /// It needs the carried context.
-        orphan: bool,
+        /// Its beginning.
+        head: Beginning,
     },
     /// A record if nothing follows soon; the reader closes it after a quiet time, and for ever.
     Open {
@@ -265,8 +270,8 @@ pub enum Cut {
         text: usize,
         /// Bytes up to where the next one may begin.
         end: usize,
-        /// It needs the carried context.
-        orphan: bool,
+        /// Its beginning.
+        head: Beginning,
     },
     /// Bytes between records (an empty line).
     Blank {
@@ -275,6 +280,58 @@ pub enum Cut {
     },
     /// No end of line yet.
     Partial,
+}
+
+/// Whether a record has a beginning of its own or needs the context, and what it leaves of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// It needs the context, and leaves it as it is.
+    Missing,
+    /// It needs none, and leaves it as it is.
+    Own,
+    /// It needs none; these of its bytes become the context.
+    Stamp {
+        /// The first of them.
+        from: usize,
+        /// One past the last.
+        to: usize,
+    },
+    /// What it leaves, [`Framer::carry`] says.
+    Asked {
+        /// It needs the context.
+        orphan: bool,
+    },
+}
+
+impl Beginning {
+    /// Of a record whose stamp is a slice of it, of which at most `bytes_max` are carried.
+    pub fn of(record: &[u8], stamp: Option<&[u8]>, bytes_max: usize) -> Self {
+        let Some(stamp) = stamp else { return Self::Missing };
+        let from = stamp.as_ptr().addr().wrapping_sub(record.as_ptr().addr());
+        debug_assert!(from <= record.len() && from + stamp.len() <= record.len());
+        Self::Stamp { from, to: from + stamp.len().min(bytes_max) }
+    }
+
+    /// The record needs the context.
+    pub fn is_missing(self) -> bool {
+        matches!(self, Self::Missing | Self::Asked { orphan: true })
+    }
+
+    /// Changes the context to what the record leaves, if that is known.
+    pub fn leave(self, record: &[u8], context: &mut Vec<u8>) {
+        if let Self::Stamp { from, to } = self {
+            context.clear();
+            context.extend_from_slice(record.get(from..to).unwrap_or_default());
+        }
+    }
+
+    /// The same, where the framer has to be asked too.
+    pub fn leave_by(self, framer: &dyn Framer, record: &[u8], context: &mut Vec<u8>) {
+        match self {
+            Self::Asked { .. } => framer.carry(record, context),
+            known => known.leave(record, context),
+        }
+    }
 }
 
 /// How far a source is behind one of its streams.

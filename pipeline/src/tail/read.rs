@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::time::Duration;
 
-use tahoe_seams::{Batch, Part};
+use tahoe_seams::{Batch, Beginning, Part};
 
 use super::file::{Place, Tracked};
 use super::identity::{Likeness, Stat, is_sibling_copy};
@@ -103,9 +103,9 @@ impl Tail {
             let max = self.settings.record_bytes_max;
             let bytes = self.window.bytes();
             match step(paths.framer, bytes, file.scanned, file.part, max, following) {
-                Step::Push { text, end, orphan, part } => {
+                Step::Push { text, end, head, part } => {
                     let span = (&bytes[..text], &bytes[..end]);
-                    push(file, paths, batch, span, orphan, part, read_at_ms, &mut self.carried);
+                    push(file, paths, batch, span, head, part, read_at_ms, &mut self.carried);
                     self.window.advance(end);
                 }
                 Step::Skip(end) => {
@@ -290,7 +290,7 @@ fn push(
     paths: &PathSet,
     batch: &mut Batch,
     (text, span): (&[u8], &[u8]),
-    orphan: bool,
+    head: Beginning,
     part: Option<Part>,
     read_at_ms: i64,
     scratch: &mut Vec<u8>,
@@ -298,11 +298,11 @@ fn push(
     let first = part.is_none_or(|part| part.index == 0);
     paths.begin(&mut file.context);
     // The context as it was before the record; `scratch` holds it behind the part's four bytes.
-    let needs_context = orphan || !first || paths.framer.continues(&file.context);
+    let needs_context = head.is_missing() || !first || paths.framer.continues(&file.context);
     encode_context(1, if needs_context { &file.context } else { &[] }, scratch);
     let context_len = scratch.len();
     if first {
-        paths.framer.carry(text, &mut file.context);
+        head.leave_by(paths.framer, text, &mut file.context);
     }
     let next = part.filter(|part| !part.last).map_or(0, |part| part.index + 1);
     if next > 0 || !file.context.is_empty() {

@@ -1,7 +1,7 @@
 //! Where a record ends, and where one that is too long is split: a function of the bytes alone,
 //! so that neither the size of a read nor a restart moves a boundary.
 
-use tahoe_seams::{Cut, Framer, Part};
+use tahoe_seams::{Beginning, Cut, Framer, Part};
 
 /// A decision about a record over the maximum is taken on exactly this many bytes more, so that it
 /// does not depend on how many were there: room for the terminator and the next record's beginning.
@@ -25,7 +25,7 @@ pub(super) enum Following {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// A record of `text` bytes, its span `end` bytes long.
-    Push { text: usize, end: usize, orphan: bool, part: Option<Part> },
+    Push { text: usize, end: usize, head: Beginning, part: Option<Part> },
     /// So many bytes between records.
     Skip(usize),
     /// No end yet.
@@ -48,26 +48,33 @@ pub(super) fn step(
     }
     let ended = following == Following::Never && bytes.len() == seen.len();
     match framer.cut(seen, scanned.min(seen.len()), ended) {
-        Cut::Record { text, end, orphan } => record(seen, (text, end), orphan, part, max),
-        Cut::Open { text, end, orphan } if full || following != Following::Soon => {
-            record(seen, (text, end), orphan, part, max)
+        Cut::Record { text, end, head } => record(seen, (text, end), head, part, max),
+        Cut::Open { text, end, head } if full || following != Following::Soon => {
+            record(seen, (text, end), head, part, max)
         }
         Cut::Open { .. } => Step::Wait { scanned: 0 },
         Cut::Blank { end } => Step::Skip(end.max(1)),
         Cut::Partial if full || ended => {
-            record(seen, (seen.len(), seen.len()), part > 0, part, max)
+            let head = Beginning::Asked { orphan: part > 0 };
+            record(seen, (seen.len(), seen.len()), head, part, max)
         }
         Cut::Partial => Step::Wait { scanned: seen.len() },
     }
 }
 
-fn record(seen: &[u8], (text, end): (usize, usize), orphan: bool, part: u32, max: usize) -> Step {
+fn record(
+    seen: &[u8],
+    (text, end): (usize, usize),
+    head: Beginning,
+    part: u32,
+    max: usize,
+) -> Step {
     if text <= max {
         let part = (part > 0).then_some(Part { index: part, last: true });
-        return Step::Push { text, end: end.max(1), orphan, part };
+        return Step::Push { text, end: end.max(1), head, part };
     }
     let at = split_point(seen, max);
-    Step::Push { text: at, end: at, orphan, part: Some(Part { index: part, last: false }) }
+    Step::Push { text: at, end: at, head, part: Some(Part { index: part, last: false }) }
 }
 
 /// At most `max`: not inside a character, and not before a line end, which would look like an
@@ -157,7 +164,8 @@ mod tests {
         let open = b"[a\n at b\n";
         let wait = step(&Brackets, open, 0, 0, 100, Following::Soon);
         assert_eq!(wait, Step::Wait { scanned: 0 });
+        let head = Beginning::Asked { orphan: false };
         let push = step(&Brackets, open, 0, 0, 100, Following::Quiet);
-        assert_eq!(push, Step::Push { text: 8, end: 9, orphan: false, part: None });
+        assert_eq!(push, Step::Push { text: 8, end: 9, head, part: None });
     }
 }

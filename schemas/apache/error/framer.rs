@@ -12,13 +12,9 @@ impl Framer for ErrorFramer {
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
         let own = is_own(lines::first(bytes));
         let begins = |_: &[u8], line: &[u8]| own || is_own(line);
-        lines::cut(bytes, scanned, ended, &begins, &|record| stamp(record).is_none())
-    }
-
-    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
-        if let Some((_, length)) = stamp(record) {
-            lines::carry_stamp(&record[..length], context);
-        }
+        lines::cut(bytes, scanned, ended, &begins, &|record| {
+            lines::head(record, stamp(record).map(|(_, length)| &record[..length]))
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use memchr::{memchr, memrchr};
 use tahoe_seams::{Cut, Framer};
 
 use super::{parser, stamp};
-use crate::LineFramer;
+use crate::{LineFramer, lines};
 
 /// Carries the text of the last time.
 pub(super) struct ObjectFramer;
@@ -18,9 +18,12 @@ impl Framer for ObjectFramer {
             cut => return cut,
         };
         if bytes[..text].trim_ascii_start().starts_with(b"{") {
-            return Cut::Record { text, end, orphan: stamp::text(&bytes[..text]).is_none() };
+            let object = &bytes[..text];
+            return Cut::Record { text, end, head: lines::head(object, stamp::text(object)) };
         }
-        let orphan = parser::head_stamp(&bytes[..text]).is_none();
+        let line = &bytes[..text];
+        let stamp = parser::head_stamp(line).map(|(_, used)| &line[..used]);
+        let head = lines::head(line, stamp.map(|stamp| stamp.strip_prefix(b"[").unwrap_or(stamp)));
         let (mut text, mut end) = (text, end);
         let known = memrchr(b'\n', &bytes[..scanned.min(bytes.len())]).map_or(0, |at| at + 1);
         if known > end {
@@ -32,27 +35,15 @@ impl Framer for ObjectFramer {
             let length = match memchr(b'\n', rest) {
                 Some(at) => at + 1,
                 None if ended && !rest.is_empty() => rest.len(),
-                None if ended => return Cut::Record { text, end, orphan },
-                None => return Cut::Open { text, end, orphan },
+                None if ended => return Cut::Record { text, end, head },
+                None => return Cut::Open { text, end, head },
             };
             let is_indented = matches!(rest[0], b' ' | b'\t');
             if !is_indented || rest[..length].trim_ascii_start().starts_with(b"{") {
-                return Cut::Record { text, end, orphan };
+                return Cut::Record { text, end, head };
             }
             end += length;
             text = trimmed(&bytes[..end]);
-        }
-    }
-
-    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
-        let text = match record.trim_ascii_start().starts_with(b"{") {
-            true => stamp::text(record),
-            false => parser::head_stamp(record)
-                .map(|(_, used)| record[..used].strip_prefix(b"[").unwrap_or(&record[..used])),
-        };
-        if let Some(text) = text {
-            context.clear();
-            context.extend_from_slice(text);
         }
     }
 }

@@ -37,8 +37,6 @@ const DEFAULT: &str = "version account-id interface-id srcaddr dstaddr srcport d
                        packets bytes start end action log-status";
 /// Its columns.
 const DEFAULT_COLUMNS: usize = 14;
-/// What it begins with.
-const DEFAULT_VERSION: &str = "2";
 /// More than any of the known formats has.
 const COLUMNS_MAX: usize = 32;
 /// What the name of every interface has.
@@ -154,7 +152,7 @@ fn column(name: &str) -> Option<Column> {
 pub(super) fn set<'a>(line: &'a str, header: &[Column], event: &mut Event<'a>) -> bool {
     let mut said = event.list();
     let header = match header {
-        [] if !line.starts_with(DEFAULT_VERSION) && !line.has(INTERFACE) => return false,
+        [] if !line.starts_with("2 ") && !line.has(INTERFACE) => return false,
         [] => {
             said.extend(words(line).take(COLUMNS_MAX));
             let Some(known) = known(&said) else { return false };
@@ -235,7 +233,7 @@ fn is_default(said: &[&str]) -> bool {
     else {
         return false;
     };
-    *version == DEFAULT_VERSION
+    *version == "2"
         && (is_number(account) || *account == "unknown")
         && (interface.has(INTERFACE) || *interface == "-")
         && is_number(start)

@@ -4,11 +4,15 @@
 //! Carried are the last time and, on a line below, the header.
 
 use memchr::memchr;
-use tahoe_seams::{Cut, Framer};
+use tahoe_seams::{Beginning, Cut, Framer};
 
 use super::{flow, parser};
 use crate::scan::{Flaw, Scan};
 use crate::{LineFramer, PART_BYTES_MAX};
+
+/// What a record leaves depends on the header above it, and so does what a line means.
+const ORPHAN: Beginning = Beginning::Asked { orphan: true };
+const OWN: Beginning = Beginning::Asked { orphan: false };
 
 pub(super) struct LogFramer;
 
@@ -26,18 +30,18 @@ impl Framer for LogFramer {
             cut => return cut,
         };
         if !flow::is_header(&bytes[..text]) {
-            return Cut::Record { text, end, orphan: true };
+            return Cut::Record { text, end, head: ORPHAN };
         }
         match LineFramer.cut(&bytes[end..], 0, ended) {
             Cut::Record { text: length, end: next, .. }
                 if !flow::is_header(&bytes[end..end + length]) =>
             {
-                Cut::Record { text: end + length, end: end + next, orphan: false }
+                Cut::Record { text: end + length, end: end + next, head: OWN }
             }
             Cut::Partial if !ended && bytes.len() - end <= PART_BYTES_MAX => {
-                Cut::Open { text, end, orphan: true }
+                Cut::Open { text, end, head: ORPHAN }
             }
-            _ => Cut::Record { text, end, orphan: true },
+            _ => Cut::Record { text, end, head: ORPHAN },
         }
     }
 
@@ -75,14 +79,14 @@ fn object(bytes: &[u8]) -> Result<Option<Cut>, Flaw> {
         Err(Flaw::Unfinished) if may_go_on(bytes.len()) => return Ok(None),
         Err(flaw) => return Err(flaw),
     };
-    let orphan = parser::time_text(&bytes[..text]).is_none();
+    let head = Beginning::Asked { orphan: parser::time_text(&bytes[..text]).is_none() };
     let space = bytes[text..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     // Up to the end of the line, so that the next record begins one.
     if let Some(at) = memchr(b'\n', &bytes[text..text + space]) {
-        return Ok(Some(Cut::Record { text, end: text + at + 1, orphan }));
+        return Ok(Some(Cut::Record { text, end: text + at + 1, head }));
     }
     match bytes.get(text + space) {
-        Some(b'{' | b'[') => Ok(Some(Cut::Record { text, end: text + space, orphan })),
+        Some(b'{' | b'[') => Ok(Some(Cut::Record { text, end: text + space, head })),
         Some(_) => Err(Flaw::At(text)),
         None => Ok(None),
     }
@@ -139,13 +143,13 @@ mod tests {
     #[test]
     fn objects_end_where_they_end() {
         let cut = |bytes: &[u8]| LogFramer.cut(bytes, 0, false);
-        let record = |text, end| Cut::Record { text, end, orphan: true };
+        let record = |text, end| Cut::Record { text, end, head: ORPHAN };
         assert_eq!(cut(b"{\"a\":1}{\"a\":2}\n"), record(7, 7));
         assert_eq!(cut(b"{\n \"a\":1\n}\nnext\n"), record(10, 11));
         assert_eq!(cut(b"{\"a\":1} {"), record(7, 8));
         assert_eq!(cut(b"{\"a\":1}"), Cut::Partial);
         assert_eq!(cut(b"{\n \"a\":"), Cut::Partial);
-        assert_eq!(cut(b"{\"a\":\nx\n"), Cut::Record { text: 5, end: 6, orphan: true });
-        assert_eq!(cut(b"{\"a\":1} x\n"), Cut::Record { text: 9, end: 10, orphan: true });
+        assert_eq!(cut(b"{\"a\":\nx\n"), Cut::Record { text: 5, end: 6, head: ORPHAN });
+        assert_eq!(cut(b"{\"a\":1} x\n"), Cut::Record { text: 9, end: 10, head: ORPHAN });
     }
 }

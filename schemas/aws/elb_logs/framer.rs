@@ -3,7 +3,7 @@
 use tahoe_seams::{Cut, Framer};
 
 use super::parser;
-use crate::LineFramer;
+use crate::{LineFramer, lines};
 
 pub(super) struct EntryFramer;
 
@@ -11,16 +11,10 @@ impl Framer for EntryFramer {
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
         match LineFramer.cut(bytes, scanned, ended) {
             Cut::Record { text, end, .. } => {
-                Cut::Record { text, end, orphan: parser::stamp_text(&bytes[..text]).is_none() }
+                let record = &bytes[..text];
+                Cut::Record { text, end, head: lines::head(record, parser::stamp_text(record)) }
             }
             cut => cut,
-        }
-    }
-
-    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
-        if let Some(stamp) = parser::stamp_text(record) {
-            context.clear();
-            context.extend_from_slice(stamp);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A line is a record unless its runtime cut it; then the record goes on until the rest is there.
 
 use memchr::memchr;
-use tahoe_seams::{Cut, Framer};
+use tahoe_seams::{Beginning, Cut, Framer};
 
 use super::line;
 use crate::{LineFramer, PART_BYTES_MAX};
@@ -19,6 +19,7 @@ impl Framer for OutputFramer {
         };
         let mut next = line::outline(&bytes[..text]);
         let orphan = line::stamp_text(&bytes[..text], next).is_none();
+        let head = Beginning::Asked { orphan };
         let mut open = Open::default();
         while let Some(line) = next {
             open.set(line.stream, line.partial);
@@ -37,10 +38,10 @@ impl Framer for OutputFramer {
                 }
                 Cut::Blank { .. } => break,
                 _ if ended || end + rest.len() > PART_BYTES_MAX => break,
-                _ => return Cut::Open { text, end, orphan },
+                _ => return Cut::Open { text, end, head },
             }
         }
-        Cut::Record { text, end, orphan }
+        Cut::Record { text, end, head }
     }
 
     fn carry(&self, record: &[u8], context: &mut Vec<u8>) {

@@ -1,6 +1,6 @@
 //! An entry in the export format says itself where it ends; everything else is a line.
 
-use tahoe_seams::{Cut, Framer};
+use tahoe_seams::{Beginning, Cut, Framer};
 
 use super::export::{Extent, extent_of_entry};
 use crate::LineFramer;
@@ -11,11 +11,11 @@ pub(super) struct EntryFramer;
 impl Framer for EntryFramer {
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
         match extent_of_entry(bytes) {
-            Extent::Whole { text, end } => Cut::Record { text, end, orphan: false },
+            Extent::Whole { text, end } => Cut::Record { text, end, head: Beginning::Own },
             Extent::Open if !ended => Cut::Partial,
             Extent::Open => {
                 let text = bytes.strip_suffix(b"\n").unwrap_or(bytes).len();
-                Cut::Record { text, end: bytes.len(), orphan: false }
+                Cut::Record { text, end: bytes.len(), head: Beginning::Own }
             }
             // Until an entry turned out to be none, lines of it were seen.
             Extent::None if is_line(bytes) => LineFramer.cut(bytes, scanned, ended),

@@ -1,6 +1,6 @@
 //! A line with a time begins a record, and so does a JSON object.
 
-use tahoe_seams::{Cut, Framer};
+use tahoe_seams::{Beginning, Cut, Framer};
 
 use crate::find::find;
 use crate::lines;
@@ -15,18 +15,15 @@ pub(super) struct LogFramer;
 impl Framer for LogFramer {
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
         let begins = |_: &[u8], line: &[u8]| stamp(line).is_some() || is_object(line);
-        lines::cut(bytes, scanned, ended, &begins, &is_orphan)
-    }
-
-    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
-        if let Some((_, length)) = stamp(record) {
-            lines::carry_stamp(&record[..length], context);
-        }
+        lines::cut(bytes, scanned, ended, &begins, &head)
     }
 }
 
-fn is_orphan(record: &[u8]) -> bool {
-    stamp(record).is_none() && !is_object(record)
+fn head(record: &[u8]) -> Beginning {
+    match stamp(record) {
+        None if is_object(record) => Beginning::Own,
+        stamp => lines::head(record, stamp.map(|(_, length)| &record[..length])),
+    }
 }
 
 /// A line that is one JSON object with a time, as far as its ends tell and the key of a layout's

@@ -2,7 +2,7 @@
 //! that stands inside a string of the context is part of the record: visitors can write one.
 
 use memchr::{memchr, memchr_iter, memrchr};
-use tahoe_seams::{Cut, Framer};
+use tahoe_seams::{Beginning, Cut, Framer};
 
 use super::console::Console;
 use super::header::Header;
@@ -13,8 +13,6 @@ use crate::{LineFramer, lines};
 const LOOK_AHEAD_BYTES: usize = 64 << 10;
 /// Bytes read per cut for that purpose; then headers count without a question.
 const BUDGET_BYTES: usize = 4 * LOOK_AHEAD_BYTES;
-/// Bytes of a stamp that are carried.
-const STAMP_BYTES_MAX: usize = 64;
 
 pub(super) struct HeaderFramer;
 
@@ -25,37 +23,27 @@ impl Framer for HeaderFramer {
             cut => return cut,
         };
         if is_object(line) {
-            return Cut::Record { text: line.len(), end: next, orphan: false };
+            return Cut::Record { text: line.len(), end: next, head: Beginning::Own };
         }
-        let has_header = Header::parse(line).is_some();
-        let console = if has_header { None } else { Console::parse(line) };
+        let header = Header::parse(line);
+        let console = if header.is_some() { None } else { Console::parse(line) };
+        let stamp = match (&header, &console) {
+            (Some(header), _) => Some(&line[1..header.stamp_end]),
+            (None, Some(console)) => Some(console.stamp()),
+            (None, None) => None,
+        };
+        let head = lines::head(line, stamp);
         if let Some(Console::Job(..)) = console {
-            return Cut::Record { text: line.len(), end: next, orphan: false };
+            return Cut::Record { text: line.len(), end: next, head };
         }
-        let orphan = !has_header && console.is_none();
-        match next_record(bytes, next, scanned, (orphan, ended)) {
-            Next::At(end) => Cut::Record { text: trimmed(&bytes[..end]), end, orphan },
-            Next::Perhaps(end) => Cut::Open { text: trimmed(&bytes[..end]), end, orphan },
-            Next::Unseen if ended => Cut::Record { text: trimmed(bytes), end: bytes.len(), orphan },
+        match next_record(bytes, next, scanned, (head.is_missing(), ended)) {
+            Next::At(end) => Cut::Record { text: trimmed(&bytes[..end]), end, head },
+            Next::Perhaps(end) => Cut::Open { text: trimmed(&bytes[..end]), end, head },
+            Next::Unseen if ended => Cut::Record { text: trimmed(bytes), end: bytes.len(), head },
             Next::Unseen => {
                 let end = memrchr(b'\n', bytes).map_or(next, |at| at + 1);
-                Cut::Open { text: trimmed(&bytes[..end]), end, orphan }
+                Cut::Open { text: trimmed(&bytes[..end]), end, head }
             }
-        }
-    }
-
-    /// The stamp of the last header.
-    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
-        let rest = record.get(1..).and_then(|text| text.strip_prefix(&**context));
-        if !context.is_empty() && rest.is_some_and(|rest| rest.starts_with(b"]")) {
-            // The same second as before.
-            return;
-        }
-        if let Some(header) = Header::parse(record) {
-            context.clear();
-            context.extend_from_slice(&record[1..header.stamp_end.min(STAMP_BYTES_MAX)]);
-        } else if let Some(console) = Console::parse(lines::first(record)) {
-            lines::carry_stamp(console.stamp(), context);
         }
     }
 }
@@ -254,7 +242,8 @@ mod tests {
     #[test]
     fn a_record_without_a_successor_is_open_and_keeps_only_whole_lines() {
         let bytes = b"[2026-03-04 09:27:32] a.INFO: x\r\nmore\r\nhal";
-        let expected = Cut::Open { text: 37, end: 39, orphan: false };
+        let head = Beginning::Stamp { from: 1, to: 20 };
+        let expected = Cut::Open { text: 37, end: 39, head };
         assert_eq!(HeaderFramer.cut(bytes, 0, false), expected);
         assert_eq!(HeaderFramer.cut(bytes, 20, false), expected);
     }

@@ -2,11 +2,11 @@
 //! backtrace, with its empty lines and its object, is part of the record that it explains.
 
 use memchr::{memchr, memrchr};
-use tahoe_seams::{Cut, Framer};
+use tahoe_seams::{Beginning, Cut, Framer};
 
 use super::head;
-use crate::LineFramer;
 use crate::time::ANY_YEAR_MS;
+use crate::{LineFramer, lines};
 
 /// What an object begins with.
 const OBJECT_STAMP: &[u8] = b"{\"t\":{\"$date\":\"";
@@ -23,10 +23,13 @@ impl Framer for LogFramer {
             cut => return cut,
         };
         if line.starts_with(b"{") && head::begins(line) {
-            let orphan = !line.starts_with(OBJECT_STAMP);
-            return Cut::Record { text: line.len(), end: next, orphan };
+            return Cut::Record { text: line.len(), end: next, head: object_head(line) };
         }
-        let orphan = line.starts_with(b"*") || !head::begins(line);
+        let stamp = head::stamp(line, ANY_YEAR_MS).map(|(_, used)| &line[..used]);
+        let head = match lines::head(line, stamp) {
+            Beginning::Missing if !line.starts_with(b"*") && head::begins(line) => Beginning::Own,
+            head => head,
+        };
         let whole = if ended { bytes.len() } else { memrchr(b'\n', bytes).map_or(0, |at| at + 1) };
         // What an earlier call saw of its last line may not have been all of it.
         let seen = memrchr(b'\n', &bytes[..scanned.min(bytes.len())]).map_or(0, |at| at + 1);
@@ -34,31 +37,23 @@ impl Framer for LogFramer {
         while at < whole {
             let length = memchr(b'\n', &bytes[at..whole]).unwrap_or(whole - at);
             if head::begins(&bytes[at..at + length]) {
-                return Cut::Record { text: trimmed(&bytes[..at]), end: at, orphan };
+                return Cut::Record { text: trimmed(&bytes[..at]), end: at, head };
             }
             at += length + 1;
         }
         let text = trimmed(&bytes[..whole]);
         if ended {
-            Cut::Record { text, end: whole, orphan }
+            Cut::Record { text, end: whole, head }
         } else {
-            Cut::Open { text, end: whole, orphan }
+            Cut::Open { text, end: whole, head }
         }
     }
+}
 
-    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
-        let stamp = match record.strip_prefix(OBJECT_STAMP) {
-            Some(rest) => {
-                let window = &rest[..rest.len().min(STAMP_BYTES_MAX)];
-                &window[..memchr(b'"', window).unwrap_or(0)]
-            }
-            None => head::stamp(record, ANY_YEAR_MS).map_or(&b""[..], |(_, used)| &record[..used]),
-        };
-        if (1..=STAMP_BYTES_MAX).contains(&stamp.len()) {
-            context.clear();
-            context.extend_from_slice(stamp);
-        }
-    }
+fn object_head(line: &[u8]) -> Beginning {
+    let Some(rest) = line.strip_prefix(OBJECT_STAMP) else { return Beginning::Missing };
+    let stamp = &rest[..memchr(b'"', &rest[..rest.len().min(STAMP_BYTES_MAX)]).unwrap_or(0)];
+    if stamp.is_empty() { Beginning::Own } else { lines::head(line, Some(stamp)) }
 }
 
 fn trimmed(record: &[u8]) -> usize {
@@ -103,7 +98,8 @@ mod tests {
     fn the_last_text_is_open_until_the_next_begins() {
         let line = b"2026-11-21T09:00:00.123+0100 I X\n";
         let open = LogFramer.cut(line, 0, false);
-        assert_eq!(open, Cut::Open { text: 32, end: 33, orphan: false });
+        let head = Beginning::Stamp { from: 0, to: 28 };
+        assert_eq!(open, Cut::Open { text: 32, end: 33, head });
         let half = b"2026-11-21T09:00:00.123+0100 I X\n2026-";
         assert_eq!(LogFramer.cut(half, line.len(), false), open);
     }

@@ -2,7 +2,7 @@
 //! stands between them (`[`, `,`, `]`, `<AUDIT>`) is no record. The other forms are lines.
 
 use memchr::memchr2;
-use tahoe_seams::{Cut, Framer};
+use tahoe_seams::{Beginning, Cut, Framer};
 
 use super::{mariadb, percona};
 use crate::PART_BYTES_MAX;
@@ -36,7 +36,9 @@ impl Framer for AuditFramer {
             _ => Length::None,
         };
         match found {
-            Length::Known(text) => Cut::Record { text, end: text, orphan: false },
+            Length::Known(text) => {
+                Cut::Record { text, end: text, head: Beginning::Asked { orphan: false } }
+            }
             Length::Unknown if !ended && bytes.len() <= PART_BYTES_MAX => Cut::Partial,
             Length::Unknown | Length::None => {
                 let in_syslog = syslog::is_stamped(lines::first(bytes));
@@ -46,7 +48,7 @@ impl Framer for AuditFramer {
                 };
                 // While it might have been of a form with an end, nobody looked at its lines.
                 let seen = if matches!(bytes, [b'{' | b'<' | b'"', ..]) { 0 } else { scanned };
-                lines::cut(bytes, seen, ended, &begins, &|record| stamp_of(record).is_none())
+                lines::cut(bytes, seen, ended, &begins, &head_of)
             }
         }
     }
@@ -57,6 +59,13 @@ impl Framer for AuditFramer {
         if is_in_utc(record, stamp) {
             context.push(b'Z');
         }
+    }
+}
+
+fn head_of(record: &[u8]) -> Beginning {
+    match stamp_of(record) {
+        Some(stamp) if is_in_utc(record, stamp) => Beginning::Asked { orphan: false },
+        stamp => lines::head(record, stamp),
     }
 }
 

@@ -24,13 +24,7 @@ impl Framer for ErrorFramer {
         } else {
             &|_, line| begins(line) || is_rule(line)
         };
-        lines::cut(bytes, scanned, ended, begins, &|record| stamp_of(record).is_none())
-    }
-
-    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
-        if let Some(stamp) = stamp_of(record) {
-            lines::carry_stamp(stamp, context);
-        }
+        lines::cut(bytes, scanned, ended, begins, &|record| lines::head(record, stamp_of(record)))
     }
 }
 

@@ -11,13 +11,7 @@ pub(super) struct GeneralFramer;
 
 impl Framer for GeneralFramer {
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
-        lines::cut(bytes, scanned, ended, &begins, &|record| stamp_of(record).is_none())
-    }
-
-    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
-        if let Some(stamp) = stamp_of(record) {
-            lines::carry_stamp(stamp, context);
-        }
+        lines::cut(bytes, scanned, ended, &begins, &|record| lines::head(record, stamp_of(record)))
     }
 }
 

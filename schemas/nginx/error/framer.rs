@@ -12,13 +12,9 @@ pub(super) struct ErrorFramer;
 impl Framer for ErrorFramer {
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
         let begins = |_: &[u8], line: &[u8]| is_stamped(line) || line.starts_with(b"nginx: [");
-        lines::cut(bytes, scanned, ended, &begins, &|record| !is_stamped(record))
-    }
-
-    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
-        if is_stamped(record) {
-            lines::carry_stamp(&record[..STAMP_BYTES], context);
-        }
+        lines::cut(bytes, scanned, ended, &begins, &|record| {
+            lines::head(record, is_stamped(record).then(|| &record[..STAMP_BYTES]))
+        })
     }
 }
 

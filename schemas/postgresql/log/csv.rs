@@ -5,7 +5,7 @@
 //! <https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG>
 
 use memchr::{memchr, memchr_iter, memchr2};
-use tahoe_seams::Cut;
+use tahoe_seams::{Beginning, Cut};
 
 use super::entry::Entry;
 use super::stamp;
@@ -29,7 +29,7 @@ pub(super) fn cut(bytes: &[u8], scanned: usize, ended: bool) -> Cut {
     };
     let next = bytes.len().min(end + 1);
     let text = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]).len();
-    Cut::Record { text, end: next, orphan: false }
+    Cut::Record { text, end: next, head: Beginning::Own }
 }
 
 enum End {

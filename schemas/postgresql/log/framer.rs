@@ -3,7 +3,7 @@
 //! come between end it: what follows them is an event of its own.
 
 use memchr::{memchr, memrchr};
-use tahoe_seams::{Cut, Framer};
+use tahoe_seams::{Beginning, Cut, Framer};
 
 use super::level::Label;
 use super::prefix::{Fit, Kind, LinePrefix, PrefixError};
@@ -52,13 +52,17 @@ pub(super) enum Start<'l> {
 
 impl<'l> Start<'l> {
     pub(super) fn of(line: &'l [u8], prefix: Option<&LinePrefix>) -> Self {
+        Self::after(clock(line), line, prefix)
+    }
+
+    /// The same of a line whose time, if it begins with one of PostgreSQL's, has that length.
+    fn after(clock: Option<usize>, line: &'l [u8], prefix: Option<&LinePrefix>) -> Self {
         if json::is_object(line) {
             return Self::Object;
         }
         if let Some(fit) = prefix.and_then(|prefix| prefix.fit(line, None)) {
             return Self::Message(fit);
         }
-        let clock = stamp::parse(line).map(|written| written.length);
         if clock.is_some_and(|clock| line.get(clock) == Some(&b',')) {
             return Self::Row;
         }
@@ -80,38 +84,52 @@ impl<'l> Start<'l> {
     }
 }
 
+/// The length of the time that a line begins with.
+fn clock(line: &[u8]) -> Option<usize> {
+    stamp::parse(line).map(|written| written.length)
+}
+
 impl Framer for PostgresFramer {
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
         let (line, next) = match LineFramer.cut(bytes, 0, ended) {
             Cut::Record { text, end, .. } => (&bytes[..text], end),
             cut => return cut,
         };
-        let start = Start::of(line, self.prefix.as_ref());
+        let clock = clock(line);
+        let start = Start::after(clock, line, self.prefix.as_ref());
         let needs = self.prefix.is_some();
+        // Whatever a prefix of the list begins with is the time.
+        let known = clock.filter(|length| !needs && *length <= STAMP_BYTES_MAX);
+        let head = match known {
+            Some(to) => Beginning::Stamp { from: 0, to },
+            None => Beginning::Asked { orphan: needs },
+        };
         let text = line.len();
         match start {
-            Start::Object | Start::Pooler => Cut::Record { text, end: next, orphan: needs },
+            Start::Object | Start::Pooler => Cut::Record { text, end: next, head },
             Start::Row => match csv::cut(bytes, scanned, ended) {
-                Cut::Record { text, end, .. } => Cut::Record { text, end, orphan: needs },
+                Cut::Record { text, end, .. } => Cut::Record { text, end, head },
                 other => other,
             },
             Start::Timed | Start::Other => {
-                let orphan = needs || matches!(start, Start::Other);
-                let traced = matches!(start, Start::Timed) && patroni::begins(line);
-                self.lines(bytes, (next, scanned), ended, orphan, |line| {
+                let is_timed = matches!(start, Start::Timed);
+                let head = if is_timed { head } else { Beginning::Asked { orphan: true } };
+                let traced = is_timed && patroni::begins(line);
+                self.lines(bytes, (next, scanned), ended, head, |line| {
                     let goes_on = line.is_empty() || line.starts_with(b"\t");
                     goes_on || traced && self.is_of_traceback(line)
                 })
             }
-            Start::Chunk(first) => self.lines(bytes, (next, scanned), ended, needs, |line| {
+            Start::Chunk(first) => self.lines(bytes, (next, scanned), ended, head, |line| {
                 match syslog::parse(line, 0) {
                     Some(chunk) => first.goes_on(&chunk),
                     None => matches!(line.first(), Some(b' ' | b'\t')),
                 }
             }),
             Start::Message(fit) => {
-                let orphan = needs || fit.range(Kind::Time).is_none();
-                self.lines(bytes, (next, scanned), ended, orphan, |next| {
+                let is_timed = fit.range(Kind::Time).is_some();
+                let head = if is_timed { head } else { Beginning::Asked { orphan: true } };
+                self.lines(bytes, (next, scanned), ended, head, |next| {
                     self.goes_on((line, &fit), next)
                 })
             }
@@ -121,12 +139,11 @@ impl Framer for PostgresFramer {
     /// The text of the last stamp.
     fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
         let line = &record[..memchr(b'\n', record).unwrap_or(record.len())];
-        // Whatever a prefix of the list begins with is the time.
-        let clock = if self.prefix.is_none() { stamp::parse(line) } else { None };
-        if let Some(written) = clock {
-            return carry(&line[..written.length], context);
+        let clock = clock(line);
+        if let Some(length) = clock.filter(|_| self.prefix.is_none()) {
+            return carry(&line[..length], context);
         }
-        let time = match Start::of(line, self.prefix.as_ref()) {
+        let time = match Start::after(clock, line, self.prefix.as_ref()) {
             Start::Object => json::stamp_of(line),
             Start::Row | Start::Pooler => csv::stamp_of(line),
             Start::Message(fit) => {
@@ -155,7 +172,7 @@ impl PostgresFramer {
         bytes: &[u8],
         (first_end, scanned): (usize, usize),
         ended: bool,
-        orphan: bool,
+        head: Beginning,
         goes_on: impl Fn(&[u8]) -> bool,
     ) -> Cut {
         // Lines before that were seen by an earlier call.
@@ -169,16 +186,12 @@ impl PostgresFramer {
             };
             let line = bytes[at..end].strip_suffix(b"\r").unwrap_or(&bytes[at..end]);
             if !goes_on(line) {
-                return Cut::Record { text: trimmed(&bytes[..at]), end: at, orphan };
+                return Cut::Record { text: trimmed(&bytes[..at]), end: at, head };
             }
             at = bytes.len().min(end + 1);
         }
         let text = trimmed(&bytes[..at]);
-        if ended {
-            Cut::Record { text, end: at, orphan }
-        } else {
-            Cut::Open { text, end: at, orphan }
-        }
+        if ended { Cut::Record { text, end: at, head } } else { Cut::Open { text, end: at, head } }
     }
 
     /// Whether a line may be of a traceback: nothing else begins with it.
@@ -289,7 +302,7 @@ mod tests {
     #[test]
     fn a_message_without_a_successor_is_open_and_keeps_only_whole_lines() {
         let line = b"2026-11-21 09:00:00 UTC [7] LOG:  statement: SELECT\n\t1\n202";
-        let open = Cut::Open { text: 54, end: 55, orphan: false };
+        let open = Cut::Open { text: 54, end: 55, head: Beginning::Stamp { from: 0, to: 23 } };
         assert_eq!(PostgresFramer::RECOGNISING.cut(line, 0, false), open);
         assert_eq!(PostgresFramer::RECOGNISING.cut(line, 40, false), open);
     }

@@ -1,6 +1,6 @@
 //! A line with a head begins a record, except in a crash report.
 
-use tahoe_seams::{Cut, Framer};
+use tahoe_seams::{Beginning, Cut, Framer};
 
 use super::head::Head;
 use crate::find::find;
@@ -15,15 +15,24 @@ pub(super) struct LogFramer;
 
 impl Framer for LogFramer {
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
-        lines::cut(bytes, scanned, ended, &begins, &|record| !has_head(record))
+        lines::cut(bytes, scanned, ended, &begins, &head)
     }
 
     fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
         // What follows a crash report is later than its last time, but a head must be first here.
         let line = record.split(|byte| *byte == b'\n').find(|line| has_head(line));
         if let Some(line) = line {
-            lines::carry_stamp(line, context);
+            lines::carry_stamp(line.trim_ascii_end(), context);
         }
+    }
+}
+
+/// A record without a head may be a crash report, which has one further down.
+fn head(record: &[u8]) -> Beginning {
+    let line = lines::first(record);
+    match has_head(line) {
+        true => lines::head(record, Some(line)),
+        false => Beginning::Asked { orphan: true },
     }
 }
 

@@ -3,10 +3,11 @@
 //! journal says itself where it ends.
 
 use memchr::memchr;
-use tahoe_seams::{Cut, Framer};
+use tahoe_seams::{Beginning, Cut, Framer};
 
 use super::envelope;
 use crate::datasets::journald_log::{self, Extent};
+use crate::lines;
 
 /// Lines, each with the indented ones after it. Carries the text of the last stamp.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +22,11 @@ impl Framer for SyslogFramer {
             _ => {}
         }
         match journald_log::extent(bytes) {
-            Extent::Whole { text, end } => return Cut::Record { text, end, orphan: false },
+            Extent::Whole { text, end } => return Cut::Record { text, end, head: Beginning::Own },
             Extent::Open if !ended => return Cut::Partial,
             Extent::Open => {
                 let text = bytes.strip_suffix(b"\n").unwrap_or(bytes).len();
-                return Cut::Record { text, end: bytes.len(), orphan: false };
+                return Cut::Record { text, end: bytes.len(), head: Beginning::Own };
             }
             Extent::None => {}
         }
@@ -38,35 +39,31 @@ impl Framer for SyslogFramer {
             match bytes.get(at) {
                 Some(b' ' | b'\t') => {}
                 None if !ended => {
-                    let (text, orphan) = record(&bytes[..at - 1]);
-                    return Cut::Open { text, end: at, orphan };
+                    let (text, head) = record(&bytes[..at - 1]);
+                    return Cut::Open { text, end: at, head };
                 }
                 Some(_) | None => {
-                    let (text, orphan) = record(&bytes[..at - 1]);
-                    return Cut::Record { text, end: at, orphan };
+                    let (text, head) = record(&bytes[..at - 1]);
+                    return Cut::Record { text, end: at, head };
                 }
             }
         }
         if !ended || bytes.is_empty() {
             return Cut::Partial;
         }
-        let (text, orphan) = record(bytes);
-        Cut::Record { text, end: bytes.len(), orphan }
-    }
-
-    fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
-        if let Some(stamp) = envelope::stamp_text(record) {
-            context.clear();
-            context.extend_from_slice(stamp);
-        }
+        let (text, head) = record(bytes);
+        Cut::Record { text, end: bytes.len(), head }
     }
 }
 
-/// The length without a carriage return, and whether the record has no time of its own.
-fn record(bytes: &[u8]) -> (usize, bool) {
+/// The length without a carriage return, and the record's time.
+fn record(bytes: &[u8]) -> (usize, Beginning) {
     let text = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    let orphan = envelope::stamp_text(text).is_none() && !journald_log::is_entry(text);
-    (text.len(), orphan)
+    let head = match envelope::stamp_text(text) {
+        None if journald_log::is_entry(text) => Beginning::Own,
+        stamp => lines::head(text, stamp),
+    };
+    (text.len(), head)
 }
 
 #[cfg(test)]
@@ -99,9 +96,10 @@ mod tests {
     #[test]
     fn the_last_record_is_open_until_the_next_line_begins() {
         let line = b"Oct 11 22:14:15 h a: one\n";
+        const STAMP: Beginning = Beginning::Stamp { from: 0, to: 15 };
         let open = SyslogFramer.cut(line, 0, false);
-        assert!(matches!(open, Cut::Open { text: 24, end: 25, orphan: false }));
+        assert!(matches!(open, Cut::Open { text: 24, end: 25, head: STAMP }));
         let closed = SyslogFramer.cut(b"Oct 11 22:14:15 h a: one\nO", line.len(), false);
-        assert!(matches!(closed, Cut::Record { text: 24, end: 25, orphan: false }));
+        assert!(matches!(closed, Cut::Record { text: 24, end: 25, head: STAMP }));
     }
 }

@@ -1,6 +1,6 @@
 //! Where records end: whole lines, open records, very long ones.
 
-use tahoe_seams::{Cut, Framer};
+use tahoe_seams::{Beginning, Cut, Framer};
 
 use super::*;
 use crate::tail::framers::{Brackets, Lines};
@@ -58,7 +58,12 @@ struct Pieces;
 
 impl Framer for Pieces {
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut {
-        Lines.cut(bytes, scanned, ended)
+        match Lines.cut(bytes, scanned, ended) {
+            Cut::Record { text, end, .. } => {
+                Cut::Record { text, end, head: Beginning::Asked { orphan: false } }
+            }
+            cut => cut,
+        }
     }
 
     fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
