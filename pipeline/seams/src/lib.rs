@@ -90,9 +90,9 @@ pub trait Framer: Send + Sync {
     /// Looks at `bytes`, which start at a boundary; the first `scanned` of them were seen by an
     /// earlier call that found no end in them, and `ended` says that no byte will ever follow.
     fn cut(&self, bytes: &[u8], scanned: usize, ended: bool) -> Cut;
-    /// Called after each record with its bytes, where [`Beginning`] did not say what it leaves, and after
-    /// a restart: updates what a later record without a beginning of its own needs (the last time
-    /// seen, a CSV header). It becomes part of the position.
+    /// Called with the bytes of each record whose [`Beginning`] does not say what it leaves, and
+    /// after a restart with those of the last record: updates what a later one without a beginning
+    /// of its own needs (the last time seen, a CSV header). It becomes part of the position.
     fn carry(&self, record: &[u8], context: &mut Vec<u8>) {
         if let Cut::Record { head, .. } = self.cut(record, 0, true) {
             head.leave(record, context);
@@ -319,9 +319,11 @@ impl Beginning {
 
     /// Changes the context to what the record leaves, if that is known.
     pub fn leave(self, record: &[u8], context: &mut Vec<u8>) {
-        if let Self::Stamp { from, to } = self {
+        if let Self::Stamp { from, to } = self
+            && let Some(stamp) = record.get(from..to)
+        {
             context.clear();
-            context.extend_from_slice(record.get(from..to).unwrap_or_default());
+            context.extend_from_slice(stamp);
         }
     }
 
