@@ -47,15 +47,18 @@ pub struct Events {
 struct DataStreams {
     names: Vec<String>,
     numbers: HashMap<String, u32>,
-    last: Addressed,
+    recent: Vec<Addressed>,
+    last: usize,
 }
 
-/// The data stream of the last event, of which the next one mostly is too.
-#[derive(Debug, Default)]
+/// Data streams that the last events went to: a file of syslog has events of three datasets.
+const RECENT_MAX: usize = 4;
+
+/// A data stream.
+#[derive(Debug)]
 struct Addressed {
     dataset: String,
     namespace: String,
-    name: String,
     number: u32,
     /// An event's action line, up to its id.
     action: Vec<u8>,
@@ -63,39 +66,41 @@ struct Addressed {
 
 impl DataStreams {
     fn of(&mut self, dataset: &str, namespace: &str) -> &Addressed {
-        let last = &self.last;
-        let is_last = is_same(&last.dataset, dataset) && is_same(&last.namespace, namespace);
-        if !is_last || self.names.is_empty() {
-            self.turn_to(dataset, namespace);
+        let is_it =
+            |one: &Addressed| is_same(&one.dataset, dataset) && is_same(&one.namespace, namespace);
+        if !self.recent.get(self.last).is_some_and(is_it) {
+            let known = self.recent.iter().position(is_it);
+            self.last = known.unwrap_or_else(|| self.remember(dataset, namespace));
         }
-        &self.last
+        &self.recent[self.last]
     }
 
-    fn turn_to(&mut self, dataset: &str, namespace: &str) {
-        let Self { names, numbers, last } = self;
-        for (text, new) in [(&mut last.dataset, dataset), (&mut last.namespace, namespace)] {
-            text.clear();
-            text.push_str(new);
-        }
-        last.name.clear();
-        for part in [data_stream_type(dataset), "-", dataset, "-", namespace] {
-            last.name.push_str(part);
-        }
-        last.action.clear();
-        for part in ["{\"create\":{\"_index\":\"", &last.name, "\",\"_id\":\""] {
-            last.action.extend_from_slice(part.as_bytes());
-        }
-        last.number = numbers.get(&last.name).copied().unwrap_or_else(|| {
-            let number = u32::try_from(names.len()).expect("fewer than 2^32 data streams");
-            names.push(last.name.clone());
-            numbers.insert(last.name.clone(), number);
+    /// Puts one in the place of the one that was remembered longest.
+    fn remember(&mut self, dataset: &str, namespace: &str) -> usize {
+        let name = [data_stream_type(dataset), "-", dataset, "-", namespace].concat();
+        let action = ["{\"create\":{\"_index\":\"", &name, "\",\"_id\":\""].concat();
+        let number = self.numbers.get(&name).copied().unwrap_or_else(|| {
+            let number = u32::try_from(self.names.len()).expect("fewer than 2^32 data streams");
+            self.names.push(name.clone());
+            self.numbers.insert(name, number);
             number
         });
+        if self.recent.len() == RECENT_MAX {
+            self.recent.remove(0);
+        }
+        self.recent.push(Addressed {
+            dataset: dataset.to_owned(),
+            namespace: namespace.to_owned(),
+            number,
+            action: action.into_bytes(),
+        });
+        self.recent.len() - 1
     }
 
     fn clear(&mut self) {
         self.names.clear();
         self.numbers.clear();
+        self.recent.clear();
     }
 
     fn take(&mut self) -> Arc<[String]> {
@@ -309,6 +314,27 @@ pub enum Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_of_more_data_streams_than_are_remembered_go_to_theirs_in_every_batch() {
+        let mut events = Events::default();
+        for batch in 0..2 {
+            let turns = (0..3 * RECENT_MAX).map(|at| at * 5 % (2 * RECENT_MAX) + batch);
+            let named: Vec<String> = turns.map(|number| format!("a.b{number}")).collect();
+            for dataset in &named {
+                events.push(dataset, "c", RecordId::default(), |out| out.push(b'x'));
+            }
+            let taken = events.take();
+            assert_eq!(taken.data_streams.len(), 2 * RECENT_MAX);
+            for (dataset, event) in named.iter().zip(&taken.events) {
+                let name = format!("logs-{dataset}-c");
+                assert_eq!(taken.data_stream(event), name);
+                let line = &taken.body[event.lines.clone()];
+                let action = format!("{{\"create\":{{\"_index\":\"{name}\",\"_id\":\"");
+                assert!(line.starts_with(action.as_bytes()));
+            }
+        }
+    }
 
     #[test]
     fn memory_that_is_given_back_is_written_again_unless_someone_holds_it() {
