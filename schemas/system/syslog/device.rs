@@ -6,6 +6,7 @@
 //! Fortinet's devices write pairs of keys and values and nothing before them.
 
 use super::stamp::stamp;
+use crate::find::Find;
 use crate::time::Stamp;
 use crate::{Event, fields};
 
@@ -132,7 +133,8 @@ fn is_tagged(body: &[u8]) -> bool {
     body[..word].ends_with(b":") && body[word..].starts_with(b" %")
 }
 
-/// `%FACILITY[-SUBFACILITY]-SEVERITY-MNEMONIC` at the start of a text.
+/// `%FACILITY[-SUBFACILITY]-SEVERITY-MNEMONIC` at the start of a text, as Cisco's devices write it,
+/// or `%%10MODULE/SEVERITY/MNEMONIC`, with `(TYPE)` behind it, as Huawei's and H3C's do.
 pub(super) struct Mnemonic<'a> {
     facility: &'a str,
     severity: u8,
@@ -142,16 +144,33 @@ pub(super) struct Mnemonic<'a> {
 impl<'a> Mnemonic<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let text = text.strip_prefix('%')?;
+        if let Some(text) = text.strip_prefix('%') {
+            return Self::of_module(text);
+        }
         let end = text.bytes().position(|byte| matches!(byte, b':' | b' ')).unwrap_or(text.len());
         let mut parts = text[..end].rsplitn(3, '-');
         let (code, severity, facility) = (parts.next()?, parts.next()?, parts.next()?);
+        Self::of(facility, severity, code)
+    }
+
+    /// The same behind `%%`, which the version of the header follows.
+    fn of_module(text: &'a str) -> Option<Self> {
+        let [b'0'..=b'9', b'0'..=b'9', ..] = text.as_bytes() else { return None };
+        let is_end = |byte| matches!(byte, b':' | b' ' | b'(' | b'[');
+        let end = text.bytes().position(is_end).unwrap_or(text.len());
+        let (module, rest) = text[2..end].split_on_byte(b'/')?;
+        let (severity, code) = rest.split_on_byte(b'/')?;
+        Self::of(module, severity, code)
+    }
+
+    fn of(facility: &'a str, severity: &str, code: &'a str) -> Option<Self> {
         let severity = match severity.as_bytes() {
             [digit @ b'0'..=b'7'] => digit - b'0',
             _ => return None,
         };
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        let valid = !facility.is_empty() && !code.is_empty() && facility.bytes().all(fits);
-        (valid && code.bytes().all(fits)).then_some(Self { facility, severity, code })
+        let is_word = |text: &str| !text.is_empty() && text.bytes().all(fits);
+        (is_word(facility) && is_word(code)).then_some(Self { facility, severity, code })
     }
 
     /// Sets what it says. Its severity is the level where no priority precedes.
@@ -231,9 +250,20 @@ mod tests {
     fn a_mnemonic_has_a_severity_of_one_digit() {
         let read = |text| Mnemonic::parse(text).map(|it| (it.facility, it.severity, it.code));
         assert_eq!(read("%ASA-6-302013"), Some(("ASA", 6, "302013")));
+        assert_eq!(read("%%10SHELL/5/SHELL_LOGIN: x"), Some(("SHELL", 5, "SHELL_LOGIN")));
+        assert_eq!(read("%%01SHELL/5/CMDRECORD(s)"), Some(("SHELL", 5, "CMDRECORD")));
         assert_eq!(read("%MGBL-CONFIG-6-DB_COMMIT : x"), Some(("MGBL-CONFIG", 6, "DB_COMMIT")));
-        for none in ["%DAEMON-4: x", "%A-8-B", "%-1-B", "ASA-6-1", "%A-6-", "% a-6-b", "%%10A/5/B"]
-        {
+        for none in [
+            "%DAEMON-4: x",
+            "%A-8-B",
+            "%-1-B",
+            "ASA-6-1",
+            "%A-6-",
+            "% a-6-b",
+            "%%1A/5/B",
+            "%%10A/8/B",
+            "%%10/5/B",
+        ] {
             assert_eq!(read(none), None, "{none}");
         }
     }

@@ -112,6 +112,10 @@ pub(crate) fn common<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) -> &'a 
         event.set(fields::process::NAME, name);
     }
     match envelope.procid.map(|procid| (procid, procid.parse::<u32>())) {
+        // Huawei's devices count their messages there.
+        Some((_, Ok(number))) if name.starts_with("%%") => {
+            event.set(fields::event::SEQUENCE, number);
+        }
         Some((_, Ok(pid))) => event.set(fields::process::PID, pid),
         Some((procid, Err(_))) if !envelope.is_5424 => {
             event.set_clean(fields::log::syslog::PROCID, procid);
