@@ -48,7 +48,8 @@ fn line_end(bytes: &[u8], at: usize, ended: bool) -> Option<usize> {
     }
 }
 
-fn trimmed(record: &[u8]) -> usize {
+/// The length without the line ends behind it.
+pub(crate) fn trimmed(record: &[u8]) -> usize {
     record.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1)
 }
 

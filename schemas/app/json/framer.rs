@@ -28,7 +28,7 @@ impl Framer for ObjectFramer {
         let known = memrchr(b'\n', &bytes[..scanned.min(bytes.len())]).map_or(0, |at| at + 1);
         if known > end {
             end = known;
-            text = trimmed(&bytes[..end]);
+            text = lines::trimmed(&bytes[..end]);
         }
         loop {
             let rest = &bytes[end..];
@@ -43,13 +43,9 @@ impl Framer for ObjectFramer {
                 return Cut::Record { text, end, head };
             }
             end += length;
-            text = trimmed(&bytes[..end]);
+            text = lines::trimmed(&bytes[..end]);
         }
     }
-}
-
-fn trimmed(record: &[u8]) -> usize {
-    record.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1)
 }
 
 #[cfg(test)]

@@ -37,12 +37,14 @@ impl Framer for HeaderFramer {
             return Cut::Record { text: line.len(), end: next, head };
         }
         match next_record(bytes, next, scanned, (head.is_missing(), ended)) {
-            Next::At(end) => Cut::Record { text: trimmed(&bytes[..end]), end, head },
-            Next::Perhaps(end) => Cut::Open { text: trimmed(&bytes[..end]), end, head },
-            Next::Unseen if ended => Cut::Record { text: trimmed(bytes), end: bytes.len(), head },
+            Next::At(end) => Cut::Record { text: lines::trimmed(&bytes[..end]), end, head },
+            Next::Perhaps(end) => Cut::Open { text: lines::trimmed(&bytes[..end]), end, head },
+            Next::Unseen if ended => {
+                Cut::Record { text: lines::trimmed(bytes), end: bytes.len(), head }
+            }
             Next::Unseen => {
                 let end = memrchr(b'\n', bytes).map_or(next, |at| at + 1);
-                Cut::Open { text: trimmed(&bytes[..end]), end, head }
+                Cut::Open { text: lines::trimmed(&bytes[..end]), end, head }
             }
         }
     }
@@ -58,11 +60,6 @@ fn is_object(line: &[u8]) -> bool {
 fn is_formatters_object(line: &[u8]) -> bool {
     let begins = |start: &[u8]| line.starts_with(start);
     is_object(line) && (begins(b"{\"message\":") || begins(b"{\"@timestamp\":"))
-}
-
-fn trimmed(record: &[u8]) -> usize {
-    let end = record.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r'));
-    end.map_or(0, |last| last + 1)
 }
 
 enum Next {

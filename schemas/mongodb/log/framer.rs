@@ -37,11 +37,11 @@ impl Framer for LogFramer {
         while at < whole {
             let length = memchr(b'\n', &bytes[at..whole]).unwrap_or(whole - at);
             if head::begins(&bytes[at..at + length]) {
-                return Cut::Record { text: trimmed(&bytes[..at]), end: at, head };
+                return Cut::Record { text: lines::trimmed(&bytes[..at]), end: at, head };
             }
             at += length + 1;
         }
-        let text = trimmed(&bytes[..whole]);
+        let text = lines::trimmed(&bytes[..whole]);
         if ended {
             Cut::Record { text, end: whole, head }
         } else {
@@ -54,11 +54,6 @@ fn object_head(line: &[u8]) -> Beginning {
     let Some(rest) = line.strip_prefix(OBJECT_STAMP) else { return Beginning::Missing };
     let stamp = &rest[..memchr(b'"', &rest[..rest.len().min(STAMP_BYTES_MAX)]).unwrap_or(0)];
     if stamp.is_empty() { Beginning::Own } else { lines::head(line, Some(stamp)) }
-}
-
-fn trimmed(record: &[u8]) -> usize {
-    let end = record.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r'));
-    end.map_or(0, |last| last + 1)
 }
 
 #[cfg(test)]

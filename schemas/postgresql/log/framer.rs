@@ -9,9 +9,9 @@ use super::level::Label;
 use super::prefix::{Fit, Kind, LinePrefix, PrefixError};
 use super::syslog::{self, Chunk};
 use super::{bouncer, context, csv, json, patroni, recognised, stamp};
-use crate::LineFramer;
 use crate::datasets::system_syslog::head;
 use crate::time::Stamp;
+use crate::{LineFramer, lines};
 
 /// Bytes of a stamp that are carried.
 const STAMP_BYTES_MAX: usize = 40;
@@ -186,11 +186,11 @@ impl PostgresFramer {
             };
             let line = bytes[at..end].strip_suffix(b"\r").unwrap_or(&bytes[at..end]);
             if !goes_on(line) {
-                return Cut::Record { text: trimmed(&bytes[..at]), end: at, head };
+                return Cut::Record { text: lines::trimmed(&bytes[..at]), end: at, head };
             }
             at = bytes.len().min(end + 1);
         }
-        let text = trimmed(&bytes[..at]);
+        let text = lines::trimmed(&bytes[..at]);
         if ended { Cut::Record { text, end: at, head } } else { Cut::Open { text, end: at, head } }
     }
 
@@ -223,12 +223,6 @@ pub(super) fn is_note_of(first: (&[u8], &Fit), line: (&[u8], &Fit)) -> bool {
     };
     let same_time = || same(Kind::Time).unwrap_or(true);
     same(Kind::Session).or_else(|| same(Kind::Pid)).unwrap_or_else(same_time)
-}
-
-/// The length without line ends after the text.
-fn trimmed(record: &[u8]) -> usize {
-    let end = record.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r'));
-    end.map_or(0, |last| last + 1)
 }
 
 /// The time that a line begins with, of PostgreSQL or of syslog, and its length.
