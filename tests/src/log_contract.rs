@@ -342,6 +342,29 @@ pub fn a_newer_claim_fences_the_older(subject: &Subject) {
     assert!(newer.lost().is_none() && unrelated.lost().is_none());
 }
 
+/// A reader is behind by what follows its place, or where it read nothing the group's, or else by
+/// everything.
+pub fn lag_is_told_of_every_partition(subject: &Subject) {
+    let (log, topic) = subject.start(3);
+    let (group, topics) = (subject.name("group"), [topic.clone()]);
+    append(&*log, &topic, 0, &[b"0"]);
+    append(&*log, &topic, 1, &[b"1", b"2"]);
+    let mut reader = log.reader(&group, &topics).expect("joined");
+    assert_eq!(read(&mut *reader, 3).len(), 3);
+    reader.commit(&[(topic.clone(), 0, 1), (topic.clone(), 1, 2)]).expect("committed");
+    drop(reader);
+    append(&*log, &topic, 0, &[b"3"]);
+    let mut reader = log.reader(&group, &topics).expect("joined");
+    assert_eq!(values(&read(&mut *reader, 1)), [b"3"]);
+    reader.pause(true).expect("paused");
+    append(&*log, &topic, 0, &[b"4"]);
+    append(&*log, &topic, 1, &[b"5", b"6", b"7"]);
+    append(&*log, &topic, 2, &[b"8", b"9"]);
+    let mut lag = reader.lag().expect("known");
+    lag.sort_unstable();
+    assert_eq!(lag, [(topic.clone(), 0, 1), (topic.clone(), 1, 3), (topic, 2, 2)]);
+}
+
 /// A paused reader visits nothing, and everything once it is resumed.
 pub fn a_paused_reader_visits_nothing(subject: &Subject) {
     let (log, topic) = subject.start(1);
@@ -458,6 +481,7 @@ macro_rules! log_contract {
             a_record_over_the_limit_is_refused
             setup_twice_changes_nothing
             a_newer_claim_fences_the_older
+            lag_is_told_of_every_partition
             a_paused_reader_visits_nothing
             a_hundred_thousand_records_come_back_exactly_once
             concurrent_appends_keep_the_order_of_each_thread

@@ -15,6 +15,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -200,14 +201,6 @@ impl Reader {
         self.consumer.assignment().map_err(|error| self.decide(&error))
     }
 
-    /// Next offset to read: where `read` is, or else where the group has committed, or the earliest.
-    fn next(&self, topic: &str, partition: i32, low: i64) -> Result<i64, LogError> {
-        if let Some(place) = self.place(topic, partition) {
-            return Ok(place.next);
-        }
-        Ok(self.committed(topic, partition)?.map_or(low, |(next, _)| next.max(low)))
-    }
-
     /// The offset that the group has committed, and what it said with it if it was one of us.
     fn committed(
         &self,
@@ -228,6 +221,31 @@ impl Reader {
     fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), LogError> {
         let asked = self.consumer.fetch_watermarks(topic, partition, ASK);
         asked.map_err(|error| self.decide(&error))
+    }
+
+    /// Where partitions begin or end, in one question for all: on the way that it takes, it waits
+    /// for a fetch that waits for records, which is up to a second.
+    fn offsets(
+        &self,
+        partitions: &TopicPartitionList,
+        at: Offset,
+    ) -> Result<TopicPartitionList, LogError> {
+        let mut asked = partitions.clone();
+        let found = match asked.set_all_offsets(at) {
+            Ok(()) => self.consumer.offsets_for_times(asked, ASK),
+            Err(error) => Err(error),
+        };
+        found.map_err(|error| self.decide(&error))
+    }
+
+    /// The answer for one of them.
+    fn offset(&self, found: Option<TopicPartitionListElem<'_>>) -> Result<i64, LogError> {
+        let Some(one) = found else { return Ok(0) };
+        one.error().map_err(|error| self.decide(&error))?;
+        match one.offset() {
+            Offset::Offset(offset) => Ok(offset),
+            _ => Ok(0),
+        }
     }
 
     /// A record that was not given to anybody comes again.
@@ -401,11 +419,35 @@ impl LogReader for Reader {
 
     fn lag(&self) -> Result<Vec<(String, u32, u64)>, LogError> {
         let assignment = self.assignment()?;
-        let mut lag = Vec::with_capacity(assignment.count());
+        let ends = self.offsets(&assignment, Offset::End)?;
+        // Of the others, what the group has committed is next, or else the earliest.
+        let mut untouched = TopicPartitionList::new();
         for one in assignment.elements() {
-            let (topic, partition) = (one.topic(), one.partition());
-            let (low, high) = self.watermarks(topic, partition)?;
-            let next = self.next(topic, partition, low)?;
+            if self.place(one.topic(), one.partition()).is_none() {
+                untouched.add_partition(one.topic(), one.partition());
+            }
+        }
+        let (mut begins, mut committed) = (untouched.clone(), untouched.clone());
+        if untouched.count() > 0 {
+            begins = self.offsets(&untouched, Offset::Beginning)?;
+            let asked = self.consumer.committed_offsets(untouched, ASK);
+            committed = asked.map_err(|error| self.decide(&error))?;
+        }
+        let mut lag = Vec::with_capacity(ends.count());
+        for end in ends.elements() {
+            let (topic, partition) = (end.topic(), end.partition());
+            let high = self.offset(ends.find_partition(topic, partition))?;
+            let next = match self.place(topic, partition) {
+                Some(place) => place.next,
+                None => {
+                    let low = self.offset(begins.find_partition(topic, partition))?;
+                    let one = committed.find_partition(topic, partition);
+                    match one.map(|one| one.offset()) {
+                        Some(Offset::Offset(next)) => next.max(low),
+                        _ => low,
+                    }
+                }
+            };
             let partition = u32::try_from(partition).unwrap_or_default();
             lag.push((topic.to_owned(), partition, offset_u64(high - next)));
         }

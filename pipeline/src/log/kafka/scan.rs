@@ -23,6 +23,8 @@ const POLL: Duration = Duration::from_millis(200);
 /// Offsets are asked for as often as fits, so that a stop waits for one question only.
 const ASK: Duration = Duration::from_secs(4);
 const ASK_TIMES: u32 = 5;
+/// Between two questions of which the first was refused at once.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A consumer that is assigned by hand and never joins its group.
 pub(super) struct Scanner {
@@ -106,7 +108,7 @@ impl Scanner {
         patience: &Patience,
         question: impl Fn() -> Result<T, KafkaError>,
     ) -> Result<T, LogError> {
-        let mut times = 1;
+        let (began, mut times) = (Instant::now(), 1);
         loop {
             let asked = Instant::now();
             let error = match question() {
@@ -116,11 +118,17 @@ impl Scanner {
             if patience.is_over() {
                 return Err(LogError::Stopped);
             }
-            // What was refused at once is not asked again.
-            if times == ASK_TIMES || asked.elapsed() < ASK {
-                return Err(self.faults.decide(&error, Some(topic)));
+            let decided = self.faults.decide(&error, Some(topic));
+            if asked.elapsed() >= ASK && times < ASK_TIMES {
+                times += 1;
+                continue;
             }
-            times += 1;
+            // What was refused at once is asked again only if it may pass soon: a partition that was
+            // just made has no leader for a moment.
+            if !matches!(decided, LogError::Retry(..)) || began.elapsed() >= ASK {
+                return Err(decided);
+            }
+            std::thread::sleep(ASK_AGAIN);
         }
     }
 
