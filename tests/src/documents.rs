@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::program::run;
-use crate::wait::until;
+use crate::wait::{until, until_it_rests};
 
 /// Hits in one answer of Elasticsearch, which gives no more.
 const PAGE: usize = 10_000;
@@ -58,14 +58,14 @@ pub trait Documents {
     /// How many match.
     fn count(&self, query: &str) -> usize;
 
-    /// Waits until at least so many match.
+    /// Waits until at least so many match, for as long as they become more.
     ///
     /// # Panics
     /// When they do not come.
     fn wait_for(&self, query: &str, count: usize) {
-        until(&format!("{count} of {query}"), || match self.count(query) {
+        until_it_rests(&format!("{count} of {query}"), || match self.count(query) {
             found if found >= count => Ok(()),
-            found => Err(format!("{found} are there")),
+            found => Err(found as u64),
         });
     }
 }
