@@ -116,6 +116,7 @@ fn a_reader_that_is_gone_leaves_its_partitions_to_the_other() {
     let topics = [topic.clone()];
     let first = log.reader(&topic, &topics).expect("joined");
     let mut second = log.reader(&topic, &topics).expect("joined");
+    assert!(second.lag().expect("known").is_empty(), "it has no partition yet");
     drop(first);
     append(&log, &topic, 0, &[b"0"]);
     append(&log, &topic, 1, &[b"0"]);

@@ -231,6 +231,9 @@ impl Reader {
         at: Offset,
     ) -> Result<TopicPartitionList, LogError> {
         let mut asked = partitions.clone();
+        if asked.count() == 0 {
+            return Ok(asked);
+        }
         let found = match asked.set_all_offsets(at) {
             Ok(()) => self.consumer.offsets_for_times(asked, ASK),
             Err(error) => Err(error),
@@ -239,8 +242,7 @@ impl Reader {
     }
 
     /// The answer for one of them.
-    fn offset(&self, found: Option<TopicPartitionListElem<'_>>) -> Result<i64, LogError> {
-        let Some(one) = found else { return Ok(0) };
+    fn offset(&self, one: &TopicPartitionListElem<'_>) -> Result<i64, LogError> {
         one.error().map_err(|error| self.decide(&error))?;
         match one.offset() {
             Offset::Offset(offset) => Ok(offset),
@@ -427,22 +429,23 @@ impl LogReader for Reader {
                 untouched.add_partition(one.topic(), one.partition());
             }
         }
-        let (mut begins, mut committed) = (untouched.clone(), untouched.clone());
-        if untouched.count() > 0 {
-            begins = self.offsets(&untouched, Offset::Beginning)?;
-            let asked = self.consumer.committed_offsets(untouched, ASK);
-            committed = asked.map_err(|error| self.decide(&error))?;
-        }
+        let begins = self.offsets(&untouched, Offset::Beginning)?;
+        let committed = match untouched.count() {
+            0 => Ok(untouched),
+            _ => self.consumer.committed_offsets(untouched, ASK),
+        };
+        let committed = committed.map_err(|error| self.decide(&error))?;
         let mut lag = Vec::with_capacity(ends.count());
         for end in ends.elements() {
             let (topic, partition) = (end.topic(), end.partition());
-            let high = self.offset(ends.find_partition(topic, partition))?;
+            let high = self.offset(&end)?;
             let next = match self.place(topic, partition) {
                 Some(place) => place.next,
                 None => {
-                    let low = self.offset(begins.find_partition(topic, partition))?;
-                    let one = committed.find_partition(topic, partition);
-                    match one.map(|one| one.offset()) {
+                    let begin = begins.find_partition(topic, partition);
+                    let low = begin.map_or(Ok(0), |begin| self.offset(&begin))?;
+                    let committed = committed.find_partition(topic, partition);
+                    match committed.map(|one| one.offset()) {
                         Some(Offset::Offset(next)) => next.max(low),
                         _ => low,
                     }
