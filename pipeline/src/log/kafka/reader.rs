@@ -4,7 +4,7 @@
 //! lets go: that wait is the time between [`Polled::Revoking`] and `confirm_revoked`. Only when the
 //! session is lost already there is nothing to wait for.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -140,6 +140,8 @@ pub(super) struct Reader {
     lost_offsets: LostOffsets,
     patience: Patience,
     places: Vec<Place>,
+    /// Where the partitions that were assigned ended when one of them was asked about first.
+    ends: HashMap<(String, i32), i64>,
     /// For headers that have to be decoded.
     space: Vec<u8>,
 }
@@ -169,6 +171,7 @@ impl Reader {
             lost_offsets,
             patience,
             places: Vec::new(),
+            ends: HashMap::new(),
             space: Vec::new(),
         })
     }
@@ -187,6 +190,7 @@ impl Reader {
     }
 
     fn forget(&mut self, gone: &[(String, u32)]) {
+        self.ends.clear();
         self.places.retain(|place| {
             let partition = u32::try_from(place.partition).unwrap_or_default();
             !gone.iter().any(|(topic, of)| *topic == place.topic && *of == partition)
@@ -218,9 +222,18 @@ impl Reader {
         }))
     }
 
-    fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), LogError> {
-        let asked = self.consumer.fetch_watermarks(topic, partition, ASK);
-        asked.map_err(|error| self.decide(&error))
+    /// Where a partition ended since it was assigned: behind everything that another member stored.
+    fn end(&mut self, topic: &str, partition: i32) -> Result<i64, LogError> {
+        let wanted = (topic.to_owned(), partition);
+        if let Some(end) = self.ends.get(&wanted) {
+            return Ok(*end);
+        }
+        let found = self.offsets(&self.assignment()?, Offset::End)?;
+        for one in found.elements() {
+            self.ends.insert((one.topic().to_owned(), one.partition()), self.offset(&one)?);
+        }
+        let taken_away = || LogError::Retry("the partition was taken away".to_owned(), None);
+        self.ends.get(&wanted).copied().ok_or_else(taken_away)
     }
 
     /// Where partitions begin or end, in one question for all: on the way that it takes, it waits
@@ -262,13 +275,14 @@ impl Reader {
     /// What holds of a partition whose first record has come: up to where the group reads again
     /// what may be stored. It is told if records are gone between what the group has committed and
     /// the first that came: librdkafka then goes on from the earliest without a word.
-    fn begin(&self, message: &BorrowedMessage<'_>) -> Result<i64, LogError> {
+    fn begin(&mut self, message: &BorrowedMessage<'_>) -> Result<i64, LogError> {
         let (topic, partition) = (message.topic(), message.partition());
         let Some((next, standing)) = self.committed(topic, partition)? else {
-            return Ok(self.watermarks(topic, partition)?.1);
+            return self.end(topic, partition);
         };
         if message.offset() > next {
-            let (low, _) = self.watermarks(topic, partition)?;
+            let low = self.consumer.fetch_watermarks(topic, partition, ASK);
+            let (low, _) = low.map_err(|error| self.decide(&error))?;
             if low > next {
                 let gone = (offset_u64(next), offset_u64(low));
                 let loss = "before this group had read them";
@@ -278,7 +292,7 @@ impl Reader {
         match standing.filter(|_| message.offset() >= next) {
             Some(standing) => Ok(standing.replayed_to),
             None => {
-                let (_, high) = self.watermarks(topic, partition)?;
+                let high = self.end(topic, partition)?;
                 tracing::info!(
                     topic,
                     partition,
@@ -326,8 +340,9 @@ impl LogReader for Reader {
         }
         let mut wait = wait;
         let mut bytes = 0;
+        let consumer = Arc::clone(&self.consumer);
         while bytes < READ_BYTES {
-            match self.consumer.poll(wait) {
+            match consumer.poll(wait) {
                 Some(Ok(message)) => {
                     wait = Duration::ZERO;
                     bytes += message.payload_len() + message.key_len();
