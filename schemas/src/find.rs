@@ -80,34 +80,14 @@ impl Find for str {
 
 /// The words between white space of ASCII.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
-    let mut at = 0;
+    let is_space = |byte: u8| byte <= b' ' && byte.is_ascii_whitespace();
+    let mut rest = text.trim_ascii_start();
     std::iter::from_fn(move || {
-        let rest = text.as_bytes().get(at..)?;
-        let from = at + rest.iter().position(|byte| !byte.is_ascii_whitespace())?;
-        at = from + word_end(&text.as_bytes()[from..]);
-        text.get(from..at)
+        let end = rest.bytes().position(is_space).unwrap_or(rest.len());
+        let (word, behind) = rest.split_at(end);
+        rest = behind.trim_ascii_start();
+        (!word.is_empty()).then_some(word)
     })
-}
-
-/// Where the first white space of ASCII is, or the end. Eight bytes at a time are asked whether one
-/// is as low as a space, which of a line's bytes hardly any other is.
-fn word_end(text: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 0xff;
-    let mut at = 0;
-    while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let block = u64::from_le_bytes(*block);
-        // A borrow changes only what stands behind the first of them.
-        let low = block.wrapping_sub(ONES * u64::from(b'!')) & !block & (ONES << 7);
-        match low {
-            0 => at += 8,
-            _ => {
-                at += (low.trailing_zeros() / 8) as usize;
-                break;
-            }
-        }
-    }
-    let is_space = |byte: &u8| *byte <= b' ' && byte.is_ascii_whitespace();
-    text[at..].iter().position(is_space).map_or(text.len(), |length| at + length)
 }
 
 /// Mostly near: one of the words and numbers of a line.

@@ -209,8 +209,6 @@ pub fn parse_day_first(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
 /// A time of reading for who asks whether a stamp without a year is there and how long it is: the
 /// last day of a leap year, which has every day.
 pub(crate) const ANY_YEAR_MS: i64 = 978_220_800_000;
-/// That year.
-const LEAP_YEAR: i64 = 2000;
 const EPOCH_YEAR: i64 = 1970;
 /// Of the Gregorian calendar: 365.2425 days.
 const MEAN_YEAR_S: i64 = 31_556_952;
@@ -225,9 +223,6 @@ const LEAP_YEARS: i64 = 8;
 /// The last time of a date without a year that is not later than `read_at_ms` and a week.
 fn in_last_year(month: u32, day: u32, clock: (u32, u32, u32), read_at_ms: i64) -> Option<i64> {
     let (hour, minute, second) = clock;
-    if read_at_ms == ANY_YEAR_MS {
-        return seconds_of(LEAP_YEAR, month, day, hour, minute, second);
-    }
     let read_at_s = read_at_ms.div_euclid(1000);
     let is_past = |at: &i64| *at <= read_at_s + AHEAD_MAX_S;
     // On the days around New Year it may be the year beside it, in which nothing else is nearer.
