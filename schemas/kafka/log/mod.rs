@@ -1,8 +1,9 @@
 //! Logs of Apache Kafka's brokers and controllers (server, controller, state-change, log-cleaner
-//! and so on), of Kafka Connect and of the tools: log4j's pattern `[%d] %p %m (%c)%n`, in Connect with
-//! `%c:%L`, perhaps with `[%t]` at the end or without brackets around the time; and `[%d] [%p] [%t]
-//! [%c] - %m`, as others configure it, also as `%d %p %c: [%t]: %m`, `%d %p [%t] %c:%L - %m`
-//! and without the line; and JSON, an object a line, by the keys that `app.json` knows.
+//! and so on), of Kafka Connect and of the tools: log4j's pattern `[%d] %p %m (%c)%n`, in Connect
+//! with `%c:%L`, perhaps with `[%t]` at the end or without brackets around the time; and
+//! `[%d] [%p] [%t] [%c] - %m`, as others configure it, also as `%d %p %c: [%t]: %m`,
+//! `%d %p [%t] %c:%L - %m`, `%d [%t] %p %c - %m`, without the line or the thread; Java's log of its
+//! collector; and JSON, an object a line, by the keys that `app.json` knows.
 //!
 //! <https://kafka.apache.org/documentation/#basic_ops>,
 //! <https://logging.apache.org/log4j/2.x/manual/pattern-layout.html>. A record goes on until the

@@ -27,14 +27,16 @@ impl Parser for LogRecord {
             return Ok(());
         };
         event.time(stamp);
-        let rest = level(&text[length..], event);
-        let parts = of_columns(rest).unwrap_or_else(|| of_pattern(rest));
+        let (thread, rest) = thread_before_level(&text[length..]);
+        let rest = level(rest, event);
+        let mut parts = of_columns(rest).unwrap_or_else(|| of_pattern(rest));
+        parts.thread = parts.thread.or(thread);
         parts.set(event);
         Ok(())
     }
 
     fn stamp(&self, context: &[u8], _read_at_ms: i64) -> Option<Stamp> {
-        framer::stamp(context).map(|(stamp, _)| stamp)
+        framer::carried(context)
     }
 }
 
@@ -77,23 +79,38 @@ fn failed_login<'a>(text: &'a str, event: &mut Event<'a>) {
     event.set(fields::event::OUTCOME, "failure");
 }
 
-/// Sets the level and gives what follows it.
-fn level<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
-    let (word, rest) = match text.trim_start().strip_prefix('[') {
-        Some(inside) => inside.split_on_byte(b']').unwrap_or((inside, "")),
-        None => clf::word(text),
+/// `[thread] LEVEL `: the thread, and what follows it.
+fn thread_before_level(text: &str) -> (Option<&str>, &str) {
+    let split = || {
+        let (thread, rest) = text.trim_start().strip_prefix('[')?.split_on_byte(b']')?;
+        let is_one = level_named(thread.trim()).is_none() && !thread.contains('\n');
+        let rest = rest.strip_prefix(' ').filter(|_| is_one)?;
+        level_named(clf::word(rest).0).map(|_| (Some(thread), rest))
     };
-    let level = match word.trim() {
+    split().unwrap_or((None, text))
+}
+
+fn level_named(word: &str) -> Option<&'static str> {
+    Some(match word {
         "TRACE" => "trace",
         "DEBUG" => "debug",
         "INFO" => "info",
         "WARN" => "warning",
         "ERROR" => "error",
         "FATAL" => "fatal",
-        _ => {
-            event.set(fields::event::TYPE, "info");
-            return text.trim_start();
-        }
+        _ => return None,
+    })
+}
+
+/// Sets the level and gives what follows it.
+fn level<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
+    let (word, rest) = match text.trim_start().strip_prefix('[') {
+        Some(inside) => inside.split_on_byte(b']').unwrap_or((inside, "")),
+        None => clf::word(text),
+    };
+    let Some(level) = level_named(word.trim()) else {
+        event.set(fields::event::TYPE, "info");
+        return text.trim_start();
     };
     event.set_level(word.trim(), level);
     let is_error = matches!(level, "error" | "fatal");
@@ -109,6 +126,8 @@ struct Parts<'a> {
     line: Option<u64>,
     thread: Option<&'a str>,
     trace: &'a str,
+    /// Lines below the logger that are no trace.
+    below: &'a str,
 }
 
 impl<'a> Parts<'a> {
@@ -127,7 +146,11 @@ impl<'a> Parts<'a> {
         if !self.trace.is_empty() {
             trace::set(self.trace, event);
         }
-        set_message(self.message, event);
+        let message = match self.below {
+            "" => self.message,
+            below => event.format(format_args!("{}\n{below}", self.message.trim_end())),
+        };
+        set_message(message, event);
     }
 }
 
@@ -140,30 +163,44 @@ fn component(message: &str) -> (Option<&str>, &str) {
         let is_component = text.len() < rest.len() && !component.contains('\n');
         (is_component && !component.is_empty()).then_some((component, text))
     };
-    split().map_or((None, message), |(component, text)| (Some(component), text))
+    // Java's collector of garbage pads it.
+    split().map_or((None, message), |(component, text)| (Some(component.trim_end()), text))
 }
 
-/// `[thread] [logger] - message`, `[thread] logger:line - message`, `[thread] logger - message` or
-/// `logger: [thread]: message`
+/// `[thread] [logger] - message`, `[thread] logger:line - message`, either without the line or the
+/// thread, or `logger: [thread]: message`
 fn of_columns(text: &str) -> Option<Parts<'_>> {
-    let Some((thread, rest)) = text.strip_prefix('[').and_then(|text| text.split_on("] ")) else {
+    let Some(inside) = text.strip_prefix('[') else {
+        let (head, rest) = clf::word(text);
+        if let Some(rest) = rest.strip_prefix("- ") {
+            let is_pattern = || logger(lines::split_first(rest).0).is_some();
+            let (logger, line) = dashed(head, rest).filter(|_| !is_pattern())?;
+            return Some(Parts { logger: Some(logger), line, ..message(rest) });
+        }
         let (logger, rest) = text.split_on(": [").filter(|(name, _)| trace::is_class(name))?;
         let (thread, rest) = rest.split_on("]: ")?;
         return Some(Parts { logger: Some(logger), thread: Some(thread), ..message(rest) });
     };
+    let (thread, rest) = inside.split_on("] ")?;
     let (head, rest) = rest.split_on(" - ")?;
-    let first_line = |text| lines::split_first(text).0;
     let (logger, line) = match head.strip_prefix('[') {
         Some(inside) => (inside.strip_suffix(']')?, None),
-        // A component may be followed by a word and a dash too, but then a logger ends the line.
-        None => match head.split_on_byte(b':') {
-            Some((logger, line)) => (logger, Some(line.parse().ok()?)),
-            None if trace::is_class(head) && logger(first_line(rest)).is_none() => (head, None),
-            None => return None,
-        },
+        None => dashed(head, rest)?,
     };
     let known = trace::is_logger(logger) && !thread.contains('\n');
     known.then(|| Parts { logger: Some(logger), line, thread: Some(thread), ..message(rest) })
+}
+
+/// `logger` or `logger:line` before a dash; a word and a dash may be a message's too, but then a
+/// logger ends the line.
+fn dashed<'a>(head: &'a str, rest: &str) -> Option<(&'a str, Option<u64>)> {
+    let (name, line) = match head.split_on_byte(b':') {
+        Some((name, line)) => (name, Some(line.parse().ok()?)),
+        None => (head, None),
+    };
+    let is_named = if line.is_some() { trace::is_logger(name) } else { trace::is_class(name) };
+    let is_one = is_named && (line.is_some() || logger(lines::split_first(rest).0).is_none());
+    is_one.then_some((name, line))
 }
 
 /// A message, and an exception below its first line that begins one.
@@ -187,7 +224,16 @@ fn of_pattern(text: &str) -> Parts<'_> {
         }
         at = end + 1;
     }
-    message(text)
+    // What stands below may come from elsewhere: Java itself, or what writes to the same file.
+    let (first, below) = lines::split_first(text);
+    let of_class = |parts: &Parts<'_>| parts.logger.is_some_and(trace::is_full_class);
+    match logger(first).filter(|(_, parts)| !below.is_empty() && of_class(parts)) {
+        Some((length, parts)) => {
+            let Parts { message: below, trace, .. } = message(below);
+            Parts { message: &text[..length], below: below.trim_end(), trace, ..parts }
+        }
+        None => message(text),
+    }
 }
 
 /// `… (logger)`, `… (logger:line)` or either with ` [thread]` at the end of a line: what precedes

@@ -15,7 +15,11 @@ pub(super) fn begins(text: &str) -> bool {
 pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) {
     let text = text.trim_end();
     let end = find(text.as_bytes(), b"\n\tat ").or_else(|| find(text.as_bytes(), b"\n    at "));
-    let head = text[..end.unwrap_or(text.len())].trim_end();
+    let head = &text[..end.unwrap_or(text.len())];
+    // One without frames of its own, as Kafka's are, goes on with what caused it.
+    let others = ["\nCaused by: ", "\n\tSuppressed: ", "\n\t... "];
+    let end = others.iter().filter_map(|other| find(head.as_bytes(), other.as_bytes())).min();
+    let head = head[..end.unwrap_or(head.len())].trim_end();
     let (class, message) = split_class(head);
     event.set(fields::error::TYPE, class);
     event.set(fields::kafka::log::trace::CLASS, class);
@@ -38,6 +42,12 @@ fn split_class(line: &str) -> (&str, Option<&str>) {
 pub(super) fn is_class(name: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'$');
     name.contains('.') && is_logger(name) && name.bytes().all(is_part)
+}
+
+/// A class by its name, or one of the loggers of Kafka's that end so (`state.change.logger`).
+pub(super) fn is_full_class(name: &str) -> bool {
+    let (_, last) = name.rsplit_once('.').unwrap_or_default();
+    is_class(name) && (last == "logger" || last.starts_with(|c: char| c.is_ascii_uppercase()))
 }
 
 /// What a logger may be called: a class, or names with dots and dashes.
