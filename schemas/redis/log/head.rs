@@ -10,9 +10,11 @@ pub(super) struct Head<'a> {
     pub role: Option<&'a str>,
     pub stamp: Stamp,
     pub level: Option<&'static str>,
+    /// The level's word in the line, where there is one.
+    pub level_written: &'static str,
     /// Where the message begins.
     pub end: usize,
-    /// The message as lines of `key=value` have it: in quotes.
+    /// The message as lines of `key=value` have it: in quotes, without any inside.
     pub quoted: bool,
 }
 
@@ -29,21 +31,22 @@ impl<'a> Head<'a> {
             let after = inside[length..].strip_prefix(b")")?;
             let stamp = epoch(&inside[..length])?;
             let end = at + length + 2 + usize::from(after.starts_with(b" "));
-            return Some(Self { pid, role: None, stamp, level: None, end, quoted: false });
+            let (level, level_written) = (None, "");
+            return Some(Self { pid, role: None, stamp, level, level_written, end, quoted: false });
         }
         let (stamp, length) = stamp(rest, read_at_ms)?;
         let [b' ', level, after @ ..] = &rest[length..] else { return None };
-        let level = level_of(*level)?;
+        let (level, level_written) = (Some(level_of(*level)?), "");
         let space = match after {
             [] | [b'\n' | b'\r', ..] => 0,
             [b' ', ..] => 1,
             _ => return None,
         };
         let end = at + length + 2 + space;
-        Some(Self { pid, role, stamp, level: Some(level), end, quoted: false })
+        Some(Self { pid, role, stamp, level, level_written, end, quoted: false })
     }
 
-    /// `pid=1 role=master timestamp="…" level=notice message="…"`
+    /// `pid=1 role=primary timestamp="…" level=notice message="…"`
     fn of_pairs(line: &'a [u8], read_at_ms: i64) -> Option<Self> {
         let mut at = 4;
         let pid = number(value(line, &mut at, b' ')?).and_then(|pid| u32::try_from(pid).ok());
@@ -52,11 +55,15 @@ impl<'a> Head<'a> {
         at += 1;
         let (stamp, length) = stamp(text, read_at_ms)?;
         let level = value(line, key(line, &mut at, b"level=")?, b' ')?;
-        let levels = ["debug", "verbose", "notice", "warning"];
-        let level = levels.into_iter().find(|name| name.as_bytes() == level);
+        // Valkey calls the level of `-` so here.
+        let levels = [("debug", "debug"), ("info", "verbose"), ("verbose", "verbose")];
+        let levels = levels.into_iter().chain([("notice", "notice"), ("warning", "warning")]);
+        let found = levels.into_iter().find(|(name, _)| name.as_bytes() == level);
+        let (level_written, level) = found.map_or(("", None), |(name, level)| (name, Some(level)));
         let end = *key(line, &mut at, b"message=\"")?;
         let role = std::str::from_utf8(role).ok();
-        (length == text.len()).then_some(Self { pid, role, stamp, level, end, quoted: true })
+        let head = Self { pid, role, stamp, level, level_written, end, quoted: true };
+        (length == text.len()).then_some(head)
     }
 }
 

@@ -5,7 +5,7 @@ use tahoe_seams::{Record, Rejection};
 use super::framer;
 use super::head::Head;
 use crate::time::Stamp;
-use crate::{Event, Parser, clf, fields, lines, peer, url};
+use crate::{Event, Parser, fields, lines, peer, url};
 
 pub(super) struct LogRecord;
 
@@ -56,19 +56,21 @@ fn columns<'a>(text: &'a str, head: Head<'a>, event: &mut Event<'a>) -> &'a str 
     if !head.quoted {
         return message;
     }
-    let message = message.strip_suffix('"').unwrap_or(message);
-    clf::unescaped(message, event)
+    // Nothing in it is escaped: for a quotation mark stands an apostrophe.
+    message.strip_suffix('"').unwrap_or(message)
 }
 
 fn process<'a>(head: &Head<'a>, event: &mut Event<'a>) {
     if let Some(pid) = head.pid {
         event.set(fields::process::PID, pid);
     }
-    if let Some(level) = head.level {
-        event.set(fields::log::LEVEL, level);
+    match head.level {
+        Some(level) if head.level_written.is_empty() => event.set(fields::log::LEVEL, level),
+        Some(level) => event.set_level(head.level_written, level),
+        None => {}
     }
     let role = match head.role {
-        Some("M") => "master",
+        Some("M" | "primary") => "master",
         Some("S" | "replica") => "slave",
         Some("C" | "RDB/AOF") => "child",
         Some("X") => "sentinel",
