@@ -45,8 +45,10 @@ macro_rules! vocabulary {
 vocabulary! {
     AddressTruncated "address_truncated" "the field" "address_truncated:source.ip"
         "The privacy policy kept the network of an address alone.";
-    DateAssumed "date_assumed" "previous_record" "date_assumed:previous_record"
-        "The record gives a time of day alone; the date is that of the record before it.";
+    DateAssumed "date_assumed" "previous_record or nearest" "date_assumed:previous_record"
+        "The record gives a time of day alone, and the date is that of the record before it; or \
+         its day and month could be exchanged (04/03/2026), and the date is the one that is \
+         nearest before the moment of reading.";
     DateCorrected "date_corrected" "the date as written" "date_corrected:2026-02-30"
         "There is no such day in that month, and the nearest one that exists was taken.";
     Dropped "dropped" "the field" "dropped:url.query"

@@ -3,11 +3,11 @@
 //! `[object] (Class(code: N): message at file:line)`, then `[stacktrace]` and its lines, then the
 //! same for each previous one; or as a message, `Class: message in file:line`, `Stack trace:`.
 
-use crate::find::{Find, find};
+use crate::find::{Find, find, find_iter};
 use crate::object::{entries, scalar};
 use crate::{Event, fields};
 
-const STACK: &str = "\n[stacktrace]\n";
+const STACK: &[u8] = b"[stacktrace]\n";
 const PREVIOUS: &str = "\n[previous exception] ";
 /// Exceptions that led to one; more are in its stack trace only.
 const PREVIOUS_MAX: usize = 16;
@@ -16,6 +16,8 @@ const PREVIOUS_MAX: usize = 16;
 struct Thrown<'a> {
     class: &'a str,
     code: &'a str,
+    /// What a SoapFault says behind its code: `faultcode: … faultactor: … detail: …`.
+    fault: &'a str,
     message: &'a str,
     place: Option<(&'a str, u64)>,
 }
@@ -26,8 +28,9 @@ impl<'a> Thrown<'a> {
         let head = head.strip_prefix("[object] (")?.strip_suffix(')')?;
         let (class, rest) = head.split_on("(code: ")?;
         let (code, rest) = rest.split_on("): ")?;
+        let (code, fault) = code.split_on_byte(b' ').unwrap_or((code, ""));
         let (message, place) = split_place(rest, " at ");
-        Some(Self { class, code, message, place })
+        Some(Self { class, code, fault, message, place })
     }
 }
 
@@ -48,11 +51,23 @@ fn set_place<'a>(place: Option<(&'a str, u64)>, event: &mut Event<'a>) {
     }
 }
 
+/// What stands before a trace, and the trace. The line that says so may be indented, as it is by
+/// `indentStacktraces`.
+fn split_stack(text: &str) -> Option<(&str, &str)> {
+    find_iter(text.as_bytes(), STACK).find_map(|at| {
+        let before = text[..at].trim_end_matches([' ', '\t']).strip_suffix('\n')?;
+        Some((before, &text[at + STACK.len()..]))
+    })
+}
+
 /// Sets what one `[object] (…)` says. Says whether it was one.
 fn set_thrown<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     let Some(thrown) = Thrown::parse(text) else { return false };
     event.set(fields::error::TYPE, thrown.class);
     event.set(fields::error::CODE, thrown.code);
+    if !thrown.fault.is_empty() {
+        event.set(fields::laravel::exception::FAULT, thrown.fault);
+    }
     event.set(fields::error::MESSAGE, thrown.message);
     set_place(thrown.place, event);
     true
@@ -73,16 +88,16 @@ pub(super) fn from_context<'a>(value: &'a [u8], event: &mut Event<'a>) -> bool {
         true => event.alloc_str(&text.replace("\r\n", "\n")),
         false => text,
     };
-    let head = text.split(STACK).next().unwrap_or(text);
+    let (head, trace) = split_stack(text).unwrap_or((text, ""));
     if !set_thrown(head.split(PREVIOUS).next().unwrap_or(head), event) {
         return false;
     }
-    if let Some((_, trace)) = text.split_on(STACK) {
+    if !trace.is_empty() {
         event.set(fields::error::STACK_TRACE, trace.trim_end());
     }
     let mut previous = event.list::<&'a str>();
     for text in text.split(PREVIOUS).skip(1).take(PREVIOUS_MAX) {
-        let head = text.split(STACK).next().unwrap_or(text);
+        let head = split_stack(text).map_or(text, |(head, _)| head);
         if let Some(Thrown { class, message, .. }) = Thrown::parse(head) {
             previous.push(event.format(format_args!("{class}: {message}")));
         }

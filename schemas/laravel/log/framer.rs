@@ -85,7 +85,7 @@ fn next_record(bytes: &[u8], first: usize, scanned: usize, (orphan, ended): (boo
         let rest = &bytes[next..];
         let begins = match Header::parse(rest) {
             // What follows its colon tells, and may not be there yet.
-            Some(header) => ended || header.level_end + 1 < rest.len(),
+            Some(header) => ended || header.level.1 + 1 < rest.len(),
             None => match memchr(b'\n', rest) {
                 Some(end) if Console::parse(rest[..end].trim_ascii_end()).is_some() => true,
                 None if ended && Console::parse(rest).is_some() => true,

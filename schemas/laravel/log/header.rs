@@ -1,7 +1,7 @@
-//! `[2026-03-04 09:27:05.123456+01:00] channel.LEVEL: `, the only mark of a record's beginning.
+//! `[2026-03-04 09:27:05.123456+01:00] channel.LEVEL: `, the only mark of a record's beginning; a
+//! format of the application's own may leave the channel out or have another date.
 
-use crate::time::{self, Stamp};
-use crate::{Event, zone_is_known};
+use super::{console, stamp};
 
 /// Monolog's levels with their numbers.
 pub(super) const LEVELS: [(&str, u16); 8] = [
@@ -17,26 +17,30 @@ pub(super) const LEVELS: [(&str, u16); 8] = [
 
 /// Bytes within which a header ends; channels are short words.
 pub(super) const HEADER_BYTES_MAX: usize = 192;
+/// Bytes within which a date in another format ends, with the name of a zone.
+const STAMP_BYTES_MAX: usize = 64;
 
 /// Where the pieces of a header are in its line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     /// One past the last byte of the stamp, which begins at 1.
     pub stamp_end: usize,
-    /// The channel; the level's name follows after a dot.
+    /// The channel; empty, if there is none.
     pub channel: (usize, usize),
-    pub level_end: usize,
+    /// The level's name.
+    pub level: (usize, usize),
 }
 
 impl Header {
     /// Whether `text` begins with a header. The stamp has the shape of one and may be impossible.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text = &text[..text.len().min(HEADER_BYTES_MAX)];
-        let date = text.strip_prefix(b"[")?.first_chunk::<19>()?;
-        if !is_shaped(date) {
-            return None;
-        }
-        let stamp_end = 20 + text[20..].iter().position(|byte| matches!(byte, b']' | b'\n'))?;
+        let stamp_end = match text.strip_prefix(b"[")?.first_chunk::<19>() {
+            Some(date) if is_shaped(date) => {
+                20 + text[20..].iter().position(|byte| matches!(byte, b']' | b'\n'))?
+            }
+            _ => other_stamp_end(text)?,
+        };
         let from = stamp_end + 2;
         let rest = text.get(stamp_end..)?.strip_prefix(b"] ")?;
         let mut level = None;
@@ -48,18 +52,33 @@ impl Header {
             match (byte, level) {
                 (b'.', _) => level = Some(end + 1),
                 (b'\n', _) => return None,
-                (b':', Some(level))
+                (b':', _)
                     if matches!(rest.get(end + 1), None | Some(b' ' | b'\r' | b'\n'))
-                        && is_level(&rest[level..end]) =>
+                        && is_level(&rest[level.unwrap_or(0)..end]) =>
                 {
-                    let channel = (from, from + level - 1);
-                    return Some(Self { stamp_end, channel, level_end: from + end });
+                    // It follows the channel after a dot.
+                    let begin = level.unwrap_or(0);
+                    let channel = (from, from + begin.saturating_sub(1));
+                    return Some(Self { stamp_end, channel, level: (from + begin, from + end) });
                 }
                 _ => {}
             }
         }
         None
     }
+}
+
+/// Where the bracket closes around a date of another format.
+#[cold]
+fn other_stamp_end(text: &[u8]) -> Option<usize> {
+    if !text.get(1)?.is_ascii_digit() {
+        return None;
+    }
+    let end = memchr::memchr(b']', &text[..text.len().min(STAMP_BYTES_MAX)])?;
+    let written = std::str::from_utf8(&text[1..end]).ok()?;
+    // Whatever the year, it is a date or none.
+    let is_date = || stamp::other(written, 0).is_some();
+    (is_date() || console::php_stamp(written.as_bytes()).is_some()).then_some(end)
 }
 
 /// Whether it is one of [`LEVELS`]; as a pattern, a few comparisons of whole words of memory.
@@ -105,31 +124,6 @@ fn fits(text: [u8; 8], shape: &[u8; 8]) -> bool {
         && (text ^ shape) & others == 0
 }
 
-/// The stamp between the brackets, and the zone that it names if that is a word.
-pub(super) fn stamp(text: &str) -> Option<(Stamp, Option<&str>)> {
-    let (stamp, used) = time::parse_iso(text.as_bytes())?;
-    let zone = text.get(used..)?.trim_start();
-    if zone.is_empty() {
-        return Some((stamp, None));
-    }
-    zone_is_known(zone).then_some((stamp, Some(zone)))
-}
-
-/// As [`stamp`], for a day that its month does not have (`2015-01-00`, `2023-02-30`): the nearest
-/// one that it has.
-pub(super) fn nearest_stamp<'a>(
-    text: &'a str,
-    event: &Event<'a>,
-) -> Option<(Stamp, Option<&'a str>)> {
-    let days: &[&str] = match text.get(8..10)? {
-        "00" => &["01"],
-        "29" | "30" | "31" => &["30", "29", "28"],
-        _ => return None,
-    };
-    let (before, after) = (&text[..8], &text[10..]);
-    days.iter().find_map(|day| stamp(event.format(format_args!("{before}{day}{after}"))))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -142,7 +136,8 @@ mod tests {
             let line = format!("[2026-03-04 09:27:05] {rest}");
             let header = Header::parse(line.as_bytes())?;
             let (from, until) = header.channel;
-            Some((line[from..until].to_owned(), line[until + 1..header.level_end].to_owned()))
+            let (begin, end) = header.level;
+            Some((line[from..until].to_owned(), line[begin..end].to_owned()))
         };
         for (level, _) in LEVELS {
             let expected = Some(("a.b:c".to_owned(), level.to_owned()));
@@ -150,10 +145,36 @@ mod tests {
             assert_eq!(parse(&format!("a.{level}s: x")), None);
         }
         assert_eq!(parse("a.INFO:x b.ERROR:"), Some(("a.INFO:x b".into(), "ERROR".into())));
-        assert_eq!(
-            (parse("INFO: x"), parse("a.info: x"), parse("a\n.INFO: x")),
-            (None, None, None)
-        );
+        assert_eq!((parse("INFO:x"), parse("a.info: x"), parse("a\n.INFO: x")), (None, None, None));
+        assert_eq!(parse("INFO: x"), Some((String::new(), "INFO".into())));
+        assert_eq!(parse(".INFO: x"), Some((String::new(), "INFO".into())));
+    }
+
+    #[test]
+    fn a_header_may_have_another_date() {
+        let is_one = |line: &str| Header::parse(line.as_bytes()).is_some();
+        for line in [
+            "[2026-10-25] local.INFO: a",
+            "[25/10/2026 14:49:33] local.INFO: a",
+            "[25.10.2026 14:49] INFO: a",
+            "[25-Oct-2026 14:49:33 UTC] a.ERROR: a",
+            "[2026/10/25 14:49:33 Europe/Madrid] a.ERROR:",
+        ] {
+            assert!(is_one(line), "{line}");
+        }
+        for line in [
+            "[stacktrace]",
+            "[previous exception] [object] (A(code: 0): a.INFO: b at /x:1)",
+            "[2026] local.INFO: a",
+            "[12] local.INFO: a",
+            "[33/10/2026 14:49:33] local.INFO: a",
+            "[2026-10-25]local.INFO: a",
+            "[2026-10-25\n] local.INFO: a",
+            "[2026-10-25",
+            "[25-Oct-2026 14:49:33 UTC] PHP Warning:  a",
+        ] {
+            assert!(!is_one(line), "{line}");
+        }
     }
 
     proptest! {

@@ -13,6 +13,8 @@ mod exception;
 mod framer;
 mod header;
 mod parser;
+mod stamp;
+mod tail;
 
 use crate::{Dataset, Parse};
 

@@ -3,13 +3,14 @@
 use tahoe_seams::{Record, Rejection};
 
 use super::console::{self, Console};
-use super::header::{self, Header, LEVELS};
-use super::{context, exception};
+use super::header::{Header, LEVELS};
+use super::tail::Tail;
+use super::{context, exception, stamp};
 use crate::level::is_failure;
 use crate::object::{entries, flattened, scalar};
 use crate::scan::{Entry, Flaw, Scan};
 use crate::time::Stamp;
-use crate::{Event, Field, Parser, Transformation, fields};
+use crate::{Event, Field, Parser, fields};
 
 pub(super) struct LogRecord;
 
@@ -25,7 +26,7 @@ impl Parser for LogRecord {
         }
         if let Some(console) = Console::parse(crate::lines::first(text.as_bytes())) {
             let message = console::set(console, text, event);
-            if let Some((stamp, zone)) = head_stamp(console.stamp()) {
+            if let Some((stamp, zone)) = stamp::carried(console.stamp(), record.read_at_ms) {
                 if let Some(zone) = zone {
                     event.use_time_zone(event.alloc_str(zone));
                 }
@@ -39,43 +40,30 @@ impl Parser for LogRecord {
         Ok(())
     }
 
-    fn stamp(&self, context: &[u8], _read_at_ms: i64) -> Option<Stamp> {
-        head_stamp(context).map(|(stamp, _)| stamp)
+    fn stamp(&self, context: &[u8], read_at_ms: i64) -> Option<Stamp> {
+        stamp::carried(context, read_at_ms).map(|(stamp, _)| stamp)
     }
-}
-
-/// The time of a header, or PHP's.
-fn head_stamp(text: &[u8]) -> Option<(Stamp, Option<&str>)> {
-    let iso = std::str::from_utf8(text).ok().and_then(header::stamp);
-    iso.or_else(|| console::php_stamp(text))
 }
 
 fn line<'a>(text: &'a str, header: Header, event: &mut Event<'a>) -> Result<(), Rejection> {
-    let written = &text[1..header.stamp_end];
-    let found = header::stamp(written).or_else(|| {
-        let nearest = header::nearest_stamp(written, event)?;
-        event.transformation_of(Transformation::DateCorrected, &written[..10]);
-        Some(nearest)
-    });
-    let Some((stamp, zone)) = found else {
+    if !stamp::set(&text[1..header.stamp_end], event) {
         return Err(Rejection::at("bad_timestamp", "there is no such time or zone", 1));
-    };
-    if let Some(zone) = zone {
-        event.use_time_zone(zone);
     }
-    event.time(stamp);
-    let (from, until) = header.channel;
-    set_channel(&text[from..until], event);
-    set_level(&text[until + 1..header.level_end], event);
-    let (message, mut context, mut extra) =
-        context::split(text[header.level_end + 1..].trim_start(), event);
+    let ((from, until), (level, end)) = (header.channel, header.level);
+    if from < until {
+        set_channel(&text[from..until], event);
+    }
+    set_level(&text[level..end], event);
+    let body = &text[end + 1..];
+    let Tail { message, mut context, mut extra } =
+        Tail::of(body.strip_prefix(' ').unwrap_or(body), event);
     if let Some(entries) = &mut context {
         context::set(entries, fields::laravel::CONTEXT, event);
     }
     if let Some(entries) = &mut extra {
         context::set(entries, fields::laravel::EXTRA, event);
     }
-    set_message(message, event);
+    set_message(message.trim(), event);
     Ok(())
 }
 
@@ -184,14 +172,14 @@ fn set_object<'a>(value: &'a [u8], kept: Field, event: &mut Event<'a>) -> bool {
 /// A text, or PHP's `{"date":"2013-08-15 14:19:51.000000","timezone_type":3,"timezone":"UTC"}`.
 fn json_time<'a>(value: &'a [u8], event: &Event<'a>) -> Option<(Stamp, Option<&'a str>)> {
     if let Some(text) = scalar(value, event) {
-        return header::stamp(text);
+        return stamp::iso(text);
     }
     let parts = entries(value, event)?;
     let part = |key: &[u8]| {
         let part = parts.iter().find(|part| part.key == key)?;
         scalar(part.value, event)
     };
-    let (stamp, _) = header::stamp(part(b"date")?)?;
+    let (stamp, _) = stamp::iso(part(b"date")?)?;
     Some((stamp, part(b"timezone").filter(|zone| crate::zone_is_known(zone))))
 }
 
