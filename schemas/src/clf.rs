@@ -10,10 +10,16 @@ use tahoe_seams::Rejection;
 
 use crate::find::{Find, trim_start};
 use crate::time::{self, Stamp};
-use crate::{Event, Transformation, fields, peer, url};
+use crate::{Event, Transformation, Value, fields, peer, url};
 
 /// Those of a usual list are on the stack.
 pub(crate) type Addresses<'a> = SmallVec<[&'a str; 4]>;
+
+/// Statuses of HTTP have three digits (RFC 9110, section 15).
+const STATUS_MIN: u16 = 100;
+
+/// Where `[yyyy-` has its dash.
+const ISO_DASH: usize = 5;
 
 /// One line, cut but not yet looked into: quoted texts are without their quotes, as written.
 pub(crate) struct Line<'a> {
@@ -37,25 +43,35 @@ impl<'a> Line<'a> {
     /// `peers [time] "request" status bytes[ number][ "referrer"[ "agent"]][ rest]`
     pub fn parse(line: &'a str) -> Result<Self, Rejection> {
         let (before, stamp, end) = timed(line)?;
-        let malformed = |reason| Rejection::at("malformed", reason, end);
-        let Some((request, rest)) = quoted(line[end..].trim_start()) else {
-            return Err(malformed("no quoted request after the time"));
-        };
+        // Envoy's, whose other columns are not these.
+        if before.is_empty() && line.as_bytes().get(ISO_DASH) == Some(&b'-') {
+            return Err(Rejection::at("malformed", "nothing stands before the time", end));
+        }
+        let columns = Self::of_columns(before, stamp, line[end..].trim_start());
+        columns.map_err(|reason| Rejection::at("malformed", reason, end))
+    }
+
+    /// `[time] peers "request" status bytes …`
+    pub fn parse_time_first(line: &'a str) -> Option<Self> {
+        let (_, stamp, end) = timed(line).ok().filter(|(before, ..)| before.is_empty())?;
+        let at = end + memchr(b'"', &line.as_bytes()[end..])?;
+        let line = Self::of_columns(&line[end..at], stamp, &line[at..]).ok()?;
+        (STATUS_MIN..600).contains(&line.status).then_some(line)
+    }
+
+    /// What begins with the request; an error says what is not there.
+    fn of_columns(peers: &'a str, stamp: Stamp, text: &'a str) -> Result<Self, &'static str> {
+        let (request, rest) = quoted(text).ok_or("no quoted request after the time")?;
         let (status, rest) = word(rest);
-        let Ok(status) = status.parse() else {
-            return Err(malformed("no status after the request"));
-        };
+        let status = status.parse().map_err(|_| "no status after the request")?;
         let (bytes, rest) = word(rest);
-        let Some(bytes) = count(bytes) else {
-            return Err(malformed("no number of bytes after the status"));
-        };
+        let bytes = count(bytes).ok_or("no number of bytes after the status")?;
         let (number, after) = word(rest);
         let response_time = (is_number(number)).then_some(number);
         let rest = if response_time.is_some() { after } else { rest };
         let (referrer, rest) = optional(rest);
         let (agent, rest) = if referrer.is_some() { optional(rest) } else { (None, rest) };
-        let peers = before.trim_end();
-        let rest = rest.trim();
+        let (peers, rest) = (peers.trim(), rest.trim());
         Ok(Self { peers, stamp, request, status, bytes, response_time, referrer, agent, rest })
     }
 
@@ -63,9 +79,14 @@ impl<'a> Line<'a> {
     /// bytes are the dataset's.
     pub fn set(&self, event: &mut Event<'a>) {
         event.time(self.stamp);
-        event.set(fields::http::response::STATUS_CODE, self.status);
+        // `000` and `009` are of a connection that was closed, or spoke HTTP/0.9: there was none.
+        if self.status < STATUS_MIN {
+            event.null_removed(fields::http::response::STATUS_CODE);
+        } else {
+            event.set(fields::http::response::STATUS_CODE, self.status);
+            set_outcome(self.status.into(), event);
+        }
         set_bytes(self.bytes, event);
-        set_outcome(self.status.into(), event);
         if let Some(referrer) = self.referrer {
             let referrer = unescaped(referrer, event);
             event.set_clean(fields::http::request::REFERRER, referrer);
@@ -76,25 +97,38 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The addresses that a proxy passed on, if a list of them is all that follows: `"a, b"`, as in
-    /// nginx's format `main`, or `X-Forwarded-For="a, b"`. `"-"` is an empty list.
-    pub fn forwarded(&self) -> Option<Forwarded<'a>> {
+    /// The addresses that a proxy passed on, if a list of them follows: `"a, b"`, as in nginx's
+    /// format `main`, or `X-Forwarded-For="a, b"`; and what follows them. `"-"` is an empty list.
+    pub fn forwarded(&self) -> Option<(Forwarded<'a>, &'a str)> {
         let text = self.rest.strip_prefix("X-Forwarded-For=").unwrap_or(self.rest);
         let (list, rest) = quoted(text)?;
-        if !rest.is_empty() {
-            return None;
-        }
-        let mut forwarded = Forwarded { addresses: Addresses::new(), all_known: true };
-        for word in list.split([',', ' ', '"']).filter(|word| !matches!(*word, "" | "-")) {
-            match peer::ip(url::split_port(word).0) {
-                Some(ip) => forwarded.addresses.push(ip),
-                // A proxy that hides who asked (RFC 7239, section 6).
-                None if word == "unknown" || word.starts_with('_') => {}
-                None => forwarded.all_known = false,
-            }
-        }
-        (forwarded.all_known || !forwarded.addresses.is_empty()).then_some(forwarded)
+        let (forwarded, rest) = (Forwarded::parse(list), rest.trim_start());
+        let Forwarded { addresses, all_known, has_ports } = &forwarded;
+        let is_list = match rest.is_empty() {
+            true => *all_known || !addresses.is_empty(),
+            // Where more follows, a server may stand there that was asked, with its port.
+            false => *all_known && !addresses.is_empty() && !has_ports,
+        };
+        is_list.then_some((forwarded, rest))
     }
+
+    /// Bytes of the request and of the answer with their headers, if those two numbers are all that
+    /// follows (Apache's `combinedio`). A request has its first line at least, an answer more than
+    /// its body.
+    pub fn transferred(&self) -> Option<(u64, u64)> {
+        let (received, sent) = self.rest.split_on_byte(b' ')?;
+        let (received, sent): (u64, u64) = (received.parse().ok()?, sent.parse().ok()?);
+        let fits = received >= self.request.len() as u64 && sent > self.bytes.unwrap_or(0);
+        fits.then_some((received, sent))
+    }
+}
+
+/// Sets that a request was answered, if its status is known.
+pub(crate) fn set_answered(event: &mut Event<'_>) {
+    let Some(Value::U64(status)) = event.get(fields::http::response::STATUS_CODE) else { return };
+    event.set(fields::event::CATEGORY, "web");
+    event.set(fields::event::TYPE, "access");
+    set_outcome(status, event);
 }
 
 /// Sets how a request ended, by its status of HTTP.
@@ -108,9 +142,27 @@ pub(crate) struct Forwarded<'a> {
     pub addresses: Addresses<'a>,
     /// There was nothing else among them.
     pub all_known: bool,
+    /// One had a port.
+    has_ports: bool,
 }
 
 impl<'a> Forwarded<'a> {
+    /// `a, b`, as `X-Forwarded-For` has it.
+    pub fn parse(list: &'a str) -> Self {
+        let mut read = Self { addresses: Addresses::new(), all_known: true, has_ports: false };
+        for word in list.split([',', ' ', '"']).filter(|word| !matches!(*word, "" | "-")) {
+            let (host, port) = url::split_port(word);
+            match peer::ip(host) {
+                Some(ip) => read.addresses.push(ip),
+                // A proxy that hides who asked (RFC 7239, section 6).
+                None if word == "unknown" || word.starts_with('_') => {}
+                None => read.all_known = false,
+            }
+            read.has_ports |= port.is_some();
+        }
+        read
+    }
+
     /// Sets where the request comes from, and what was written if it is more than that.
     pub fn set(&self, written: &'a str, event: &mut Event<'a>) {
         match self.addresses.first() {
@@ -131,7 +183,8 @@ pub(crate) fn timed(line: &str) -> Result<(&str, Stamp, usize), Rejection> {
         let bracket = at + run;
         at = bracket + 1;
         first.get_or_insert(at);
-        if let Some((stamp, length)) = time::parse_clf(&line.as_bytes()[at..])
+        let inside = &line.as_bytes()[at..];
+        if let Some((stamp, length)) = time::parse_clf(inside).or_else(|| time::parse_iso(inside))
             && line[at + length..].starts_with(']')
         {
             return Ok((&line[..bracket], stamp, at + length + 1));
@@ -140,7 +193,7 @@ pub(crate) fn timed(line: &str) -> Result<(&str, Stamp, usize), Rejection> {
     Err(match first {
         None => Rejection::whole("no_timestamp", "no [time] in the line"),
         Some(at) => {
-            let reason = "the time is not dd/Mmm/yyyy:hh:mm:ss ±hhmm";
+            let reason = "the time is not dd/Mmm/yyyy:hh:mm:ss ±hhmm or ISO 8601";
             Rejection::at("bad_timestamp", reason, at)
         }
     })

@@ -110,7 +110,7 @@ fn is_ipv4(text: &[u8]) -> bool {
 }
 
 /// Adds an address to those that the event is about.
-fn relate<'a>(ip: &'a str, event: &mut Event<'a>) {
+pub(crate) fn relate<'a>(ip: &'a str, event: &mut Event<'a>) {
     if !event.has(fields::related::IP) {
         event.set(fields::related::IP, ip);
         return;

@@ -3,6 +3,8 @@
 use tahoe_seams::{Record, Rejection};
 
 use crate::clf::{self, Addresses, Line, Peers};
+use crate::datasets::app_json;
+use crate::fields::apache::access::FIELDS;
 use crate::find::Find;
 use crate::{Event, Parser, fields, peer, url};
 
@@ -13,7 +15,10 @@ impl Parser for AccessLine {
         event.set(fields::event::CATEGORY, "web");
         event.set(fields::event::TYPE, "access");
         let text = event.text(record.bytes).trim_end();
-        if let Ok(line) = Line::parse(text) {
+        if text.starts_with('{') && app_json::set_access(text, FIELDS, event) {
+            return Ok(());
+        }
+        if let Some(line) = Line::parse(text).ok().or_else(|| time_first(text)) {
             line.set(event);
             set_request(line.request, event);
             let forwarded = set_rest(&line, event);
@@ -27,6 +32,14 @@ impl Parser for AccessLine {
         }
         Ok(())
     }
+}
+
+/// `[time] client identity user "request" status bytes …`, if the identity is no protocol.
+fn time_first(text: &str) -> Option<Line<'_>> {
+    let line = Line::parse_time_first(text)?;
+    let identity = clf::word(clf::word(line.peers).1).0;
+    (!identity.is_empty() && !identity.starts_with("TLS") && !identity.starts_with("SSL"))
+        .then_some(line)
 }
 
 /// `[time] client protocol cipher "request" bytes`; nothing is set if the line is another.
@@ -88,14 +101,23 @@ fn set_rest<'a>(line: &Line<'a>, event: &mut Event<'a>) -> Addresses<'a> {
     }
     match line.forwarded() {
         _ if line.rest.is_empty() => {}
-        Some(forwarded) => {
+        Some((forwarded, rest)) => {
             forwarded.set(line.rest, event);
             if let Some(client) = clf::client_of(&forwarded.addresses) {
                 event.set(fields::client::IP, client);
             }
+            if !rest.is_empty() {
+                event.set(fields::MESSAGE, rest);
+            }
             return forwarded.addresses;
         }
-        None => event.set(fields::MESSAGE, line.rest),
+        None => match line.transferred() {
+            Some((received, sent)) => {
+                event.set(fields::http::request::BYTES, received);
+                event.set(fields::http::response::BYTES, sent);
+            }
+            None => event.set(fields::MESSAGE, line.rest),
+        },
     }
     Addresses::new()
 }
@@ -108,7 +130,8 @@ fn set_peers<'a>(peers: &Peers<'a>, forwarded: &[&'a str], event: &mut Event<'a>
     }
     event.set_clean(fields::apache::access::IDENTITY, peers.identity);
     // An empty name is written in quotes.
-    event.set_clean(fields::user::NAME, if peers.user == "\"\"" { "" } else { peers.user });
+    let user = if peers.user == "\"\"" { "" } else { clf::unescaped(peers.user, event) };
+    event.set_clean(fields::user::NAME, user);
     let source = match peers.addresses.len() {
         0 | 1 => peers.addresses.first().copied().unwrap_or_default(),
         _ => clf::client_of(&peers.addresses).unwrap_or_default(),

@@ -4,8 +4,9 @@ use tahoe_seams::{Record, Rejection};
 
 use super::framer;
 use crate::find::Find;
+use crate::peer::{self, Peer};
 use crate::time::Stamp;
-use crate::{Event, Parser, fields, peer, url};
+use crate::{Event, Field, Parser, fields, url};
 
 pub(super) struct ErrorRecord;
 
@@ -39,8 +40,9 @@ impl Parser for ErrorRecord {
     }
 }
 
-/// `[module:level] [pid n:tid n] [client address]`; gives what follows them. `[remote address]`,
-/// of connections without a request, is left in the message, as Elastic's pipeline does.
+/// `[module:level] [pid n:tid n] [R:request] [C:connection] [client address]`; gives what follows
+/// them. `[remote address]`, of connections without a request, is left in the message, as Elastic's
+/// pipeline does.
 fn columns<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
     let mut rest = text;
     while let Some((inside, after)) = bracketed(rest) {
@@ -61,7 +63,12 @@ fn set_column<'a>(inside: &'a str, event: &mut Event<'a>) -> bool {
     let (name, value) = inside.split_on_byte(b' ').unwrap_or((inside, ""));
     match name {
         "pid" => set_process(value, event),
-        "client" | "remote" => set_client(value, event),
+        "client" => set_peer(peer::SOURCE, value, event),
+        "remote" => set_peer(remote(event), value, event),
+        _ if inside.starts_with("R:") => set_id(fields::http::request::ID, &inside[2..], event),
+        _ if inside.starts_with("C:") => {
+            set_id(fields::apache::error::CONNECTION_ID, &inside[2..], event)
+        }
         _ => {
             let (module, level) = inside.split_on_byte(b':').unwrap_or(("", inside));
             if event.has(fields::log::LEVEL) || !set_level(level, event) {
@@ -102,8 +109,25 @@ fn set_process(value: &str, event: &mut Event<'_>) -> bool {
     true
 }
 
+/// What `%L` says: of a request, or of a connection.
+fn set_id<'a>(field: Field, id: &'a str, event: &mut Event<'a>) -> bool {
+    if id.contains(' ') {
+        return false;
+    }
+    event.set_clean(field, id);
+    true
+}
+
+/// Whom `[remote …]` names: a client that is served by another process or stream than took it, or
+/// the server that a proxy, and its TLS, connected to.
+fn remote(event: &Event<'_>) -> Peer {
+    let module = event.get_str(fields::apache::error::MODULE).unwrap_or_default();
+    let is_backend = module == "ssl" || module.starts_with("proxy");
+    if is_backend { peer::DESTINATION } else { peer::SOURCE }
+}
+
 /// An address or name, perhaps with a port.
-fn set_client<'a>(value: &'a str, event: &mut Event<'a>) -> bool {
+fn set_peer<'a>(peer: Peer, value: &'a str, event: &mut Event<'a>) -> bool {
     // From 2.4 on there is always a port, and nothing brackets an address of IPv6 before it.
     let last = value.rsplit_once(':').filter(|(address, _)| address.contains(':'));
     let last = last.filter(|_| event.has(fields::apache::error::MODULE));
@@ -112,11 +136,11 @@ fn set_client<'a>(value: &'a str, event: &mut Event<'a>) -> bool {
         None => url::split_port(value),
     };
     // A module may repeat it in its message.
-    let known = event.has(fields::source::ADDRESS);
+    let known = event.has(peer.address());
     if known || address.is_empty() || address.contains(' ') {
         return false;
     }
-    peer::SOURCE.set(address, port, event);
+    peer.set(address, port, event);
     true
 }
 
@@ -138,7 +162,7 @@ fn inside<'a>(message: &'a str, event: &mut Event<'a>) {
         event.set(fields::event::CODE, code);
         rest = after;
     }
-    if let Some((before, referrer)) = rest.rsplit_on(", referer: ") {
+    if let Some((before, referrer)) = rest.rsplit_on(", referer").and_then(referrer) {
         event.set_clean(fields::http::request::REFERRER, referrer);
         rest = before;
     }
@@ -147,9 +171,17 @@ fn inside<'a>(message: &'a str, event: &mut Event<'a>) {
     }
 }
 
-/// Sets the client that a text begins with, if none is known, and gives what follows it.
+/// What is behind `, referer`: `: …`, or ` …` as the documentation's own format has it, where it
+/// could be other words.
+fn referrer<'a>((before, rest): (&'a str, &'a str)) -> Option<(&'a str, &'a str)> {
+    let written = rest.strip_prefix(": ");
+    let referrer = written.or_else(|| rest.strip_prefix(' ').filter(|text| text.has("://")))?;
+    Some((before, referrer))
+}
+
+/// Sets the peer that a text begins with, if none is known, and gives what follows it.
 fn peer_in<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
-    match bracketed(text).filter(|_| !event.has(fields::source::ADDRESS)) {
+    match bracketed(text) {
         Some((column, after))
             if (column.starts_with("client ") || column.starts_with("remote "))
                 && set_column(column, event) =>

@@ -1,7 +1,7 @@
 //! Errors as JSON holds them: a text, a text with its stack, or an object.
 
 use crate::find::Find;
-use crate::object::{entries, scalar};
+use crate::object::{entries, object_parts, scalar};
 use crate::scan::Entries;
 use crate::{Event, fields};
 
@@ -58,13 +58,20 @@ pub(super) fn list<'a>(value: &'a [u8], event: &mut Event<'a>) {
     }
 }
 
-/// A stack as a list of its lines. Says whether it is one.
+/// A stack as a list of its lines, or of objects, each a frame. Says whether all of it is in the
+/// text.
 pub(super) fn frames<'a>(value: &'a [u8], event: &mut Event<'a>) -> bool {
-    let mut joined = event.list::<u8>();
+    let (mut joined, mut all) = (event.list::<u8>(), true);
     for entry in entries(value, event).unwrap_or_default() {
-        let Some(line) = scalar(entry.value, event).filter(|_| entry.value[0] == b'"') else {
-            return false;
+        let line = match entry.value.first() {
+            Some(b'"') => scalar(entry.value, event),
+            Some(b'{') => {
+                all = false;
+                frame(entry.value, event)
+            }
+            _ => None,
         };
+        let Some(line) = line else { return false };
         joined.extend_from_slice(line.trim_end_matches('\n').as_bytes());
         joined.push(b'\n');
     }
@@ -73,7 +80,35 @@ pub(super) fn frames<'a>(value: &'a [u8], event: &mut Event<'a>) -> bool {
         return false;
     }
     stack(text, event);
-    true
+    all
+}
+
+/// `at class.method(file:line)` of log4j2's `class`, `method`, `file` and `line`, or zerolog's
+/// `func`, `source` and `line`.
+fn frame<'a>(value: &'a [u8], event: &Event<'a>) -> Option<&'a str> {
+    let parts = object_parts(value);
+    let text = |names: [&[u8]; 2]| {
+        let part = parts.iter().find(|part| names.contains(&part.key))?;
+        scalar(part.value, event)
+    };
+    let name = text([b"method", b"func"])?;
+    let mut line = event.string(64);
+    line.push_str("at ");
+    if let Some(class) = text([b"class", b"className"]) {
+        line.push_str(class);
+        line.push('.');
+    }
+    line.push_str(name);
+    if let Some(file) = text([b"file", b"source"]) {
+        line.push('(');
+        line.push_str(file);
+        if let Some(number) = text([b"line", b"lineNumber"]) {
+            line.push(':');
+            line.push_str(number);
+        }
+        line.push(')');
+    }
+    Some(line.into_bump_str())
 }
 
 /// Whether a value is an object of Lambda's for an error: `{"errorType":…,"errorMessage":…}`.

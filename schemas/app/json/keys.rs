@@ -3,18 +3,19 @@
 use crate::rules::Unit;
 use crate::{Field, fields};
 
-const MILLISECONDS: Role = Role::Duration(Unit::Nanoseconds(1_000_000));
+pub(super) const MILLISECONDS: Role = Role::Duration(Unit::Nanoseconds(1_000_000));
 pub(super) const SECONDS: Role = Role::Duration(Unit::Nanoseconds(1_000_000_000));
 
 /// What is done with a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
+    /// As text or number, or as seconds and nanoseconds, or PHP's date and zone, in an object.
     Time,
-    /// Seconds and nanoseconds in an object, as log4j2 writes them.
-    Instant,
     Level,
     /// Python's numbers, which differ from those of JavaScript.
     PythonLevel,
+    /// OpenTelemetry's numbers, which differ from both.
+    TelemetryLevel,
     Message,
     /// Text about what failed, or an object.
     Error,
@@ -36,6 +37,8 @@ pub(super) enum Role {
     Host,
     /// Who asked, by address or name.
     Client,
+    /// Who was asked, by address.
+    Server,
     /// A status of HTTP.
     Status,
     /// A method of HTTP.
@@ -46,8 +49,16 @@ pub(super) enum Role {
     Protocol,
     /// Who asked a proxy before this server, as far as the server believes it; behind the client.
     Forwarded,
+    /// `X-Forwarded-For`: a list of addresses.
+    ForwardedFor,
+    /// A thread's name, or its number.
+    Thread,
+    /// A trace's identifier, perhaps behind its project.
+    Trace,
     /// An object whose keys count with this name before them.
     Inside(&'static str),
+    /// Its writer's own, though it is called like what others mean.
+    Own,
 }
 
 /// The role of a key that means one thing only.
@@ -71,8 +82,9 @@ pub(super) fn role(key: &[u8]) -> Option<Role> {
         | b"log_time"
         | b"logTime"
         | b"timeUnixNano"
+        | b"time_unix_nano"
+        | b"instant"
         | b"record.time.timestamp" => Role::Time,
-        b"instant" => Role::Instant,
         b"level" | b"Level" | b"log.level" | b"log_level" | b"logLevel" | b"loglevel" | b"lvl"
         | b"levelname" | b"level_name" | b"severity" | b"Severity" | b"severityText"
         | b"SeverityText" | b"severity_text" | b"LogLevel" | b"@l" | b"record.level.name" => {
@@ -82,8 +94,16 @@ pub(super) fn role(key: &[u8]) -> Option<Role> {
         | b"RenderedMessage" | b"formattedMessage" | b"fields.message" | b"record.message" => {
             Role::Message
         }
-        b"logger" | b"Logger" | b"logger_name" | b"loggerName" | b"log.logger" | b"channel"
-        | b"SourceContext" | b"record.name" => Role::Text(fields::log::LOGGER),
+        b"logger"
+        | b"Logger"
+        | b"logger_name"
+        | b"loggerName"
+        | b"log.logger"
+        | b"channel"
+        | b"SourceContext"
+        | b"Properties.SourceContext"
+        | b"record.name"
+        | b"_log_logger" => Role::Text(fields::log::LOGGER),
         b"caller" | b"log.origin.caller" => Role::Caller,
         b"funcName"
         | b"log.origin.function"
@@ -126,6 +146,10 @@ fn inside(key: &[u8]) -> Option<Role> {
         b"request.headers" => "request.headers",
         b"res" => "res",
         b"src" => "src",
+        b"httpRequest" => "httpRequest",
+        // Google Cloud's: file, line and function.
+        b"logging.googleapis.com/sourceLocation" | b"sourceLocation" => "source",
+        b"Properties" => "Properties",
         b"record.time" => "record.time",
         b"record.level" => "record.level",
         b"record.file" => "record.file",
@@ -139,7 +163,7 @@ fn inside(key: &[u8]) -> Option<Role> {
 fn failure(key: &[u8]) -> Option<Role> {
     Some(match key {
         b"error" | b"Error" | b"err" | b"exception" | b"Exception" | b"exc" | b"thrown"
-        | b"throwable" | b"record.exception" => Role::Error,
+        | b"throwable" | b"record.exception" | b"context.exception" => Role::Error,
         b"exc_info"
         | b"stack"
         | b"stack_trace"
@@ -152,18 +176,29 @@ fn failure(key: &[u8]) -> Option<Role> {
         | b"error.stacktrace"
         | b"error.stackTrace"
         | b"error.extendedStackTrace"
+        | b"error.trace"
+        | b"_error_stack_trace"
         | b"exception.stacktrace" => Role::Stack,
+        b"error.file" => Role::Caller,
         b"error.message"
         | b"error.msg"
         | b"error.Message"
         | b"error.value"
         | b"errorMessage"
         | b"error.errorMessage"
+        | b"_error_message"
         | b"exception.message" => Role::Text(fields::error::MESSAGE),
-        b"error.type" | b"error.name" | b"error.class" | b"error.className" | b"error.kind"
-        | b"error_type" | b"errorType" | b"error.errorType" | b"exception.type" => {
-            Role::Text(fields::error::TYPE)
-        }
+        b"error.type"
+        | b"error.name"
+        | b"error.class"
+        | b"error.className"
+        | b"error.kind"
+        | b"error_type"
+        | b"errorType"
+        | b"error.errorType"
+        | b"exception.type"
+        | b"error.exceptionType"
+        | b"_error_type" => Role::Text(fields::error::TYPE),
         b"error.code" | b"error_code" => Role::Text(fields::error::CODE),
         _ => return None,
     })
@@ -172,30 +207,37 @@ fn failure(key: &[u8]) -> Option<Role> {
 /// Keys that tell where it happened, and as part of what.
 fn place(key: &[u8]) -> Option<Role> {
     Some(match key {
-        b"pid" | b"process_id" | b"process.pid" | b"record.process.id" => {
-            Role::Number(fields::process::PID)
-        }
+        b"pid" | b"process_id" | b"processId" | b"process.pid" | b"record.process.id"
+        | b"_process_pid" => Role::Number(fields::process::PID),
         b"processName" | b"process_name" | b"process.name" | b"record.process.name" => {
             Role::Text(fields::process::NAME)
         }
-        b"thread"
-        | b"thread_name"
+        b"thread" => Role::Thread,
+        b"thread_name"
         | b"threadName"
+        | b"_process_thread_name"
         | b"process.thread.name"
         | b"record.thread.name" => Role::Text(fields::process::thread::NAME),
         b"threadId" | b"thread_id" | b"process.thread.id" | b"record.thread.id" => {
             Role::Number(fields::process::thread::ID)
         }
-        b"hostname" | b"host.hostname" | b"host.name" => Role::Text(fields::host::HOSTNAME),
+        b"hostname" | b"hostName" | b"host.hostname" | b"host.name" => {
+            Role::Text(fields::host::HOSTNAME)
+        }
         b"service_name" | b"service.name" => Role::Text(fields::service::NAME),
         b"service_version" | b"service.version" => Role::Text(fields::service::VERSION),
         b"service.environment" => Role::Text(fields::service::ENVIRONMENT),
         b"trace_id" | b"traceId" | b"TraceId" | b"trace.id" | b"dd.trace_id" | b"@tr" => {
             Role::Text(fields::trace::ID)
         }
-        b"span_id" | b"spanId" | b"SpanId" | b"span.id" | b"dd.span_id" | b"@sp" => {
-            Role::Text(fields::span::ID)
-        }
+        b"logging.googleapis.com/trace" => Role::Trace,
+        b"span_id"
+        | b"spanId"
+        | b"SpanId"
+        | b"span.id"
+        | b"dd.span_id"
+        | b"@sp"
+        | b"logging.googleapis.com/spanId" => Role::Text(fields::span::ID),
         b"transaction.id" => Role::Text(fields::transaction::ID),
         _ => return None,
     })
@@ -237,6 +279,25 @@ fn request(key: &[u8]) -> Option<Role> {
         b"duration_ns" | b"durationNs" | b"elapsed_ns" => Role::Duration(Unit::Nanoseconds(1)),
         b"duration_us" | b"durationUs" | b"elapsed_us" => Role::Duration(Unit::Nanoseconds(1_000)),
         b"duration_s" | b"duration_seconds" | b"elapsed_s" | b"elapsed_seconds" => SECONDS,
+        _ => return of_cloud(key.strip_prefix(b"httpRequest.")?),
+    })
+}
+
+/// Google Cloud's request that an entry is about
+/// (<https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#HttpRequest>).
+fn of_cloud(key: &[u8]) -> Option<Role> {
+    Some(match key {
+        b"requestMethod" => Role::Method,
+        b"requestUrl" => Role::Url,
+        b"requestSize" => Role::Number(fields::http::request::BYTES),
+        b"status" => Role::Status,
+        b"responseSize" => Role::Number(fields::http::response::BYTES),
+        b"userAgent" => Role::Text(fields::user_agent::ORIGINAL),
+        b"remoteIp" => Role::Client,
+        b"serverIp" => Role::Server,
+        b"referer" => Role::Text(fields::http::request::REFERRER),
+        b"latency" => Role::Elapsed,
+        b"protocol" => Role::Protocol,
         _ => return None,
     })
 }
@@ -246,9 +307,9 @@ pub(super) fn common_word(key: &[u8]) -> Option<Role> {
     Some(match key {
         b"date" | b"created" | b"created_at" | b"asctime" | b"t" => Role::Time,
         b"levelno" => Role::PythonLevel,
-        b"event" | b"log" | b"text" | b"body" | b"@mt" | b"MessageTemplate" | b"full_message" => {
-            Role::Message
-        }
+        b"severityNumber" | b"SeverityNumber" | b"severity_number" => Role::TelemetryLevel,
+        b"event" | b"log" | b"text" | b"body" | b"Body" | b"@mt" | b"MessageTemplate"
+        | b"full_message" => Role::Message,
         b"func" | b"function" => Role::Text(fields::log::origin::FUNCTION),
         b"file" | b"filename" => Role::Caller,
         b"process" => Role::Number(fields::process::PID),

@@ -14,6 +14,9 @@ pub(super) enum Numbers {
     Usual,
     /// 10 debug, 20 info, 30 warning, 40 error, 50 critical.
     Python,
+    /// From 1 on four of each: trace, debug, info, warning, error, fatal
+    /// (<https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-severitynumber>).
+    Telemetry,
 }
 
 /// Sets level and kind of event. A word that is not of the vocabulary is kept in lower case; what a
@@ -40,6 +43,10 @@ pub(super) fn name<'a>(text: &'a str, numbers: Numbers, event: &Event<'a>) -> Op
     }
     match text.parse::<i64>() {
         Ok(number) => of_number(number, numbers),
+        // Google Cloud's, for an entry that was given none.
+        Err(_) if text == "DEFAULT" => None,
+        // The usual one of the console of JavaScript, and NestJS.
+        Err(_) if text == "log" => Some("info"),
         Err(_) => (1..=WORD_BYTES_MAX)
             .contains(&text.len())
             .then(|| named(nearest(event.lower_case(text)))),
@@ -63,6 +70,8 @@ fn of_number(number: i64, numbers: Numbers) -> Option<&'static str> {
     Some(match (number, numbers) {
         (10..60, Numbers::Python) => PYTHON[tens - 1],
         (_, Numbers::Python) => return None,
+        (1..=24, Numbers::Telemetry) => BUNYAN[usize::try_from((number - 1) / 4).ok()?],
+        (_, Numbers::Telemetry) => return None,
         (0..=7, _) => SYSLOG[usize::try_from(number).ok()?],
         (10..70, _) => BUNYAN[tens - 1],
         (100..200, _) => "debug",
@@ -106,5 +115,10 @@ mod tests {
         assert_eq!(found, expected);
         assert_eq!(of_number(30, Numbers::Python), Some("warning"));
         assert_eq!(of_number(0, Numbers::Python), None);
+        let level = |number| of_number(number, Numbers::Telemetry);
+        let found = [0, 1, 4, 5, 9, 13, 20, 21, 24, 25, -3].map(level);
+        let named = ["trace", "trace", "debug", "info", "warning", "error", "fatal", "fatal"];
+        assert_eq!(found[1..9], named.map(Some));
+        assert_eq!((found[0], found[9], found[10]), (None, None, None));
     }
 }

@@ -6,7 +6,9 @@
 //! structlog (<https://www.structlog.org/en/stable/standard-library.html>), python-json-logger as
 //! in Django, zap, zerolog, logrus and Go's `slog`, Serilog's CLEF
 //! (<https://clef-json.org>) and its older formatter, log4j2, logback's encoder, Monolog, GELF
-//! (<https://go2docs.graylog.org/current/getting_in_log_data/gelf.html>).
+//! (<https://go2docs.graylog.org/current/getting_in_log_data/gelf.html>), Google Cloud's structured
+//! logging (<https://cloud.google.com/logging/docs/structured-logging>), Quarkus, and Envoy's and
+//! Istio's access logs.
 //!
 //! A key has one role (`keys.rs`), wherever its name comes from, so that a user's own names can be
 //! added as further keys of the same roles. Of several keys of one role the first is taken; names
@@ -20,6 +22,7 @@ mod framer;
 mod keys;
 mod level;
 mod mapped;
+mod moment;
 mod object;
 mod parser;
 mod stamp;
@@ -29,7 +32,7 @@ pub(crate) use stamp::parse as json_stamp;
 
 use crate::{Dataset, Parse};
 
-pub(crate) use object::{set, set_level};
+pub(crate) use object::{set, set_access, set_level};
 
 /// `app.json`
 pub static DATASET: Dataset = Dataset {

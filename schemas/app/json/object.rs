@@ -7,13 +7,14 @@ use smallvec::SmallVec;
 use super::keys::{self, Role};
 use super::level::{self, Numbers};
 use super::writer::Writer;
-use super::{error, mapped, stamp};
+use super::{error, mapped, moment, stamp};
 use crate::find::Find;
-use crate::object::{entries, flattened, scalar, whole};
+use crate::object::{entries, flattened, object_parts, scalar, whole};
+use crate::peer::{self, Peer};
 use crate::rules::{AppFields, Unit};
 use crate::scan::Entry;
 use crate::url::{set_host, set_target, split_port};
-use crate::{Event, Field, Value, clf, fields, peer};
+use crate::{Event, Field, clf, fields};
 
 /// Objects in objects whose keys have roles.
 const DEPTH_MAX: u32 = 4;
@@ -24,23 +25,47 @@ const PATH_BYTES_USUAL: usize = 64;
 /// Sets the fields of the object that fills `text`, the keys without a role as `others`. Says
 /// whether it is one.
 pub(crate) fn set<'a>(text: &'a str, others: Field, event: &mut Event<'a>) -> bool {
+    set_of(text, others, Writer::of, event)
+}
+
+/// The same of a line in the access log of a web server.
+pub(crate) fn set_access<'a>(text: &'a str, others: Field, event: &mut Event<'a>) -> bool {
+    if !set_of(text.trim_end(), others, Writer::of_web_server, event) {
+        return false;
+    }
+    event.set(fields::event::TYPE, "access");
+    if !event.has(fields::TIMESTAMP) {
+        event.time_assumed(None);
+    }
+    true
+}
+
+fn set_of<'a>(
+    text: &'a str,
+    others: Field,
+    writer_of: fn(&[Entry<'_>]) -> Writer,
+    event: &mut Event<'a>,
+) -> bool {
     let object = text.starts_with('{').then(|| whole(text.as_bytes())).flatten();
     let Some(mut keys) = object else { return false };
     if let Some(named) = event.rules().map(|rules| &rules.app_fields).filter(|n| !n.is_empty()) {
         keys = mapped::take(keys, named, event);
     }
-    let mut writer = Writer::of(&keys);
+    let mut writer = writer_of(&keys);
     if writer.is_ecs() {
         keys.retain(|entry| entry.key != b"ecs.version");
         keys = mapped::take(keys, AppFields::of_ecs(), event);
-        writer = Writer::of(&keys);
+        writer = writer_of(&keys);
+    }
+    if writer.splits_time() {
+        moment::take_split(&mut keys, event);
     }
     if writer.is_logback()
         && let Some(at) = keys.iter().position(|entry| entry.key == b"formattedMessage")
     {
         keys[..=at].rotate_right(1);
     }
-    keys.retain(|entry| match keys::role(entry.key).or_else(|| writer.role(entry.key)) {
+    keys.retain(|entry| match writer.role(entry.key).or_else(|| keys::role(entry.key)) {
         Some(role) => !take(role, entry.value, 0, event),
         None => true,
     });
@@ -51,12 +76,11 @@ pub(crate) fn set<'a>(text: &'a str, others: Field, event: &mut Event<'a>) -> bo
         }
         None => true,
     });
-    if writer.is_server()
-        && let Some(Value::U64(status)) = event.get(fields::http::response::STATUS_CODE)
-    {
-        event.set(fields::event::CATEGORY, "web");
-        event.set(fields::event::TYPE, "access");
-        clf::set_outcome(status, event);
+    if writer.is_server() {
+        clf::set_answered(event);
+    }
+    if writer.is_envoy() && !event.has(fields::http::request::METHOD) {
+        set_transferred(event);
     }
     if writer.is_clef() && !event.has(fields::log::LEVEL) {
         // CLEF leaves the usual level out.
@@ -66,6 +90,19 @@ pub(crate) fn set<'a>(text: &'a str, others: Field, event: &mut Event<'a>) -> bo
         event.set(others, value);
     }
     true
+}
+
+/// What a proxy of TCP counted is of no request.
+fn set_transferred(event: &mut Event<'_>) {
+    for (body, all) in [
+        (fields::http::request::body::BYTES, fields::source::BYTES),
+        (fields::http::response::body::BYTES, fields::destination::BYTES),
+    ] {
+        if let Some(bytes) = event.get(body) {
+            event.remove(body);
+            event.set(all, bytes);
+        }
+    }
 }
 
 /// Sets level and kind of event from a level's name. Says whether it is one.
@@ -78,7 +115,12 @@ fn take<'a>(role: Role, value: &'a [u8], depth: u32, event: &mut Event<'a>) -> b
     let text = || scalar(value, event);
     match role {
         Role::Inside(name) => inside(name, value, depth, event),
-        Role::Instant => instant(value, event),
+        Role::Own => false,
+        Role::Time if value.starts_with(b"{") => moment::set(value, event),
+        Role::Thread if value.starts_with(b"\"") => {
+            take(Role::Text(fields::process::thread::NAME), value, depth, event)
+        }
+        Role::Thread => take(Role::Number(fields::process::thread::ID), value, depth, event),
         Role::Error if value.starts_with(b"{") => inside("error", value, depth, event),
         Role::Error if value.starts_with(b"[") => {
             error::list(value, event);
@@ -98,6 +140,11 @@ fn take<'a>(role: Role, value: &'a [u8], depth: u32, event: &mut Event<'a>) -> b
             }
             all
         }
+        // OpenTelemetry's.
+        Role::Message if value.starts_with(b"{") => match object_parts(value).as_slice() {
+            [one] if one.key == b"stringValue" => take(role, one.value, depth, event),
+            _ => false,
+        },
         _ => match text() {
             Some("") => {
                 removed(role, event);
@@ -115,6 +162,9 @@ fn take_text<'a>(role: Role, text: &'a str, value: &[u8], event: &mut Event<'a>)
         let same = match role {
             Role::Level => level::name(text, Numbers::Usual, event),
             Role::PythonLevel => level::name(text, Numbers::Python, event),
+            Role::TelemetryLevel => level::name(text, Numbers::Telemetry, event),
+            Role::Trace => Some(trace_of(text)),
+            Role::Protocol => text.strip_prefix("HTTP/"),
             _ => Some(text),
         };
         return same.is_some() && event.get_str(field) == same;
@@ -127,6 +177,8 @@ fn take_text<'a>(role: Role, text: &'a str, value: &[u8], event: &mut Event<'a>)
         },
         Role::Level => return level::set(text, Numbers::Usual, event),
         Role::PythonLevel => return level::set(text, Numbers::Python, event),
+        Role::TelemetryLevel => return level::set(text, Numbers::Telemetry, event),
+        Role::Trace => event.set(fields::trace::ID, trace_of(text)),
         Role::Message if is_text => event.set(fields::MESSAGE, text),
         Role::Error if is_text => error::text(text, event),
         Role::Stack if is_text => error::stack(text, event),
@@ -148,6 +200,11 @@ fn take_text<'a>(role: Role, text: &'a str, value: &[u8], event: &mut Event<'a>)
     true
 }
 
+/// `projects/shop/traces/0af7651916cd43dd8448eb211c80319c`
+fn trace_of(text: &str) -> &str {
+    text.rsplit_on("/traces/").map_or(text, |(_, id)| id)
+}
+
 /// Says whether there is one.
 fn set_duration(nanoseconds: Option<u64>, event: &mut Event<'_>) -> bool {
     if let Some(nanoseconds) = nanoseconds {
@@ -161,7 +218,10 @@ fn request<'a>(role: Role, text: &'a str, event: &mut Event<'a>) -> bool {
     match role {
         Role::Url if text.starts_with('/') || text.has("://") => set_target(text, event),
         Role::Host => set_host(text, event),
-        Role::Client => return client(text, event),
+        Role::Client => return set_peer(peer::SOURCE, fields::source::PORT, text, event),
+        Role::Server => {
+            return set_peer(peer::DESTINATION, fields::destination::PORT, text, event);
+        }
         Role::Status => match text.parse::<u16>() {
             Ok(status @ 100..600) => event.set(fields::http::response::STATUS_CODE, status),
             _ => return false,
@@ -169,6 +229,7 @@ fn request<'a>(role: Role, text: &'a str, event: &mut Event<'a>) -> bool {
         Role::Method if text.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
             event.set(fields::http::request::METHOD, text);
         }
+        Role::Request if text.starts_with('/') => set_target(text, event),
         Role::Request => return clf::set_request(text, event),
         Role::Protocol => match text.strip_prefix("HTTP/") {
             Some(version) => event.set(fields::http::VERSION, version),
@@ -179,13 +240,23 @@ fn request<'a>(role: Role, text: &'a str, event: &mut Event<'a>) -> bool {
             Some(ip) => event.set(fields::network::FORWARDED_IP, ip),
             None => return false,
         },
+        Role::ForwardedFor => {
+            let forwarded = clf::Forwarded::parse(text);
+            forwarded.addresses.iter().for_each(|ip| peer::relate(ip, event));
+            match forwarded.addresses.first() {
+                Some(first) => event.set(fields::network::FORWARDED_IP, *first),
+                None if forwarded.all_known => event.null_removed(fields::network::FORWARDED_IP),
+                None => return false,
+            }
+            return forwarded.all_known && forwarded.addresses.len() < 2;
+        }
         _ => return false,
     }
     true
 }
 
 /// An address with or without a port, as IPv6 has it for IPv4 too. Says whether it was one.
-fn client<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+fn set_peer<'a>(peer: Peer, port_field: Field, text: &'a str, event: &mut Event<'a>) -> bool {
     let (address, port) = match text.parse::<IpAddr>() {
         Ok(_) => (text, None),
         Err(_) => split_port(text),
@@ -193,9 +264,9 @@ fn client<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     if peer::ip(address).is_none() {
         return false;
     }
-    peer::SOURCE.set(address, None, event);
+    peer.set(address, None, event);
     if let Some(port) = port {
-        event.set_if_absent(fields::source::PORT, port);
+        event.set_if_absent(port_field, port);
     }
     true
 }
@@ -204,7 +275,7 @@ fn client<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
 fn field_of(role: Role) -> Option<Field> {
     Some(match role {
         Role::Time => fields::TIMESTAMP,
-        Role::Level | Role::PythonLevel => fields::log::LEVEL,
+        Role::Level | Role::PythonLevel | Role::TelemetryLevel => fields::log::LEVEL,
         Role::Message => fields::MESSAGE,
         Role::Stack => fields::error::STACK_TRACE,
         Role::Error => fields::error::MESSAGE,
@@ -214,12 +285,14 @@ fn field_of(role: Role) -> Option<Field> {
         Role::Url => fields::url::ORIGINAL,
         Role::Host => fields::url::DOMAIN,
         Role::Client => fields::source::ADDRESS,
+        Role::Server => fields::destination::ADDRESS,
         Role::Status => fields::http::response::STATUS_CODE,
         Role::Method => fields::http::request::METHOD,
         Role::Request => fields::url::ORIGINAL,
         Role::Protocol => fields::http::VERSION,
-        Role::Forwarded => fields::network::FORWARDED_IP,
-        Role::Instant | Role::Inside(_) => return None,
+        Role::Forwarded | Role::ForwardedFor => fields::network::FORWARDED_IP,
+        Role::Trace => fields::trace::ID,
+        Role::Inside(_) | Role::Thread | Role::Own => return None,
     })
 }
 
@@ -243,19 +316,6 @@ fn inside<'a>(name: &str, value: &'a [u8], depth: u32, event: &mut Event<'a>) ->
         all &= keys::role(&path).is_some_and(|role| take(role, value, depth + 1, event));
     }
     all
-}
-
-/// `{"epochSecond":1772616425,"nanoOfSecond":123456789}`
-fn instant<'a>(value: &'a [u8], event: &mut Event<'a>) -> bool {
-    let Some(keys) = entries(value, event) else { return false };
-    let number = |name: &[u8]| {
-        let entry = keys.iter().find(|entry| entry.key == name)?;
-        scalar(entry.value, event)?.parse::<i64>().ok()
-    };
-    let Some(seconds) = number(b"epochSecond") else { return false };
-    let nanos = number(b"nanoOfSecond").and_then(|nanos| u32::try_from(nanos).ok());
-    event.time(stamp::utc(seconds, nanos.unwrap_or(0), 9));
-    true
 }
 
 /// `path/file.go:12`, or a path alone.

@@ -12,8 +12,14 @@ const KEYS: [&[u8]; 6] =
 /// A time that fills `text`.
 pub(crate) fn parse(text: &str) -> Option<Stamp> {
     let text = trim(text);
-    let bytes = text.as_bytes();
-    let whole = |(_, used): &(Stamp, usize)| *used == bytes.len();
+    // Apache's `%t` has brackets.
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let bytes = bare.as_bytes();
+    // Java names the zone behind its offset: `+02:00[Europe/Madrid]`.
+    let is_zone = |rest: &[u8]| matches!(rest, [b'[', .., b']']);
+    let whole = |(stamp, used): &(Stamp, usize)| {
+        *used == bytes.len() || stamp.offset_s.is_some() && is_zone(&bytes[*used..])
+    };
     let written =
         time::parse_iso(bytes).filter(whole).or_else(|| time::parse_clf(bytes).filter(whole));
     written.map(|(stamp, _)| stamp).or_else(|| since_epoch(text))
@@ -107,10 +113,12 @@ mod tests {
             ("1772616425123456789", "2026-03-04T09:27:05.123456789Z"),
             ("1.772616425e9", "2026-03-04T09:27:05.000000Z"),
             ("04/Mar/2026:10:27:05 +0100", "2026-03-04T09:27:05.000Z"),
+            ("[04/Mar/2026:10:27:05 +0100]", "2026-03-04T09:27:05.000Z"),
+            ("2026-03-04T10:27:05.123+01:00[Europe/Madrid]", "2026-03-04T09:27:05.123Z"),
         ] {
             assert_eq!(written(text).as_deref(), Some(expected), "{text}");
         }
-        for text in ["", "x", "-1", "1.2.3", "1e300", "99999999999999999999999", "12:00"] {
+        for text in ["", "x", "-1", "1.2.3", "1e300", "99999999999999999999999", "12:00", "["] {
             assert_eq!(written(text), None, "{text}");
         }
     }

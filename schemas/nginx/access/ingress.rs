@@ -25,6 +25,8 @@ struct Columns<'a> {
     times: List<'a>,
     statuses: List<'a>,
     id: &'a str,
+    /// What a format of one's own has behind them.
+    rest: &'a str,
 }
 
 /// Sets what the columns say. Says whether the text is such.
@@ -44,7 +46,8 @@ impl<'a> Columns<'a> {
         let (addresses, rest) = list(rest);
         let (lengths, rest) = list(rest);
         let (times, rest) = list(rest);
-        let (statuses, id) = list(rest);
+        let (statuses, rest) = list(rest);
+        let (id, rest) = clf::word(rest);
         Some(Self {
             length,
             time,
@@ -54,7 +57,8 @@ impl<'a> Columns<'a> {
             lengths,
             times,
             statuses,
-            id: id.trim(),
+            id,
+            rest: rest.trim(),
         })
     }
 
@@ -67,6 +71,9 @@ impl<'a> Columns<'a> {
         event.set_clean(ingress::upstream::ALTERNATIVE_NAME, self.alternative);
         if event.set_clean(ingress::http::request::ID, self.id) {
             event.set(fields::http::request::ID, self.id);
+        }
+        if !self.rest.is_empty() {
+            event.set(fields::MESSAGE, self.rest);
         }
         if let Some(clients) = event.get(fields::nginx::access::REMOTE_IP_LIST) {
             event.set(ingress::REMOTE_IP_LIST, clients);

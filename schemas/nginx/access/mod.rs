@@ -5,11 +5,13 @@
 //! (<https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format>); `common` ends before the
 //! referrer, and `main` adds `"$http_x_forwarded_for"`. A host name or further addresses of proxies
 //! may precede, and `$request_time` may follow the bytes, as is often configured. What
-//! ingress-nginx adds for Kubernetes is read too. A line of another format is its event's message,
-//! at the time that stands in it.
+//! ingress-nginx adds for Kubernetes is read too, and so are objects of JSON (`escape=json`), whose
+//! keys are mostly named as nginx's variables. A line of another format is its event's message, at
+//! the time that stands in it.
 
 mod ingress;
 mod parser;
+mod stream;
 
 use crate::{Dataset, LineFramer, Parse};
 

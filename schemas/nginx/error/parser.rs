@@ -71,19 +71,21 @@ fn level<'a>(text: &'a str, event: &mut Event<'a>) -> &'a str {
     rest.trim_start()
 }
 
-/// `…, client: 192.0.2.1, server: shop, request: "…", host: "…"`. Of several places that look so
-/// the first counts, since what the client sent comes after it.
+/// `…, client: 192.0.2.1, server: shop, request: "…", host: "…"`, `, udp client: …` of a session of
+/// UDP. Of several places that look so the first counts, since what the client sent comes after it.
 fn about<'a>(message: &'a str, event: &mut Event<'a>) {
-    let places = find_iter(message.as_bytes(), b", client: ");
-    let mut places = places.map(|at| &message[at + 10..]);
-    let Some((address, mut rest)) = places.find_map(client) else {
+    let tcp = place(message, ", client: ").zip(Some(false));
+    let place = tcp.or_else(|| place(message, ", udp client: ").zip(Some(true)));
+    let Some(((address, mut rest), is_udp)) = place else {
+        let udp = message.strip_prefix("udp ");
+        let (stated, is_udp) = (udp.unwrap_or(message), udp.is_some());
         // `client 192.0.2.1:60868 connected to 0.0.0.0:3306`, `client 192.0.2.1 closed …`
-        let first = message.strip_prefix("client ").map_or("", |rest| clf::word(rest).0);
+        let first = stated.strip_prefix("client ").map_or("", |rest| clf::word(rest).0);
         return if client(first).is_some() {
-            set_client(first, event)
+            set_client(first, is_udp, event)
         };
     };
-    set_client(address, event);
+    set_client(address, is_udp, event);
     if let Some(after) = rest.strip_prefix(", server: ") {
         let (name, after) = split_plain(after);
         event.set_clean(fields::nginx::error::SERVER_NAME, name);
@@ -100,6 +102,12 @@ fn about<'a>(message: &'a str, event: &mut Event<'a>) {
     if let Some(upstream) = rest.strip_prefix(", upstream: ").filter(|text| !text.contains('"')) {
         set("upstream", upstream, event);
     }
+}
+
+/// The first client that such words name, and what follows it.
+fn place<'a>(message: &'a str, words: &'static str) -> Option<(&'a str, &'a str)> {
+    let mut places = find_iter(message.as_bytes(), words.as_bytes());
+    places.find_map(|at| client(&message[at + words.len()..]))
 }
 
 /// An address and what follows it, if that is more of the list.
@@ -130,9 +138,12 @@ fn split_quoted(text: &str) -> Option<(&str, &str)> {
     Some((&text[..end], &text[end + 1..]))
 }
 
-fn set_client<'a>(text: &'a str, event: &mut Event<'a>) {
+fn set_client<'a>(text: &'a str, is_udp: bool, event: &mut Event<'a>) {
     let (host, port) = url::split_port(text);
     peer::SOURCE.set(host, port, event);
+    if is_udp {
+        event.set(fields::network::TRANSPORT, "udp");
+    }
 }
 
 fn set_request<'a>(text: &'a str, event: &mut Event<'a>) {

@@ -11,6 +11,12 @@ impl<'a> Event<'a> {
         self.set_time(fields::TIMESTAMP, stamp);
     }
 
+    /// The same of a stamp whose zone its record names apart from it: nothing is assumed.
+    pub(crate) fn time_in(&mut self, zone: &str, stamp: Stamp) {
+        let offset_s = Some(self.zones.offset(zone, stamp.local_s));
+        self.time(Stamp { offset_s, ..stamp });
+    }
+
     /// The same for any field.
     pub fn set_time(&mut self, field: Field, stamp: Stamp) {
         let time = self.resolve(stamp);
