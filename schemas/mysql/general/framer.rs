@@ -5,7 +5,7 @@ use tahoe_seams::{Cut, Framer};
 
 use super::head::Head;
 use super::row;
-use crate::datasets::mysql::{banner, lines};
+use crate::datasets::mysql::{banner, lines, stamp};
 
 pub(super) struct GeneralFramer;
 
@@ -16,9 +16,19 @@ impl Framer for GeneralFramer {
 }
 
 fn begins(before: &[u8], line: &[u8]) -> bool {
-    let begins =
-        banner::begins(line) || Head::parse(line).is_some() || row::time_text(line).is_some();
+    let begins = match Head::parse(line) {
+        Some(head) => head.stamp.is_some() || !stamps_every_line(before),
+        None => banner::begins(line) || row::time_text(line).is_some(),
+    };
     begins && !banner::is_of(lines::last(before))
+}
+
+/// MySQL from 5.7 on writes a time of ISO 8601 before every command; a line that has none is of a
+/// statement, whatever it looks like.
+fn stamps_every_line(before: &[u8]) -> bool {
+    let is_iso = |text: &[u8]| text.get(10) == Some(&b'T') && stamp::parse(text).is_some();
+    let has_banner = || banner::is_of(lines::first(before));
+    is_iso(before) || has_banner() && stamp_of(before).is_some_and(is_iso)
 }
 
 /// The text of the record's own time.

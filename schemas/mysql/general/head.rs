@@ -83,7 +83,11 @@ impl Head {
         let known = COMMANDS.iter().find(|(name, _)| is_word(&line[at..], name.as_bytes()));
         let (length, action) = match known {
             Some((name, action)) => (name.len(), Some(*action)),
-            None => (unknown_command(&line[at..])?, None),
+            // Text in a statement may look like one, but only the server begins so.
+            None if stamp.is_some() || line.starts_with(b"\t\t") => {
+                (unknown_command(&line[at..])?, None)
+            }
+            None => return None,
         };
         let command = (at, at + length);
         Some(Self { stamp, stamp_end, thread: thread.0, command, action })

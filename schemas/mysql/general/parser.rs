@@ -75,9 +75,12 @@ pub(super) fn set_command<'a>(
     }
     match action {
         "connect" | "change-user" => {
-            event.set(fields::event::CATEGORY, &["database", "session"]);
-            event.set(fields::event::TYPE, "start");
-            connection(argument, event);
+            if connection(argument, event) {
+                event.set(fields::event::CATEGORY, &["database", "session"]);
+                event.set(fields::event::TYPE, "start");
+            } else {
+                refusal(argument, event);
+            }
         }
         "quit" => {
             event.set(fields::event::CATEGORY, &["database", "session"]);
@@ -93,11 +96,11 @@ pub(super) fn set_command<'a>(
     }
 }
 
-/// `user@host[ as account] on [database][ using Socket]`
-fn connection<'a>(text: &'a str, event: &mut Event<'a>) {
-    let (account, rest) = text.split_on(" on").unwrap_or((text, ""));
+/// `user@host[ as account] on [database][ using Socket]`. Says whether it was that.
+fn connection<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    let Some((account, rest)) = text.split_on(" on") else { return false };
     let account = account.split(" as ").next().unwrap_or_default();
-    let Some((user, host)) = account.rsplit_once('@') else { return };
+    let Some((user, host)) = account.rsplit_once('@') else { return false };
     account::set_user(user, event);
     account::set_host(host, event);
     let (database, how) = rest.split_on(" using ").unwrap_or((rest, ""));
@@ -107,4 +110,16 @@ fn connection<'a>(text: &'a str, event: &mut Event<'a>) {
     if !how.is_empty() {
         event.set(fields::mysql::general::CONNECTION_TYPE, how);
     }
+    true
+}
+
+/// `Host '192.0.2.9' is not allowed to connect to this MySQL server`, `Too many connections`
+fn refusal<'a>(text: &'a str, event: &mut Event<'a>) {
+    let host = text.strip_prefix("Host '").and_then(|rest| rest.split_on_byte(b'\''));
+    if let Some((host, _)) = host {
+        account::set_host(host, event);
+    } else if text != "Too many connections" {
+        return;
+    }
+    event.set(fields::event::OUTCOME, "failure");
 }
