@@ -19,14 +19,17 @@ pub(super) fn is_report(message: &str) -> bool {
     line.has("got signal ") || line.has("got exception 0x")
 }
 
-/// Sets the time of a record that has only its clock: on the day of the record before it, or the
-/// one after, if both are in UTC.
+/// Sets the time of a record that has only its clock, in UTC: on the day of the record before it,
+/// or the one after, unless that is still to come, as it is where the source's zone is not known.
 pub(super) fn set_time(clock_s: i64, previous: Option<Stamp>, event: &mut Event<'_>) {
-    let Some(before) = previous.filter(|stamp| stamp.offset_s == Some(0)) else {
-        return event.time_assumed(previous);
-    };
-    let day = before.local_s - before.local_s.rem_euclid(SECONDS_PER_DAY);
-    let midnight = if day + clock_s < before.local_s { SECONDS_PER_DAY } else { 0 };
+    let Some(before) = previous else { return event.time_assumed(None) };
+    let before_s = event.resolve(before).ms().div_euclid(1000);
+    let mut local_s = before_s - before_s.rem_euclid(SECONDS_PER_DAY) + clock_s;
+    let day_after_s = local_s + SECONDS_PER_DAY;
+    if local_s < before_s && day_after_s <= event.read_at_ms().div_euclid(1000) {
+        local_s = day_after_s;
+    }
     event.transformation_of(Transformation::DateAssumed, "previous_record");
-    event.time(Stamp { local_s: day + midnight + clock_s, nanos: 0, digits: 0, ..before });
+    let offset_s = Some(0);
+    event.time(Stamp { local_s, nanos: 0, digits: 0, offset_s, year_assumed: false });
 }

@@ -3,7 +3,7 @@
 use super::crash;
 use crate::datasets::mysql::account;
 use crate::find::Find;
-use crate::{Event, fields};
+use crate::{Event, Transformation, fields};
 
 /// Sets the fields of the messages that are known.
 pub(super) fn set<'a>(message: &'a str, event: &mut Event<'a>) {
@@ -19,8 +19,18 @@ pub(super) fn set<'a>(message: &'a str, event: &mut Event<'a>) {
         ready(message, event);
     } else if crash::is_report(message) {
         event.set(fields::event::ACTION, "crashed");
-        event.set(fields::event::TYPE, &["error", "info"]);
-        event.set_if_absent(fields::log::LEVEL, "error");
+        is_error(event);
+    } else if message.starts_with("InnoDB: Assertion failure") {
+        is_error(event);
+    }
+}
+
+/// What later versions write with the level of an error.
+fn is_error(event: &mut Event<'_>) {
+    event.set(fields::event::TYPE, &["error", "info"]);
+    if !event.has(fields::log::LEVEL) {
+        event.set(fields::log::LEVEL, "error");
+        event.transformation_of(Transformation::LevelAssumed, "error");
     }
 }
 

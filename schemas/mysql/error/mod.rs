@@ -1,5 +1,6 @@
 //! The error log of MySQL, MariaDB and Percona Server, what `mysqld_safe` adds to it, and the JSON
-//! objects of MySQL 8's `log_sink_json`; each line perhaps inside syslog.
+//! objects of MySQL 8's `log_sink_json`; each line perhaps inside syslog, or inside an object of
+//! Docker's or Google Cloud's.
 //!
 //! <https://dev.mysql.com/doc/refman/8.4/en/error-log-format.html>,
 //! <https://dev.mysql.com/doc/refman/5.7/en/error-log-format.html>,

@@ -6,6 +6,8 @@ use super::{crash, json, meaning, sst};
 use crate::datasets::mysql::{lines, stamp, syslog};
 use crate::datasets::system_syslog::envelope::{self, Envelope};
 use crate::find::{Find, find};
+use crate::object::whole;
+use crate::scan::Entries;
 use crate::time::Stamp;
 use crate::{Event, Parser, fields};
 
@@ -27,15 +29,22 @@ impl Parser for ErrorRecord {
             text = open_envelope(text, event)?;
         }
         let before = self.stamp(record.context, record.read_at_ms);
-        if json::is_object(text.as_bytes()) && json::set(text, event) {
+        let (mut object, mut around) = (entries_of(text), Entries::new());
+        if let Some(wrapped) = object.as_ref().and_then(|entries| json::line_in(entries, event)) {
+            (text, around) = (wrapped.line, wrapped.around);
+            object = entries_of(text);
+            if let Some(stamp) = wrapped.stamp.filter(|_| stamp::parse(text.as_bytes()).is_none()) {
+                event.time(stamp);
+            }
+        }
+        if let Some(entries) = object {
+            json::set(entries, around, event);
             if !event.has(fields::TIMESTAMP) {
                 event.time_assumed(before);
             }
-        } else if let Some((stamp, length)) = stamp::parse(text.as_bytes()) {
-            event.time(stamp);
-            line(&text[length..], length, event)?;
         } else {
-            without_stamp(text, before, event);
+            json::keep(&around, event);
+            text_alone(text, before, event)?;
         }
         if let Some(message) = event.get_str(fields::MESSAGE) {
             meaning::set(message, event);
@@ -47,6 +56,11 @@ impl Parser for ErrorRecord {
         let own = stamp::parse(context).or_else(|| envelope::stamp(context, read_at_ms));
         own.map(|(stamp, _)| stamp)
     }
+}
+
+/// The keys and values of a record that is an object.
+fn entries_of(text: &str) -> Option<Entries<'_>> {
+    if json::is_object(text.as_bytes()) { whole(text.as_bytes()) } else { None }
 }
 
 /// The message inside of syslog; its time counts unless the message has one.
@@ -73,7 +87,32 @@ fn open_envelope<'a>(text: &'a str, event: &mut Event<'a>) -> Result<&'a str, Re
     Ok(message)
 }
 
+fn text_alone<'a>(
+    text: &'a str,
+    before: Option<Stamp>,
+    event: &mut Event<'a>,
+) -> Result<(), Rejection> {
+    match stamp::parse(text.as_bytes()) {
+        Some((stamp, length)) => {
+            event.time(stamp);
+            line(&text[length..], length, event)
+        }
+        None => {
+            without_stamp(text, before, event);
+            Ok(())
+        }
+    }
+}
+
 fn without_stamp<'a>(text: &'a str, before: Option<Stamp>, event: &mut Event<'a>) {
+    if text.is_empty() {
+        // A blank line that something else put into an object.
+        event.null_removed(fields::MESSAGE);
+        if !event.has(fields::TIMESTAMP) {
+            event.time_assumed(before);
+        }
+        return;
+    }
     let title = monitor_stamp(text).or_else(|| sst::time(text));
     match (crash::clock(text.as_bytes()), title) {
         _ if event.has(fields::TIMESTAMP) => {
@@ -134,11 +173,21 @@ fn head<'a>(rest: &'a str, event: &mut Event<'a>) -> bool {
     }
     if let Some(level) = sst::level(rest) {
         set_level(level, event);
+    } else if !event.has(fields::log::LEVEL)
+        && let Some(level) = level_of_innodb(rest)
+    {
+        set_level(level, event);
     }
     if !rest.is_empty() {
         event.set(fields::MESSAGE, rest);
     }
     !rest.is_empty()
+}
+
+/// Up to MySQL 5.6 InnoDB writes its lines itself, with a level in words of its own or none.
+fn level_of_innodb(message: &str) -> Option<&str> {
+    let word = message.strip_prefix("InnoDB: ")?.split_on_byte(b':')?.0;
+    matches!(word, "Error" | "Warning").then_some(word)
 }
 
 /// A number and what follows it, or one in hexadecimal before `InnoDB:`, perhaps with no space, or
