@@ -21,11 +21,14 @@ pub(crate) fn set_user<'a>(name: &'a str, event: &mut Event<'a>) {
 
 /// From where: an address, or a name.
 pub(crate) fn set_host<'a>(host: &'a str, event: &mut Event<'a>) {
-    // A pattern of an account is no host.
-    let is_pattern = host.contains('%') && peer::ip(host).is_none();
-    if !host.is_empty() && !is_pattern {
+    if !host.is_empty() && !is_pattern(host) {
         peer::SOURCE.set(host, None, event);
     }
+}
+
+/// Whether a host is an account's pattern, `%`, `10.0.0.%` or a network with its mask, and no host.
+pub(crate) fn is_pattern(host: &str) -> bool {
+    host.contains(['%', '/']) && peer::ip(host).is_none()
 }
 
 /// What stands between user and host in `privileged[user] @ host [address]`.

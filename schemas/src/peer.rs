@@ -27,6 +27,12 @@ pub(crate) const DESTINATION: Peer = Peer {
     domain: fields::destination::DOMAIN,
     port: fields::destination::PORT,
 };
+pub(crate) const CLIENT: Peer = Peer {
+    address: fields::client::ADDRESS,
+    ip: fields::client::IP,
+    domain: fields::client::DOMAIN,
+    port: fields::client::PORT,
+};
 pub(crate) const SERVER: Peer = Peer {
     address: fields::server::ADDRESS,
     ip: fields::server::IP,

@@ -2,27 +2,32 @@
 //! (<https://dev.mysql.com/doc/refman/8.4/en/audit-log-file-formats.html>).
 
 use super::meaning::{self, Happened};
-use super::named;
+use super::{filter, mariadb, named};
 use crate::datasets::mysql::stamp;
 use crate::find::Find;
 use crate::object::{entries, flattened, object, scalar};
 use crate::scan::{Entries, Entry};
+use crate::time::Stamp;
 use crate::{Event, Field, Transformation, fields};
 
 #[derive(Clone, Copy)]
 enum Kind {
     Text,
     Number,
+    Host,
     Address,
 }
 
 use fields::mysqlenterprise::audit as log;
 
+/// The account in an event about accounts: the one that it is about, not the client's.
+const TARGET: &str = "target";
+
 /// Object, key and field; an event's own keys are in no object.
-static KEYS: [(&str, &str, Field, Kind); 26] = [
+static KEYS: [(&str, &str, Field, Kind); 35] = [
     ("", "id", log::ID, Kind::Number),
     ("", "connection_id", log::CONNECTION_ID, Kind::Number),
-    ("account", "host", fields::client::DOMAIN, Kind::Text),
+    ("account", "host", fields::client::DOMAIN, Kind::Host),
     ("login", "user", log::login::USER, Kind::Text),
     ("login", "os", fields::client::user::NAME, Kind::Text),
     ("login", "ip", fields::client::IP, Kind::Address),
@@ -34,10 +39,19 @@ static KEYS: [(&str, &str, Field, Kind); 26] = [
     ("general_data", "sql_command", log::general_data::SQL_COMMAND, Kind::Text),
     ("general_data", "query", log::general_data::QUERY, Kind::Text),
     ("general_data", "status", log::general_data::STATUS, Kind::Number),
-    // Percona's class of the same statements.
+    // Percona's further classes, of the same statements and others.
     ("query_data", "query", log::general_data::QUERY, Kind::Text),
     ("query_data", "status", log::general_data::STATUS, Kind::Number),
     ("query_data", "sql_command", log::general_data::SQL_COMMAND, Kind::Text),
+    ("command_data", "command", log::general_data::COMMAND, Kind::Text),
+    ("command_data", "status", log::general_data::STATUS, Kind::Number),
+    ("parse_data", "query", log::general_data::QUERY, Kind::Text),
+    ("global_variable_data", "sql_command", log::general_data::SQL_COMMAND, Kind::Text),
+    ("stored_program_data", "db", fields::mysql::audit::DATABASE, Kind::Text),
+    ("message_data", "message", fields::MESSAGE, Kind::Text),
+    ("authentication_data", "status", log::general_data::STATUS, Kind::Number),
+    (TARGET, "user", fields::user::target::NAME, Kind::Text),
+    (TARGET, "host", fields::user::target::DOMAIN, Kind::Text),
     ("table_access_data", "db", log::table_access_data::DB, Kind::Text),
     ("table_access_data", "table", log::table_access_data::TABLE, Kind::Text),
     ("table_access_data", "query", log::table_access_data::QUERY, Kind::Text),
@@ -49,8 +63,8 @@ static KEYS: [(&str, &str, Field, Kind); 26] = [
     ("shutdown_data", "server_id", log::shutdown_data::SERVER_ID, Kind::Number),
 ];
 
-/// Says whether the entries are those of an event.
-pub(super) fn set<'a>(outer: Entries<'a>, event: &mut Event<'a>) -> bool {
+/// Says whether the entries of a record are those of an event.
+pub(super) fn set<'a>(record: &str, outer: Entries<'a>, event: &mut Event<'a>) -> bool {
     let text = |key: &[u8], event: &Event<'a>| {
         let entry = outer.iter().find(|entry| entry.key == key)?;
         scalar(entry.value, event)
@@ -59,13 +73,20 @@ pub(super) fn set<'a>(outer: Entries<'a>, event: &mut Event<'a>) -> bool {
     if class.is_none() && what.is_none() {
         return false;
     }
+    let number = text(b"time", event).and_then(since_epoch);
+    if let Some(stamp) = number.or_else(|| at(text(b"timestamp", event)?, record)) {
+        event.time(stamp);
+    }
     let mut others = Entries::new();
     for entry in &outer {
         if !entry.value.starts_with(b"{") {
             set_key("", *entry, event, &mut others);
             continue;
         }
-        let of = event.sound(entry.key).unwrap_or_default();
+        let of = match event.sound(entry.key).unwrap_or_default() {
+            "account" if class == Some("authentication") => TARGET,
+            of => of,
+        };
         for inner in entries(entry.value, event).unwrap_or_default() {
             set_key(of, inner, event, &mut others);
         }
@@ -121,10 +142,8 @@ fn set_value<'a>(field: Field, kind: Kind, text: &'a str, event: &mut Event<'a>)
     match kind {
         _ if text.is_empty() => return false,
         Kind::Text => event.set(field, text),
-        Kind::Address => match text.parse::<std::net::IpAddr>() {
-            Ok(_) => event.set(field, text),
-            Err(_) => return false,
-        },
+        Kind::Host => return meaning::set_host(text, event),
+        Kind::Address => return meaning::set_address(text, event),
         Kind::Number => match text.parse::<i64>() {
             Ok(number) => event.set(field, number),
             Err(_) => return false,
@@ -137,10 +156,9 @@ fn set_value<'a>(field: Field, kind: Kind, text: &'a str, event: &mut Event<'a>)
 fn set_special<'a>(of: &str, key: &str, value: &'a [u8], event: &mut Event<'a>) -> bool {
     let text = scalar(value, event);
     match (of, key) {
-        ("", "timestamp") => set_time(text.unwrap_or_default(), event),
+        ("", "timestamp") => text.and_then(written).is_some(),
+        ("", "time") => text.and_then(since_epoch).is_some(),
         ("", "class" | "event") => text.is_some(),
-        // The same time, in seconds since the epoch.
-        ("", "time") => text.is_some_and(|text| text.parse::<i64>().is_ok()),
         ("account", "user") => {
             match text {
                 Some("") | None => event.null_removed(fields::server::user::NAME),
@@ -167,15 +185,25 @@ fn set_special<'a>(of: &str, key: &str, value: &'a [u8], event: &mut Event<'a>) 
     }
 }
 
-/// In UTC, which is not said.
-fn set_time(text: &str, event: &mut Event<'_>) -> bool {
-    let Some((mut stamp, length)) = stamp::parse(text.as_bytes()) else { return false };
-    if length != text.len() {
-        return false;
-    }
-    stamp.offset_s = stamp.offset_s.or(Some(0));
-    event.time(stamp);
-    true
+/// The same time as a number: of MySQL Enterprise seconds, of Percona microseconds.
+fn since_epoch(text: &str) -> Option<Stamp> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let micros = mariadb::stamp(text.as_bytes()).filter(|_| is_number);
+    micros.map(|(stamp, _)| stamp).or_else(|| stamp::epoch(text).filter(|_| is_number))
+}
+
+fn written(text: &str) -> Option<Stamp> {
+    stamp::parse(text.as_bytes())
+        .filter(|(_, length)| *length == text.len())
+        .map(|(stamp, _)| stamp)
+}
+
+/// What a time in words means, which names no zone: it is in UTC, but of Percona in the server's.
+fn at(text: &str, record: &str) -> Option<Stamp> {
+    let stamp = written(text)?;
+    let is_local = stamp.offset_s.is_none() && filter::wrote(record.as_bytes());
+    let offset_s = if is_local { None } else { stamp.offset_s.or(Some(0)) };
+    Some(Stamp { offset_s, ..stamp })
 }
 
 fn set_arguments<'a>(value: &'a [u8], event: &mut Event<'a>) -> bool {

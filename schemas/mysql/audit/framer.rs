@@ -4,7 +4,7 @@
 use memchr::memchr2;
 use tahoe_seams::{Beginning, Cut, Framer};
 
-use super::{mariadb, percona};
+use super::{filter, mariadb, percona};
 use crate::PART_BYTES_MAX;
 use crate::datasets::mysql::{lines, stamp, syslog};
 use crate::datasets::system_syslog::envelope;
@@ -41,7 +41,7 @@ impl Framer for AuditFramer {
             }
             Length::Unknown if !ended && bytes.len() <= PART_BYTES_MAX => Cut::Partial,
             Length::Unknown | Length::None => {
-                let in_syslog = syslog::is_stamped(lines::first(bytes));
+                let in_syslog = is_in_syslog(lines::first(bytes));
                 let begins = |_: &[u8], line: &[u8]| match line.first() {
                     Some(first) if in_syslog => !first.is_ascii_whitespace(),
                     _ => begins(line),
@@ -132,8 +132,24 @@ fn begins(line: &[u8]) -> bool {
         _ if line.starts_with(OPENING) || is_outer(line) || line.starts_with(b"<?xml") => true,
         [b'"', ..] => percona::begins_row(line),
         [b'0'..=b'9', ..] if mariadb::stamp(line).is_some() => true,
-        _ => syslog::is_stamped(line),
+        _ => is_in_syslog(line),
     }
+}
+
+/// Whether a line begins as syslog's do. The plugins' identifiers are settings, so that of RFC
+/// 3339's stamps, which are also those of other logs, any program counts that has a record.
+pub(super) fn is_in_syslog(line: &[u8]) -> bool {
+    if !line.first().is_some_and(u8::is_ascii_digit) {
+        return syslog::is_stamped(line);
+    }
+    let of_plugin = |(program, message): (&[u8], &[u8])| {
+        syslog::is_server(program)
+            || message.starts_with(b"{\"")
+            || message.starts_with(OPENING)
+            || percona::begins_row(message)
+            || mariadb::begins_row(message)
+    };
+    syslog::program_and_message(line).is_some_and(of_plugin)
 }
 
 /// The time that a record has somewhere, though it is of no form.
@@ -146,9 +162,10 @@ pub(super) fn time_of(record: &[u8]) -> Option<Stamp> {
     Some(stamp)
 }
 
-/// Times in JSON are in UTC and do not say so.
+/// Times in JSON are in UTC and do not say so, but for those of Percona's filter.
 fn is_in_utc(record: &[u8], stamp: &[u8]) -> bool {
-    record.starts_with(b"{") && stamp.last().is_some_and(u8::is_ascii_digit)
+    let names_no_zone = stamp.get(4) == Some(&b'-') && stamp.last().is_some_and(u8::is_ascii_digit);
+    record.starts_with(b"{") && names_no_zone && !filter::wrote(record)
 }
 
 /// The text of the record's own time.
@@ -156,7 +173,7 @@ fn stamp_of(record: &[u8]) -> Option<&[u8]> {
     if let Some((_, length)) = mariadb::stamp(record) {
         return Some(&record[..length]);
     }
-    if syslog::is_stamped(lines::first(record)) {
+    if is_in_syslog(lines::first(record)) {
         return envelope::stamp_text(lines::first(record));
     }
     let head = &record[..record.len().min(HEAD_BYTES_MAX)];
@@ -165,5 +182,6 @@ fn stamp_of(record: &[u8]) -> Option<&[u8]> {
     let head = &rest[..rest.len().min(KEY_BYTES_MAX)];
     let from = head.iter().position(u8::is_ascii_digit)?;
     let (_, length) = stamp::parse(&rest[from..])?;
-    Some(&rest[from..from + length])
+    let (text, after) = rest[from..].split_at(length);
+    Some(filter::microseconds(after).filter(|_| record.starts_with(b"{")).unwrap_or(text))
 }

@@ -2,7 +2,7 @@
 //! retcode`; in syslog without the time. Amazon's Aurora writes microseconds since the epoch.
 
 use super::meaning::{self, Happened};
-use super::named;
+use super::{accounts, named};
 use crate::find::Find;
 use crate::time::{self, Stamp};
 use crate::{Event, fields};
@@ -39,6 +39,20 @@ pub(super) fn stamp(line: &[u8]) -> Option<(Stamp, usize)> {
 /// A comma, or nothing: the text that is carried ends here.
 fn is_end(rest: &[u8]) -> bool {
     matches!(rest, [] | [b',', ..])
+}
+
+/// Bytes within which a record has the columns that tell it.
+const COLUMNS_BYTES_MAX: usize = 1024;
+
+/// Whether a line begins with the columns of a record without its time.
+pub(super) fn begins_row(line: &[u8]) -> bool {
+    let line = &line[..line.len().min(COLUMNS_BYTES_MAX)];
+    let mut columns = line.split(|byte| *byte == b',').skip(3);
+    let mut are = |is: fn(&u8) -> bool| {
+        columns.next().is_some_and(|column| !column.is_empty() && column.iter().all(is))
+    };
+    let is_number = |byte: &u8| byte.is_ascii_digit();
+    are(is_number) && are(is_number) && are(|byte| byte.is_ascii_uppercase() || *byte == b'_')
 }
 
 /// Says whether the text is such a record.
@@ -101,21 +115,24 @@ impl<'a> Row<'a> {
         })
     }
 
-    fn set(self, event: &mut Event<'a>) {
+    fn set(mut self, event: &mut Event<'a>) {
         use fields::mysqlenterprise::audit;
         event.set_clean(fields::host::HOSTNAME, self.server);
         if event.set_clean(fields::server::user::NAME, self.user) {
             event.set(audit::login::USER, self.user);
         }
-        meaning::set_host(self.host, event);
+        let pattern = if meaning::set_host(self.host, event) { "" } else { self.host };
         event.set(audit::CONNECTION_ID, self.connection);
         if self.query > 0 {
             event.set(fields::mysql::audit::QUERY_ID, self.query);
         }
-        if !self.others.is_empty() {
-            // A later version has further columns.
-            named::set_others(&[("columns", self.others)], event);
+        let mut proxy_host = "";
+        if self.operation == "PROXY_CONNECT" {
+            (self.object, proxy_host) = proxy(self.object);
         }
+        // A later version has further columns.
+        let others = [("columns", self.others), ("host", pattern), ("proxy_host", proxy_host)];
+        named::set_others(&others, event);
         let happened = self.happened(event);
         meaning::set(happened, event);
     }
@@ -167,6 +184,12 @@ impl<'a> Row<'a> {
         }
         Happened { class: "table_access", event: what, status }
     }
+}
+
+/// User and host of `` `user`@`host` ``.
+fn proxy(account: &str) -> (&str, &str) {
+    let Some((user, rest)) = accounts::name(account) else { return ("", "") };
+    (user, rest.strip_prefix('@').and_then(accounts::name).map_or("", |(host, _)| host))
 }
 
 /// `'statement'` with its escapes undone, and what follows the comma after it. One that was cut off

@@ -1,8 +1,11 @@
 //! What an event of any form means: Elastic's classification of MySQL Enterprise's events.
 
+use super::accounts;
+use crate::datasets::mysql::account;
 use crate::enrich::Quoting;
 use crate::fields::mysqlenterprise::audit;
 use crate::find::Find;
+use crate::nothing::is_nothing;
 use crate::{Event, fields, peer};
 
 /// What happened to what.
@@ -15,20 +18,6 @@ pub(super) struct Happened<'a> {
     /// 0, or the number of an error.
     pub status: Option<i64>,
 }
-
-/// A command about accounts, the word that the account follows, and further types.
-type AboutAccounts = (&'static str, &'static str, &'static [&'static str]);
-
-static IAM: [AboutAccounts; 8] = [
-    ("create_user", "user", &["user", "creation"]),
-    ("drop_user", "user", &["user", "deletion"]),
-    ("delete_user", "user", &["user", "deletion"]),
-    ("alter_user", "user", &["user", "change"]),
-    ("rename_user", "user", &["user", "change"]),
-    ("grant", "to", &[]),
-    ("revoke", "from", &[]),
-    ("flush_privileges", "", &[]),
-];
 
 pub(super) fn set<'a>(happened: Happened<'a>, event: &mut Event<'a>) {
     let Happened { class, event: what, status } = happened;
@@ -47,10 +36,13 @@ pub(super) fn set<'a>(happened: Happened<'a>, event: &mut Event<'a>) {
         "disconnect" => types.push("end"),
         _ => {}
     }
-    if let Some((_, before, further)) = about_accounts(event) {
+    if let Some(statement) = accounts::find(class, event) {
         categories.push("iam");
-        types.extend(further.iter().copied());
-        set_target(before, event);
+        types.extend(statement.types.iter().copied());
+        accounts::set_target(statement, event);
+    } else if class == "authentication" {
+        categories.push("iam");
+        types.extend(types_of(what).iter().copied());
     }
     event.set(fields::event::CATEGORY, categories.into_bump_slice());
     if !types.is_empty() {
@@ -72,47 +64,14 @@ pub(super) fn set<'a>(happened: Happened<'a>, event: &mut Event<'a>) {
     event.set_if_absent(fields::process::NAME, "mysqld");
 }
 
-fn about_accounts(event: &Event<'_>) -> Option<&'static AboutAccounts> {
-    let command = event.get_str(fields::mysqlenterprise::audit::general_data::SQL_COMMAND)?;
-    IAM.iter().find(|(name, ..)| *name == command)
-}
-
-/// The account that a statement names after the word `before`.
-fn set_target(before: &str, event: &mut Event<'_>) {
-    let query = event.get_str(fields::mysqlenterprise::audit::general_data::QUERY);
-    let Some((user, rest)) = query.and_then(|query| name(after_word(query, before)?)) else {
-        return;
-    };
-    event.set(fields::user::target::NAME, user);
-    if let Some((host, _)) = rest.strip_prefix('@').and_then(name) {
-        event.set(fields::user::target::DOMAIN, host);
+/// The types of an event about an account itself, which only Percona's filter has.
+fn types_of(authentication: &str) -> &'static [&'static str] {
+    match authentication {
+        "auth_authid_create" => &["user", "creation"],
+        "auth_authid_drop" => &["user", "deletion"],
+        "auth_authid_rename" | "auth_credential_change" => &["user", "change"],
+        _ => &[],
     }
-    if let Some(name) = event.get_str(fields::server::user::NAME) {
-        event.set(fields::user::NAME, name);
-    }
-}
-
-/// What follows a word in a statement, `IF [NOT] EXISTS` left out.
-fn after_word<'a>(query: &'a str, word: &str) -> Option<&'a str> {
-    let words = query.split_ascii_whitespace();
-    let mut words = words.skip_while(|found| !found.eq_ignore_ascii_case(word)).skip(1);
-    let optional = ["if", "not", "exists"];
-    let first =
-        words.find(|found| !optional.iter().any(|word| found.eq_ignore_ascii_case(word)))?;
-    Some(&query[first.as_ptr() as usize - query.as_ptr() as usize..])
-}
-
-/// A name in quotes of any kind or none, and what follows it.
-fn name(text: &str) -> Option<(&str, &str)> {
-    let quote = text.chars().next().filter(|first| matches!(first, '\'' | '"' | '`'));
-    let found = match quote {
-        Some(quote) => text[1..].split_once(quote),
-        None => {
-            let end = text.find(|c: char| c.is_ascii_whitespace() || matches!(c, '@' | ';' | ','));
-            Some(text.split_at(end.unwrap_or(text.len())))
-        }
-    };
-    found.filter(|(name, _)| !name.is_empty())
 }
 
 /// Says once more who and where, in the fields that gather them.
@@ -144,15 +103,25 @@ pub(super) fn relate(event: &mut Event<'_>) {
     }
 }
 
-/// A client's host, by name or address.
-pub(super) fn set_host<'a>(host: &'a str, event: &mut Event<'a>) {
-    if host.is_empty() {
-        return event.null_removed(fields::client::DOMAIN);
+/// A client's host, by name or address. Says whether it is one: an account's pattern is not.
+pub(super) fn set_host<'a>(host: &'a str, event: &mut Event<'a>) -> bool {
+    if is_nothing(host) {
+        event.null_removed(fields::client::DOMAIN);
+        return true;
     }
-    event.set(fields::client::DOMAIN, host);
-    if let Some(ip) = peer::ip(host) {
-        event.set_if_absent(fields::client::IP, ip);
+    if account::is_pattern(host) {
+        return false;
     }
+    peer::CLIENT.set(host, None, event);
+    true
+}
+
+/// A client's address, which stands beside its host. Says whether it is one.
+pub(super) fn set_address<'a>(address: &'a str, event: &mut Event<'a>) -> bool {
+    let Some(ip) = peer::ip(address) else { return false };
+    event.set(fields::client::IP, ip);
+    event.set_if_absent(fields::client::ADDRESS, address);
+    true
 }
 
 /// `privileged[user] @ host [address]`, or a name alone.

@@ -14,7 +14,8 @@ pub(super) type Pairs<'a> = Vec<(&'a str, &'a str)>;
 pub(super) fn set<'a>(pairs: &Pairs<'a>, event: &mut Event<'a>) -> bool {
     let find = |key: &str| pairs.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
     let Some((_, name)) = find("NAME") else { return false };
-    let (class, what) = class_of(name, event);
+    let command_class = find("COMMAND_CLASS").map_or("", |(_, value)| value.trim());
+    let (class, what) = class_of(name, command_class, event);
     let mut status = None;
     let mut others = Pairs::new();
     for &(key, value) in pairs {
@@ -29,7 +30,7 @@ pub(super) fn set<'a>(pairs: &Pairs<'a>, event: &mut Event<'a>) -> bool {
             others.push((key, value));
         }
     }
-    if class == "general" {
+    if class == "general" && command_class != GENERAL {
         event.set(fields::mysqlenterprise::audit::general_data::COMMAND, *name);
     }
     set_others(&others, event);
@@ -42,14 +43,50 @@ pub(super) fn set<'a>(pairs: &Pairs<'a>, event: &mut Event<'a>) -> bool {
     true
 }
 
-/// The names of MySQL Enterprise's JSON for those of XML.
-fn class_of<'a>(name: &'a str, event: &Event<'a>) -> (&'static str, &'a str) {
-    match name {
-        "Audit" => ("audit", "startup"),
-        "NoAudit" => ("audit", "shutdown"),
-        "Connect" => ("connection", "connect"),
-        "Quit" => ("connection", "disconnect"),
-        "Change user" => ("connection", "change_user"),
+/// What the old form of Percona's filter says of statements in place of their kind.
+const GENERAL: &str = "General";
+
+/// Names, and the class and the event that they are in JSON. Percona's filter has most of them.
+static NAMES: [(&str, &str, &str); 22] = [
+    ("Audit", "audit", "startup"),
+    ("Startup", "audit", "startup"),
+    ("NoAudit", "audit", "shutdown"),
+    ("Connect", "connection", "connect"),
+    ("Quit", "connection", "disconnect"),
+    ("Change user", "connection", "change_user"),
+    ("Pre Authenticate", "connection", "pre_authenticate"),
+    ("Auth Flush", "authentication", "auth_flush"),
+    ("Auth Authid Create", "authentication", "auth_authid_create"),
+    ("Auth Credential Change", "authentication", "auth_credential_change"),
+    ("Auth Authid Rename", "authentication", "auth_authid_rename"),
+    ("Auth Authid Drop", "authentication", "auth_authid_drop"),
+    ("Variable Get", "global_variable", "variable_get"),
+    ("Variable Set", "global_variable", "variable_set"),
+    ("Command Start", "command", "command_start"),
+    ("Command End", "command", "command_end"),
+    ("Query Start", "query", "query_start"),
+    ("Query Nested Start", "query", "query_nested_start"),
+    ("Query Status End", "query", "query_status_end"),
+    ("Query Nested Status End", "query", "query_nested_status_end"),
+    ("Preparse", "parse", "preparse"),
+    ("Postparse", "parse", "postparse"),
+];
+
+/// The names of JSON for those of XML.
+fn class_of<'a>(
+    name: &'a str,
+    command_class: &'a str,
+    event: &Event<'a>,
+) -> (&'static str, &'a str) {
+    if let Some((_, class, what)) = NAMES.iter().find(|(known, ..)| *known == name) {
+        return (class, what);
+    }
+    match (name, command_class) {
+        // These two are commands of clients, too.
+        ("Execute", "Stored Program") => ("stored_program", "execute"),
+        (_, GENERAL) => ("general", event.lower_case(name)),
+        ("Message", what) if !what.is_empty() => ("message", event.lower_case(what)),
+        (_, "Message") => ("message", event.lower_case(name)),
         _ => match name.strip_prefix("Table") {
             Some(access) if access.starts_with(|c: char| c.is_ascii_uppercase()) => {
                 ("table_access", event.lower_case(access))
@@ -57,6 +94,15 @@ fn class_of<'a>(name: &'a str, event: &Event<'a>) -> (&'static str, &'a str) {
             _ => ("general", "status"),
         },
     }
+}
+
+/// Whether a command's class is only the record's, as `Stored Program` is of `stored_program`.
+fn repeats(command_class: &str, class: &str) -> bool {
+    let letters = command_class.bytes().map(|byte| match byte {
+        b' ' => b'_',
+        byte => byte.to_ascii_lowercase(),
+    });
+    letters.eq(class.bytes())
 }
 
 /// Says whether there is a field for it.
@@ -78,7 +124,9 @@ fn set_key<'a>(key: &'a str, value: &'a str, class: &str, event: &mut Event<'a>)
             event.set(audit::CONNECTION_ID, number);
             return true;
         }
-        ("status", Some(number)) if class == "general" => {
+        ("status", Some(number))
+            if matches!(class, "general" | "query" | "command" | "authentication") =>
+        {
             event.set(general_data::STATUS, number);
             return true;
         }
@@ -86,15 +134,14 @@ fn set_key<'a>(key: &'a str, value: &'a str, class: &str, event: &mut Event<'a>)
             event.set(connection_data::STATUS, number);
             return true;
         }
+        ("user", _) if class == "authentication" => fields::user::target::NAME,
+        ("host", _) if class == "authentication" => fields::user::target::DOMAIN,
         ("user", _) if value.has("] @ ") => {
             meaning::set_account(value, event);
             return true;
         }
-        ("host", _) => {
-            meaning::set_host(value, event);
-            return true;
-        }
-        ("ip", _) if value.parse::<std::net::IpAddr>().is_ok() => fields::client::IP,
+        ("host", _) => return meaning::set_host(value, event),
+        ("ip", _) => return meaning::set_address(value, event),
         ("startup_options", _) => {
             set_command_line(value, event);
             return true;
@@ -112,6 +159,9 @@ fn set_key<'a>(key: &'a str, value: &'a str, class: &str, event: &mut Event<'a>)
             event.set(fields::MESSAGE, value);
             if tables { table_access_data::QUERY } else { general_data::QUERY }
         }
+        ("message", _) if class == "message" => fields::MESSAGE,
+        ("command_class", _) if class == "message" || repeats(value, class) => return true,
+        ("command_class", _) if class == "command" => general_data::COMMAND,
         ("command_class", _) if tables => table_access_data::SQL_COMMAND,
         ("command_class", _) => general_data::SQL_COMMAND,
         ("connection_type", _) => connection_data::CONNECTION_TYPE,

@@ -3,7 +3,7 @@
 use tahoe_seams::{Record, Rejection};
 
 use super::{enterprise, framer, mariadb, meaning, percona, xml};
-use crate::datasets::mysql::{stamp, syslog};
+use crate::datasets::mysql::stamp;
 use crate::datasets::system_syslog::envelope::{self, Envelope};
 use crate::object::whole;
 use crate::time::Stamp;
@@ -16,7 +16,7 @@ impl Parser for AuditRecord {
         let text = event.text(record.bytes).trim();
         let mut outside = None;
         let mut inside = text;
-        if syslog::is_stamped(text.as_bytes()) {
+        if framer::is_in_syslog(text.as_bytes()) {
             let envelope = Envelope::parse(text, event.read_at_ms(), event)?;
             outside = envelope.stamp;
             inside = envelope.message.trim();
@@ -51,7 +51,7 @@ impl Parser for AuditRecord {
 fn set<'a>(text: &'a str, in_syslog: bool, event: &mut Event<'a>) -> bool {
     if text.starts_with('{') {
         let Some(entries) = whole(text.as_bytes()) else { return false };
-        return percona::set_object(&entries, event) || enterprise::set(entries, event);
+        return percona::set_object(&entries, event) || enterprise::set(text, entries, event);
     }
     if text.starts_with("<AUDIT_RECORD") {
         return xml::set(text, event);
