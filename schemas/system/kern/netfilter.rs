@@ -116,14 +116,20 @@ struct Words<'a> {
 
 impl<'a> Words<'a> {
     fn set(&mut self, text: &'a str, event: &mut Event<'a>) {
-        let mut cut_short = false;
+        let (mut cut_short, mut depth) = (false, 0_usize);
         for word in words(text) {
-            // Either the packet that an ICMP error is about, or the bytes of a packet cut short.
+            // Either the packet that an ICMP error is about, which may be cut short itself, or the
+            // bytes of a packet cut short.
             if let Some(bytes) = word.strip_prefix('[') {
                 if cut_short {
                     number(fields::iptables::INCOMPLETE_BYTES, bytes, event);
                 }
-                return;
+                depth += 1;
+            }
+            if depth > 0 {
+                depth -= usize::from(word.ends_with(']'));
+                cut_short = false;
+                continue;
             }
             match word.split_on_byte(b'=') {
                 Some((key, value)) => self.pair(key, value, event),
@@ -173,6 +179,13 @@ impl<'a> Words<'a> {
             }
             "UID" => event.set(fields::user::ID, value),
             "GID" => event.set(fields::group::ID, value),
+            "VID" => vlan(value, event),
+            // ulogd writes these two without the `0x` that the kernel has before them.
+            "TOS" | "MARK" if !value.starts_with("0x") => {
+                if let (Some(field), Ok(number)) = (numeric(key), i64::from_str_radix(value, 16)) {
+                    event.set(field, number);
+                }
+            }
             _ => self.number(key, value, event),
         }
     }
@@ -243,6 +256,13 @@ fn port(field: Field, text: &str, event: &mut Event<'_>) -> Option<u16> {
     let port = text.parse().ok()?;
     event.set(field, port);
     Some(port)
+}
+
+/// The number of a VLAN, above which its tag has the priority.
+fn vlan(tag: &str, event: &mut Event<'_>) {
+    if let Ok(tag) = tag.parse::<u16>() {
+        event.set(fields::network::vlan::ID, event.format(format_args!("{}", tag & 0x0fff)));
+    }
 }
 
 /// A number, hexadecimal after `0x`.
