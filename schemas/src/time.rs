@@ -311,7 +311,7 @@ pub fn month_named(text: &[u8]) -> Option<u32> {
 }
 
 /// `.123` or `,123`: nanoseconds, digits, length. Digits after the ninth are skipped.
-fn parse_fraction(text: &[u8]) -> (u32, u8, usize) {
+pub(crate) fn parse_fraction(text: &[u8]) -> (u32, u8, usize) {
     let [b'.' | b',', rest @ ..] = text else { return (0, 0, 0) };
     let (number, digits) = leading_number(rest.first_chunk().copied().unwrap_or_else(|| {
         let mut padded = [0; 8];

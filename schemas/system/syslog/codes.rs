@@ -43,7 +43,8 @@ pub(super) fn level(severity: u8) -> &'static str {
 }
 
 /// The priority that a word before the tag says, as programs that write files add it:
-/// `daemon.info` (BusyBox, OpenWrt), `<daemon.info>` and `<3.6>` (FreeBSD), `In(30)` (ESXi).
+/// `daemon.info` (BusyBox, OpenWrt), `<daemon.info>` and `<3.6>` (FreeBSD), `In(30)` (ESXi),
+/// `auth|security:info` (AIX).
 pub(super) fn priority_of_word(word: &str) -> Option<u8> {
     let bytes = word.as_bytes();
     if let [b'A'..=b'Z', b'a'..=b'z', b'(', number @ .., b')'] = bytes {
@@ -53,14 +54,55 @@ pub(super) fn priority_of_word(word: &str) -> Option<u8> {
         return Some(number).filter(|number: &u8| *number < 192 && known);
     }
     let inside = word.strip_prefix('<').and_then(|word| word.strip_suffix('>'));
-    let (facility, severity) = inside.unwrap_or(word).split_on_byte(b'.')?;
+    let parts = inside.unwrap_or(word).split_on_byte(b'.').or_else(|| of_aix(word));
+    let (facility, severity) = parts?;
     let numbers = facility.parse::<u8>().ok().zip(severity.parse::<u8>().ok());
     if let Some((facility, severity)) = numbers.filter(|_| inside.is_some()) {
         return (facility < 24 && severity < 8).then_some(facility << 3 | severity);
     }
     let facility = position(facility)?;
-    let severity = SEVERITY_WORDS.iter().find(|(word, _)| *word == severity)?.1;
-    Some(facility << 3 | severity)
+    Some(facility << 3 | severity_of_word(severity)?)
+}
+
+/// Facility and severity, of which the facility may have a second name.
+fn of_aix(word: &str) -> Option<(&str, &str)> {
+    // Most words here are tags, which end with their colon.
+    if !word.as_bytes().last()?.is_ascii_lowercase() {
+        return None;
+    }
+    let (facility, severity) = word.split_on_byte(b':')?;
+    Some((facility.strip_suffix("|security").unwrap_or(facility), severity))
+}
+
+/// The priority that `kern  :info  : ` says, columns of six bytes or more, and its length
+/// (`dmesg --decode`).
+pub(super) fn priority_of_columns(bytes: &[u8]) -> Option<(u8, usize)> {
+    if !bytes.first()?.is_ascii_lowercase() {
+        return None;
+    }
+    let (facility, rest) = column(bytes)?;
+    let (severity, rest) = column(rest)?;
+    let rest = rest.strip_prefix(b" ")?;
+    let priority = position(facility)? << 3 | severity_of_word(severity)?;
+    Some((priority, bytes.len() - rest.len()))
+}
+
+/// The word in a column, and what follows its colon.
+fn column(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    const BYTES_MIN: usize = 6;
+    const BYTES_MAX: usize = "authpriv".len();
+    let length = bytes.iter().take(BYTES_MAX + 1).position(|byte| *byte == b':')?;
+    let word = std::str::from_utf8(&bytes[..length]).ok().filter(|_| length >= BYTES_MIN)?;
+    Some((word.trim_ascii_end(), &bytes[length + 1..]))
+}
+
+/// Whether a word is a severity as syslog.conf has them.
+pub(super) fn is_severity_word(word: &str) -> bool {
+    severity_of_word(word).is_some()
+}
+
+fn severity_of_word(word: &str) -> Option<u8> {
+    SEVERITY_WORDS.iter().find(|(one, _)| *one == word).map(|(_, number)| *number)
 }
 
 fn position(facility: &str) -> Option<u8> {

@@ -3,8 +3,12 @@
 //! Cisco's IOS, IOS XR and NX-OS (the "System Message Format" of their guides): numbers that count
 //! messages, the device's name, a `*` or `.` where its clock is not synchronised, a stamp with a
 //! colon; or how long the device has been up. Then, as on ASA, `%FACILITY-SEVERITY-MNEMONIC: `.
-//! Fortinet's devices write pairs of keys and values and nothing before them.
+//! AireOS has its task before the stamp (`*spamApTask0: `), and Meraki seconds since the epoch.
+//! Fortinet's, Sophos' and SonicWall's devices write pairs of keys and values and nothing before
+//! them.
 
+use super::clock;
+use super::pairs::pairs;
 use super::stamp::stamp;
 use crate::find::Find;
 use crate::time::Stamp;
@@ -32,14 +36,18 @@ pub struct Device<'a> {
     pub unsynchronised: bool,
     /// The level, of those that write it in words.
     pub level: Option<&'a [u8]>,
+    /// The program, of those that write it before the stamp.
+    pub program: Option<&'a [u8]>,
     /// Where the tag begins.
     pub body: usize,
 }
 
 /// Reads a header up to its tag; `None` if it is something else.
 pub(super) fn device(bytes: &[u8], read_at_ms: i64) -> Option<Device<'_>> {
-    if bytes.starts_with(b"date=") {
-        return pairs(bytes, read_at_ms);
+    if bytes.first().is_some_and(u8::is_ascii_lowercase)
+        && let Some(device) = pairs(bytes, read_at_ms)
+    {
+        return Some(device);
     }
     let mut device = Device::default();
     let mut at = if bytes.first() == Some(&b':') { spaces(bytes, 1) } else { 0 };
@@ -55,7 +63,7 @@ pub(super) fn device(bytes: &[u8], read_at_ms: i64) -> Option<Device<'_>> {
             (device.stamp_at, device.stamp_end) = (from, from + used);
             device.unsynchronised = mark;
             device.body = spaces(bytes, colon + 1);
-            let sure = mark || device.sequence.is_some();
+            let sure = mark || device.sequence.is_some() || device.program.is_some();
             return (sure || is_tagged(&bytes[device.body..])).then_some(device);
         }
         if let Some(body) = uptime(bytes, at) {
@@ -67,6 +75,8 @@ pub(super) fn device(bytes: &[u8], read_at_ms: i64) -> Option<Device<'_>> {
         at = spaces(bytes, at + length + 1);
         if let Some(number) = number(word) {
             device.sequence = Some(number);
+        } else if let Some(task) = word.strip_prefix(b"*").filter(|task| is_name(task)) {
+            device.program = Some(task);
         } else if device.name.is_none() && is_name(word) {
             device.name = Some(word);
         } else {
@@ -76,24 +86,17 @@ pub(super) fn device(bytes: &[u8], read_at_ms: i64) -> Option<Device<'_>> {
     None
 }
 
-/// `date=2026-11-20 time=18:46:12 devname="fw-1" … tz="+0100" …`
-fn pairs(bytes: &[u8], read_at_ms: i64) -> Option<Device<'_>> {
-    const STAMP_AT: usize = "date=".len();
-    let (mut stamp, used) = stamp(&bytes[STAMP_AT..], read_at_ms)?;
-    let value = |key: &[u8]| {
-        let at = crate::find::find(bytes, key)? + key.len();
-        let end = bytes[at..].iter().position(|byte| *byte == b' ')?;
-        let value = bytes[at..at + end].trim_ascii();
-        Some(value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value))
-    };
-    stamp.offset_s = stamp.offset_s.or_else(|| {
-        let zone = value(b" tz=")?;
-        crate::time::parse_offset(zone).map(|(offset_s, _)| offset_s)
-    });
-    let (stamp_at, stamp_end) = (STAMP_AT, STAMP_AT + used);
-    let name = value(b" devname=").filter(|name| !name.is_empty());
-    let level = value(b" level=");
-    Some(Device { name, stamp: Some(stamp), stamp_at, stamp_end, level, ..Device::default() })
+/// `1 1795251613.774247467 MX84 `, as Meraki's devices begin, in which neither the version is that
+/// of RFC 5424's header nor the rest.
+pub(super) fn meraki(bytes: &[u8]) -> Option<Device<'_>> {
+    const STAMP_AT: usize = "1 ".len();
+    let (stamp, used) = clock::epoch(bytes.strip_prefix(b"1 ")?)?;
+    let (name_at, stamp_end) = (STAMP_AT + used + 1, STAMP_AT + used);
+    let length = bytes.get(name_at..)?.iter().take(NAME_BYTES_MAX).position(|b| *b == b' ')?;
+    let name = Some(&bytes[name_at..name_at + length]).filter(|name| is_name(name))?;
+    let body = spaces(bytes, name_at + length);
+    let stamp = Some(stamp);
+    Some(Device { name: Some(name), stamp, stamp_at: STAMP_AT, stamp_end, body, ..<_>::default() })
 }
 
 fn spaces(bytes: &[u8], at: usize) -> usize {
@@ -133,8 +136,9 @@ fn is_tagged(body: &[u8]) -> bool {
     body[..word].ends_with(b":") && body[word..].starts_with(b" %")
 }
 
-/// `%FACILITY[-SUBFACILITY]-SEVERITY-MNEMONIC` at the start of a text, as Cisco's devices write it,
-/// or `%%10MODULE/SEVERITY/MNEMONIC`, with `(TYPE)` behind it, as Huawei's and H3C's do.
+/// `%FACILITY[-SUBFACILITY]-SEVERITY-MNEMONIC` at the start of a text, as Cisco's devices write it
+/// (older ones of AireOS with `#`), or `%%10MODULE/SEVERITY/MNEMONIC`, with `(TYPE)` behind it, as
+/// Huawei's and H3C's do.
 pub(super) struct Mnemonic<'a> {
     facility: &'a str,
     severity: u8,
@@ -143,7 +147,7 @@ pub(super) struct Mnemonic<'a> {
 
 impl<'a> Mnemonic<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let text = text.strip_prefix('%')?;
+        let text = text.strip_prefix(['%', '#'])?;
         if let Some(text) = text.strip_prefix('%') {
             return Self::of_module(text);
         }
@@ -230,6 +234,9 @@ mod tests {
             assert_eq!(&text[found.stamp_at..found.stamp_end], stamp, "{text}");
             assert!(text[found.body..].starts_with(tag), "{text}");
         }
+        let task = device(b"WLC1: *spamApTask0: Nov 20 18:46:11.123: #CAPWAP-3-A: x", 0);
+        let task = task.expect("a header");
+        assert_eq!((task.name, task.program), (Some(&b"WLC1"[..]), Some(&b"spamApTask0"[..])));
         for none in [
             "error: Nov 20 18:46:11: no",
             "123: no",
@@ -238,11 +245,23 @@ mod tests {
             ":",
             "12:30:15: %cpu",
             "date=today",
+            "*a: *b: x",
             "",
             "*",
             "12: *Nov 20 18:46:11 no",
         ] {
             assert!(device(none.as_bytes(), 0).is_none(), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_version_before_seconds_since_the_epoch_is_no_version() {
+        let found = meraki(b"1 1795251613.774247467 MX84 flows src=192.0.2.1").expect("a header");
+        assert_eq!((found.name, found.stamp_at, found.stamp_end), (Some(&b"MX84"[..]), 2, 22));
+        assert_eq!(found.body, "1 1795251613.774247467 MX84 ".len());
+        for none in ["1 1795251613.7", "1 1795251613 a b", "2 1795251613.7 a b", "1 1795251613.7 a"]
+        {
+            assert!(meraki(none.as_bytes()).is_none(), "{none}");
         }
     }
 

@@ -4,8 +4,9 @@
 
 use tahoe_seams::Rejection;
 
-use super::codes::priority_of_word;
-use super::device::{Device, device};
+use super::clock;
+use super::codes::{priority_of_columns, priority_of_word};
+use super::device::{Device, device, meraki};
 pub use super::stamp::stamp;
 use super::structured;
 use crate::Event;
@@ -29,6 +30,8 @@ pub struct Head<'a> {
     pub end: usize,
     /// A header that is a device's own.
     pub device: Option<Device<'a>>,
+    /// A message follows, without a host.
+    pub is_bare: bool,
 }
 
 /// A record's parts. `-`, RFC 5424's nil, is still in them.
@@ -50,8 +53,12 @@ pub struct Envelope<'a> {
     pub msgid: Option<&'a str>,
     /// Of RFC 5424 only: a JSON object.
     pub structured: Option<&'a [u8]>,
-    /// The level that macOS writes after the tag.
+    /// The level that macOS writes after the tag, and others before it.
     pub level: Option<&'a str>,
+    /// The number of a message of this kind, of Solaris and ProCurve.
+    pub code: Option<&'a str>,
+    /// The first topic of MikroTik's messages.
+    pub topic: Option<&'a str>,
     /// The number that a network device gives the message.
     pub sequence: Option<u64>,
     /// The header is that of RFC 5424.
@@ -60,8 +67,6 @@ pub struct Envelope<'a> {
     pub message: &'a str,
 }
 
-/// The most bytes of a program's name with spaces in it, as macOS has them.
-const SPACED_TAG_BYTES_MAX: usize = 48;
 /// Bytes in which a device's mnemonic begins: name, two counters, stamp and zone.
 const DEVICE_BYTES_MAX: usize = 128;
 
@@ -76,6 +81,7 @@ pub fn head(bytes: &[u8], read_at_ms: i64) -> Head<'_> {
         stamp_at: length,
         end: length,
         device: None,
+        is_bare: false,
     };
     let rest = &bytes[length..];
     let digits = rest.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
@@ -89,6 +95,7 @@ pub fn head(bytes: &[u8], read_at_ms: i64) -> Head<'_> {
                 let is_nil = &bytes[at..word] == b"-";
                 let is_wrong = length > 0 && bytes[at..word].contains(&b'T');
                 if !is_nil && !is_wrong {
+                    head.take_device(meraki(rest), length);
                     return head;
                 }
                 word
@@ -104,12 +111,32 @@ pub fn head(bytes: &[u8], read_at_ms: i64) -> Head<'_> {
     if let Some((stamp, used)) = stamp(rest, read_at_ms) {
         head.stamp = Some(stamp);
         (head.stamp_at, head.end) = (at, at + used);
-    } else if let Some(found) = device(rest, read_at_ms) {
-        head.stamp = found.stamp;
-        (head.stamp_at, head.end) = (at + found.stamp_at, at + found.stamp_end);
-        head.device = Some(Device { body: at + found.body, ..found });
+        head.is_bare = clock::precedes_a_message(&rest[..used]);
+    } else if !head.take_device(device(rest, read_at_ms), at) {
+        head.take_columns(rest, at, read_at_ms);
     }
     head
+}
+
+impl<'a> Head<'a> {
+    /// Takes the header of a device, which begins at `at`; false if there is none.
+    fn take_device(&mut self, device: Option<Device<'a>>, at: usize) -> bool {
+        let Some(found) = device else { return false };
+        self.stamp = found.stamp;
+        (self.stamp_at, self.end) = (at + found.stamp_at, at + found.stamp_end);
+        self.device = Some(Device { body: at + found.body, ..found });
+        true
+    }
+
+    /// `kern  :info  : `, perhaps with a time behind it (`dmesg --decode`).
+    fn take_columns(&mut self, rest: &[u8], at: usize, read_at_ms: i64) {
+        let Some((priority, used)) = priority_of_columns(rest) else { return };
+        let (from, found) = (at + used, stamp(&rest[used..], read_at_ms));
+        self.priority = Some(priority);
+        self.is_bare = true;
+        self.stamp = found.map(|(stamp, _)| stamp);
+        (self.stamp_at, self.end) = (from, from + found.map_or(0, |(_, used)| used));
+    }
 }
 
 /// Whether a line begins with `<PRI>` or the name of a month, and a time is there. For formats of
@@ -161,7 +188,11 @@ impl<'a> Envelope<'a> {
             Self { priority: head.priority, version, stamp: head.stamp, ..Self::default() };
         if let Some(device) = head.device {
             envelope.device(&device);
-            envelope.tag(rest);
+            envelope.tag_of_program(rest);
+            return Ok(envelope);
+        }
+        if head.is_bare {
+            envelope.bare(rest);
             return Ok(envelope);
         }
         let iso = text.as_bytes().get(head.stamp_at).is_some_and(u8::is_ascii_digit);
@@ -171,6 +202,9 @@ impl<'a> Envelope<'a> {
             envelope.rfc3164(rest, read_at_ms);
         } else {
             envelope.without_time(rest);
+        }
+        if envelope.message.starts_with("[ID ") {
+            envelope.message_id();
         }
         Ok(envelope)
     }
@@ -202,6 +236,15 @@ impl<'a> Envelope<'a> {
         self.hostname = name.or(self.hostname);
         self.sequence = device.sequence;
         self.level = device.level.and_then(|level| std::str::from_utf8(level).ok());
+        self.appname = device.program.and_then(|program| std::str::from_utf8(program).ok());
+    }
+
+    /// What follows a device's header: a tag, or the message where the program is known.
+    fn tag_of_program(&mut self, rest: &'a str) {
+        match self.appname {
+            Some(_) => self.message = rest,
+            None => self.tag(rest),
+        }
     }
 
     /// `[FACILITY.SEVERITY ][HOSTNAME ][FACILITY.SEVERITY ][TAG: ]MSG`
@@ -214,6 +257,9 @@ impl<'a> Envelope<'a> {
             return self.after_two_spaces(rest.trim_start_matches(' '));
         }
         let tag_at_once = word.ends_with(':');
+        if word == "Message" && self.forwarded(rest) {
+            return;
+        }
         if tag_at_once && after.starts_with("last message repeated") && !word.contains('[') {
             self.hostname = Some(&word[..word.len() - 1]);
             self.message = after;
@@ -222,9 +268,12 @@ impl<'a> Envelope<'a> {
         } else if is_host(word) {
             self.hostname = Some(bare_host(word)).filter(|host| *host != "(none)");
             let after = self.without_priority(after.trim_start_matches(' '));
-            self.tag_of_device(after, read_at_ms);
+            self.tag_of_device(without_name_again(after, word), read_at_ms);
         } else {
             self.message = rest;
+            if rest.starts_with("(\"") {
+                self.tag(rest);
+            }
         }
     }
 
@@ -248,16 +297,33 @@ impl<'a> Envelope<'a> {
         let bytes = rest.as_bytes();
         let likely = matches!(bytes.first(), Some(b'0'..=b'9' | b'*' | b'.' | b':'))
             || memchr::memchr(b'%', &bytes[..bytes.len().min(DEVICE_BYTES_MAX)]).is_some();
-        match likely.then(|| device(bytes, read_at_ms)).flatten() {
+        match likely.then(|| device(bytes, read_at_ms).or_else(|| meraki(bytes))).flatten() {
             Some(device) if device.body > 0 => {
                 self.device(&device);
                 if !device.unsynchronised {
                     self.stamp = device.stamp.or(self.stamp);
                 }
-                self.tag(&rest[device.body..]);
+                self.tag_of_program(&rest[device.body..]);
             }
+            _ if rest.starts_with("Message") && self.forwarded(rest) => {}
             _ => self.tag(rest),
         }
+    }
+
+    /// `Message forwarded from HOST: `, which AIX' syslogd writes before what another host sent.
+    fn forwarded(&mut self, rest: &'a str) -> bool {
+        let Some((host, after)) =
+            rest.strip_prefix("Message forwarded from ").and_then(|rest| rest.split_on(": "))
+        else {
+            return false;
+        };
+        if !is_host(host) || host.bytes().any(|byte| byte == b' ') {
+            return false;
+        }
+        self.hostname = Some(host);
+        let after = self.without_priority(after.trim_start_matches(' '));
+        self.tag(after);
+        true
     }
 
     /// Takes a word that says the priority away, if no `<PRI>` does.
@@ -274,83 +340,6 @@ impl<'a> Envelope<'a> {
             None => rest,
         }
     }
-
-    /// Only a tag can be recognised, and only one with a process or where a priority precedes.
-    fn without_time(&mut self, rest: &'a str) {
-        self.tag(rest.trim_start_matches(' '));
-        if self.priority.is_none() && self.procid.is_none() {
-            (self.appname, self.message) = (None, rest);
-        }
-    }
-
-    /// Takes a tag that stands alone.
-    pub(super) fn take_tag(&mut self, tag: &'a str) {
-        let message = self.message;
-        self.tag(tag.trim());
-        self.message = message;
-    }
-
-    /// `prog: `, `prog[pid]: `, `prog(module)[pid]: `, and macOS's `prog[pid] (of[pid]): ` and
-    /// `prog[pid] <Level>: `.
-    fn tag(&mut self, rest: &'a str) {
-        // The colon of a tag without a name.
-        let rest = rest.strip_prefix(": ").unwrap_or(rest);
-        self.message = rest;
-        let bytes = rest.as_bytes();
-        let Some(end) = bytes.iter().position(|byte| matches!(byte, b':' | b'[' | b' ' | b'\t'))
-        else {
-            return;
-        };
-        let end = if bytes[end] == b' ' { spaced(rest).unwrap_or(end) } else { end };
-        if end == 0 || matches!(bytes[end], b' ' | b'\t') {
-            return;
-        }
-        // A `:` inside a word (`a::b[1]:`, a URL) does not end the tag.
-        if bytes[end] == b':' {
-            if matches!(bytes.get(end + 1), None | Some(b' ' | b'\t' | b'\n')) {
-                self.appname = Some(&rest[..end]);
-                self.message = rest[end + 1..].trim_start_matches(' ');
-            }
-            return;
-        }
-        let Some(length) = memchr::memchr(b']', &bytes[end..]) else { return };
-        let (procid, after) = (&rest[end + 1..end + length], &rest[end + length + 1..]);
-        let Some((level, message)) = after_procid(after) else { return };
-        if procid.contains(' ') {
-            return;
-        }
-        // Of launchd, the job is what the record is about: it stays in the name.
-        let job = after.starts_with(" (").then(|| rest.len() - message.len() - 1);
-        self.appname = Some(&rest[..job.unwrap_or(end)]);
-        self.procid = Some(procid).filter(|procid| !procid.is_empty());
-        self.level = level;
-        self.message = message.trim_start_matches(' ');
-    }
-}
-
-/// What follows `prog[pid]` up to the colon: nothing, `(job[pid])` or `<Level>`.
-fn after_procid(after: &str) -> Option<(Option<&str>, &str)> {
-    if let Some(message) = after.strip_prefix(':') {
-        return Some((None, message));
-    }
-    if after.starts_with(" (") {
-        return after.split_on("):").map(|(_, message)| (None, message));
-    }
-    let (level, message) = after.strip_prefix(" <")?.split_on(">:")?;
-    level.bytes().all(|byte| byte.is_ascii_alphabetic()).then_some((Some(level), message))
-}
-
-/// The end of a name with spaces: a capital first, a number in brackets and a colon after it.
-fn spaced(rest: &str) -> Option<usize> {
-    let bytes = rest.as_bytes();
-    if !bytes.first()?.is_ascii_uppercase() {
-        return None;
-    }
-    let name = &bytes[..bytes.len().min(SPACED_TAG_BYTES_MAX)];
-    let end = name.iter().position(|byte| matches!(byte, b'[' | b':' | b'='))?;
-    let digits = bytes[end + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let closed = bytes[end] == b'[' && digits > 0 && bytes[end + 1 + digits..].starts_with(b"]:");
-    closed.then_some(end)
 }
 
 /// Whether a word may be a host's name; `(none)` is that of a system which was given none.
@@ -362,6 +351,15 @@ fn is_host(word: &str) -> bool {
 /// A host's name without brackets around it.
 fn bare_host(word: &str) -> &str {
     word.strip_prefix('[').and_then(|word| word.strip_suffix(']')).unwrap_or(word)
+}
+
+/// What follows a host's name that some of Ubiquiti's devices write twice before a tag.
+fn without_name_again<'a>(rest: &'a str, host: &str) -> &'a str {
+    let after = rest.strip_prefix(host).and_then(|rest| rest.strip_prefix(' '));
+    let is_tagged = |after: &&str| {
+        after.split_on_byte(b' ').is_some_and(|(word, _)| word.ends_with(':') && word.len() > 1)
+    };
+    after.filter(is_tagged).unwrap_or(rest)
 }
 
 /// Whether ` HOST APP PROCID MSGID [-` follows a stamp: RFC 5424 whose start was cut off.

@@ -3,16 +3,20 @@
 //! to `system.kern`.
 //!
 //! <https://www.rfc-editor.org/rfc/rfc5424>, <https://www.rfc-editor.org/rfc/rfc3164>, and the
-//! formats that rsyslog, macOS, BusyBox, OpenWrt, FreeBSD, ESXi and network devices write.
+//! formats that rsyslog, macOS, BusyBox, OpenWrt, FreeBSD, AIX, Solaris, ESXi, journalctl, dmesg
+//! and network devices write.
 
+mod clock;
 mod codes;
 mod device;
 pub(crate) mod envelope;
 mod family;
 mod framer;
+mod pairs;
 mod parser;
 mod stamp;
 mod structured;
+mod tag;
 mod wrapped;
 
 pub(crate) use codes::codes;

@@ -129,6 +129,12 @@ pub(crate) fn common<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) -> &'a 
     if let Some(mnemonic) = Mnemonic::parse(tagged) {
         mnemonic.set(envelope.priority, event);
     }
+    if let Some(code) = envelope.code {
+        event.set(fields::event::CODE, code);
+    }
+    if let Some(topic) = envelope.topic {
+        event.set(fields::event::PROVIDER, topic);
+    }
     if !envelope.message.is_empty() {
         event.set(fields::MESSAGE, envelope.message);
     }

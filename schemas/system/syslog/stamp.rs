@@ -1,7 +1,9 @@
 //! The stamps that a line of syslog may begin with: RFC 3164's as it is really written (the day not
 //! padded, the month in another language, a year before, inside or behind it, a zone behind it),
-//! C's `asctime`, and ISO 8601.
+//! C's `asctime`, and ISO 8601; and those that journalctl, dmesg and the loggers of daemontools,
+//! runit and s6 write ([`super::clock`]).
 
+use super::clock;
 use crate::time::{self, Stamp};
 use crate::zone::abbreviation;
 
@@ -25,13 +27,20 @@ pub fn stamp(bytes: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
 }
 
 fn without_zone(bytes: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
-    if bytes.first()?.is_ascii_digit() {
-        return time::parse_iso(bytes)
-            .or_else(|| in_pairs(bytes))
-            .or_else(|| year_first(bytes, read_at_ms));
+    match bytes.first()? {
+        b'0'..=b'9' => {
+            return time::parse_iso(bytes)
+                .or_else(|| in_pairs(bytes))
+                .or_else(|| year_first(bytes, read_at_ms))
+                .or_else(|| clock::underscored(bytes))
+                .or_else(|| clock::epoch(bytes));
+        }
+        b'[' => return clock::in_brackets(bytes),
+        b'@' => return clock::tai64n(bytes),
+        _ => {}
     }
-    if let Some((stamp, used)) = time::parse_rfc3164(bytes, read_at_ms) {
-        return Some(year_last(bytes).unwrap_or((stamp, used)));
+    if let Some(found) = time::parse_rfc3164(bytes, read_at_ms) {
+        return Some(year_last(bytes, found).unwrap_or(found));
     }
     if let Some(found) = time::parse_month_first(bytes) {
         return Some(found);
@@ -42,7 +51,7 @@ fn without_zone(bytes: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
     // `Oct 1 22:14:15`: the day is not padded.
     let head = bytes.first_chunk::<14>()?;
     if head[5] != b' ' {
-        return time::parse_asctime(bytes);
+        return time::parse_asctime(bytes).or_else(|| clock::behind_weekday(bytes));
     }
     let mut padded = [b' '; BSD_BYTES];
     padded[..4].copy_from_slice(&head[..4]);
@@ -60,14 +69,14 @@ fn year_first(bytes: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
     Some((Stamp { nanos: clock.nanos, digits: clock.digits, ..stamp }, YEAR_BYTES + used))
 }
 
-/// `Oct 11 22:14:15 2026 `: RFC 3164 (5.1) says that some write it so.
-fn year_last(bytes: &[u8]) -> Option<(Stamp, usize)> {
-    let year = bytes.get(BSD_BYTES..=BSD_BYTES + YEAR_BYTES)?;
-    let [b' ', year @ .., b' '] = year else { return None };
+/// `Oct 11 22:14:15[.fraction] 2026 `: RFC 3164 (5.1) says that some write it so; Junos does.
+fn year_last(bytes: &[u8], (clock, used): (Stamp, usize)) -> Option<(Stamp, usize)> {
+    let [b' ', year @ .., b' '] = bytes.get(used..=used + YEAR_BYTES)? else { return None };
     if !matches!(year, [b'1', b'9', ..] | [b'2', b'0', ..]) {
         return None;
     }
-    with_year(bytes, year).map(|(stamp, _)| (stamp, BSD_BYTES + YEAR_BYTES))
+    let (stamp, _) = with_year(bytes, year)?;
+    Some((Stamp { nanos: clock.nanos, digits: clock.digits, ..stamp }, used + YEAR_BYTES))
 }
 
 /// `Mmm dd HH:MM:SS` with a year from elsewhere, which must be digits.
@@ -203,6 +212,7 @@ mod tests {
             ("2023 Oct 11 22:14:15 UTC: %A-1-B", 24, Some(0)),
             ("2023 Oct 11 22:14:15.123 sw1 x", 24, None),
             ("Oct 11 22:14:15 2023 h a: b", 20, None),
+            ("Oct 11 22:14:15.000 2023 h a: b", 24, None),
             ("Wed Oct 11 22:14:15 2023 a: b", 24, None),
             ("Oct 11 2023 22:14:15 CEST: %A-1-B", 25, Some(7200)),
             ("Oct 11 22:14:15 CST: %A-1-B", 15, None),

@@ -204,10 +204,16 @@ impl<'a> Wrapped<'a> {
         envelope.version = envelope.version.or(self.version);
         envelope.structured = envelope.structured.or(self.structured);
         envelope.is_5424 |= self.msgid.is_some() || self.structured.is_some();
-        let both = self.facility.zip(self.severity);
+        // Only the kernel has the facility 0: a number that would be one of it is a severity, of
+        // other programs and where the facility is beside it.
+        let is_other = envelope.appname.is_some_and(|name| name != "kernel");
+        let is_severity = |number: &u8| *number < 8 && (is_other || self.facility.is_some());
+        let priority = self.priority.filter(|number| !is_severity(number));
+        let severity = self.severity.or(self.priority.filter(is_severity));
+        let both = self.facility.zip(severity);
         let of_both = both.map(|(facility, severity)| facility << 3 | severity);
-        envelope.priority = envelope.priority.or(self.priority).or(of_both);
-        if let Some(severity) = self.severity.filter(|_| envelope.level.is_none()) {
+        envelope.priority = envelope.priority.or(priority).or(of_both);
+        if let Some(severity) = severity.filter(|_| envelope.level.is_none()) {
             envelope.level = Some(super::codes::level(severity));
         }
         Ok(envelope)
