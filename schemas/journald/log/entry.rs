@@ -3,16 +3,17 @@
 use tahoe_seams::{Record, Rejection};
 
 use super::named::{self, Taken};
-use super::{export, json};
+use super::{collected, export, json};
 use crate::datasets::system_syslog::{Envelope, Family, codes};
 use crate::time::Stamp;
 use crate::{Event, Field, Value, fields};
 
-/// One field of an entry. A value may be any bytes.
+/// One field of an entry. A value may be any bytes, or an object in JSON, of a collector.
 #[derive(Clone, Copy)]
 pub(super) struct Named<'a> {
     pub(super) name: &'a str,
     pub(super) value: &'a [u8],
+    pub(super) is_json: bool,
 }
 
 /// What an entry says beside what every syslog record says.
@@ -24,6 +25,7 @@ pub(crate) struct Entry<'a> {
     facility: Option<u8>,
     source_us: Option<i64>,
     journal_us: Option<i64>,
+    collected: Option<Stamp>,
     syslog_pid: Option<&'a str>,
     identifier: Option<&'a str>,
     command: Option<&'a str>,
@@ -48,11 +50,16 @@ pub(crate) fn entry<'a>(
 ) -> Result<Option<Entry<'a>>, Rejection> {
     let mut named = event.list();
     let of_field = |field: Named<'a>| named.push(field);
+    let mut without_message = false;
     if export::begins(record.bytes) {
         // The first part of a long entry breaks off, and is no less true for it.
         export::fields(record.bytes, record.part.is_some(), of_field)?;
     } else if json::is_entry(record.bytes) && record.part.is_none() {
-        json::fields(record.bytes, event, of_field)?;
+        match json::fields(record.bytes, event, of_field)? {
+            json::Object::Entry => {}
+            json::Object::WithoutMessage => without_message = true,
+            json::Object::Other => return Ok(None),
+        }
     } else {
         return Ok(None);
     }
@@ -63,7 +70,8 @@ pub(crate) fn entry<'a>(
             custom.push(field);
         }
     }
-    if entry.envelope.message.is_empty() && custom.is_empty() {
+    custom.retain(|field| !entry.take_of_collector(*field, record.read_at_ms, event));
+    if entry.envelope.message.is_empty() && custom.is_empty() && !without_message {
         return Err(Rejection::whole("empty_message", "the entry has no MESSAGE"));
     }
     entry.complete();
@@ -80,7 +88,11 @@ fn is_of_the_journal(name: &str) -> bool {
 
 impl<'a> Entry<'a> {
     /// Puts a field where it belongs; false if it belongs nowhere or is there already.
-    fn take(&mut self, Named { name, value }: Named<'a>, event: &mut Event<'a>) -> bool {
+    fn take(&mut self, field: Named<'a>, event: &mut Event<'a>) -> bool {
+        let Named { name, value, is_json } = field;
+        if is_json {
+            return false;
+        }
         match name {
             "PRIORITY" => return number(value, 7, &mut self.severity),
             "SYSLOG_FACILITY" => return number(value, 23, &mut self.facility),
@@ -119,6 +131,35 @@ impl<'a> Entry<'a> {
         fresh
     }
 
+    /// Takes what a collector writes under a name of its own, where the journal's field is not
+    /// there; its time is no other than the entry's.
+    fn take_of_collector(
+        &mut self,
+        field: Named<'a>,
+        read_at_ms: i64,
+        event: &mut Event<'a>,
+    ) -> bool {
+        let Named { name, value, is_json } = field;
+        if is_json || value.is_empty() || !collected::is_of_collector(name) {
+            return false;
+        }
+        match name {
+            "message" if self.envelope.message.is_empty() => {
+                self.envelope.message = event.text(value);
+                true
+            }
+            "host" if self.envelope.hostname.is_none() => {
+                self.envelope.hostname = Some(event.text(value));
+                true
+            }
+            _ => {
+                let stamp = collected::stamp(name, value, read_at_ms);
+                self.collected = self.collected.or(stamp);
+                stamp.is_some()
+            }
+        }
+    }
+
     /// Sets a whole number; false if it is none, or the field has one.
     fn whole(&mut self, name: &str, field: Field, value: &'a [u8], event: &mut Event<'a>) -> bool {
         let mut read: Option<u64> = None;
@@ -151,7 +192,7 @@ impl<'a> Entry<'a> {
     fn complete(&mut self) {
         let priority = self.facility.zip(self.severity);
         self.envelope.priority = priority.map(|(facility, severity)| facility << 3 | severity);
-        self.envelope.stamp = self.source_us.or(self.journal_us).map(stamp);
+        self.envelope.stamp = self.source_us.or(self.journal_us).map(stamp).or(self.collected);
         self.envelope.appname = self.identifier.or(self.command);
         self.envelope.procid = self.envelope.procid.or(self.syslog_pid);
     }
@@ -315,7 +356,10 @@ fn keep<'a>(custom: &mut [Named<'a>], event: &mut Event<'a>) {
             if index > 0 {
                 out.push(b',');
             }
-            crate::json::write_str(event.text(field.value), &mut out);
+            match field.is_json {
+                true => out.extend_from_slice(field.value),
+                false => crate::json::write_str(event.text(field.value), &mut out),
+            }
         }
         if same.len() > 1 {
             out.push(b']');

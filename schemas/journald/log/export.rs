@@ -70,7 +70,7 @@ pub(super) fn fields<'a>(
     while at < bytes.len() {
         match step(bytes, at) {
             Step::Field { name, value, end } => {
-                visit(Named { name, value });
+                visit(named(name, value));
                 at = end;
             }
             Step::End => at += 1,
@@ -106,7 +106,7 @@ fn step(bytes: &[u8], at: usize) -> Step<'_> {
     if line == 0 {
         return Step::End;
     }
-    if let Some(Named { name, value }) = text(&rest[..line]) {
+    if let Some(Named { name, value, .. }) = text(&rest[..line]) {
         return Step::Field { name, value, end: at + line + 1 };
     }
     let Some(name) = name(&rest[..line]) else { return Step::Wrong };
@@ -120,7 +120,11 @@ fn step(bytes: &[u8], at: usize) -> Step<'_> {
 /// `NAME=text`
 fn text(line: &[u8]) -> Option<Named<'_>> {
     let equals = memchr(b'=', line)?;
-    Some(Named { name: name(&line[..equals])?, value: &line[equals + 1..] })
+    Some(named(name(&line[..equals])?, &line[equals + 1..]))
+}
+
+fn named<'a>(name: &'a str, value: &'a [u8]) -> Named<'a> {
+    Named { name, value, is_json: false }
 }
 
 /// A value behind its length, and where it ends.
@@ -135,8 +139,8 @@ fn last(bytes: &[u8], cut_off: bool) -> Option<Named<'_>> {
     let line = memchr(b'\n', bytes)?;
     let (name, rest) = (name(&bytes[..line])?, &bytes[line + 1..]);
     match binary(rest) {
-        Some((value, end)) if end == rest.len() => Some(Named { name, value }),
-        _ if cut_off => Some(Named { name, value: rest.get(LENGTH_BYTES..)? }),
+        Some((value, end)) if end == rest.len() => Some(named(name, value)),
+        _ if cut_off => Some(named(name, rest.get(LENGTH_BYTES..)?)),
         _ => None,
     }
 }

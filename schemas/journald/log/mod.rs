@@ -1,8 +1,9 @@
 //! The systemd journal as one log, as `journalctl` prints it for other programs: the Journal Export
 //! Format (<https://systemd.io/JOURNAL_EXPORT_FORMATS/>) and its JSON
 //! (<https://systemd.io/JOURNAL_EXPORT_FORMATS/#journal-json-format>), one object a line
-//! (`--output=json`), after `data: ` (`json-sse`) or after a record separator (`json-seq`). What the
-//! fields mean is in systemd.journal-fields(7); the names that they get are those of Elastic's
+//! (`--output=json`), after `data: ` (`json-sse`) or after a record separator (`json-seq`); and as
+//! collectors pass entries on, without their place in the journal and perhaps without a time. What
+//! the fields mean is in systemd.journal-fields(7); the names that they get are those of Elastic's
 //! journald input.
 //!
 //! Every entry stays in this dataset, whatever it is about; what logins and packets say is taken
@@ -17,6 +18,7 @@
 //! priority is RFC 5424's (facility and severity), not the journal's `PRIORITY`, which is the
 //! severity alone. The samples are composed by the pages above, values invented.
 
+mod collected;
 mod entry;
 mod export;
 mod framer;
