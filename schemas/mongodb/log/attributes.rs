@@ -200,6 +200,18 @@ fn promote_object<'a>(key: &str, value: &'a [u8], message: Message<'a>, event: &
                 event.set(fields::error::MESSAGE, text);
             }
         }
+        // What the storage engine says is an object itself in newer versions.
+        "message" if is_failure(event) => {
+            let [text, reason] = members(value, ["msg", "error_str"], event);
+            match (text, reason) {
+                (Some(text), Some(reason)) => {
+                    let text = event.format(format_args!("{text}: {reason}"));
+                    event.set(fields::error::MESSAGE, text);
+                }
+                (Some(text), None) => event.set(fields::error::MESSAGE, text),
+                _ => {}
+            }
+        }
         "user" if message.is_login() => {
             let [user, database] = members(value, ["user", "db"], event);
             if let Some(user) = user {

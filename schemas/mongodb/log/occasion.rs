@@ -23,11 +23,11 @@ impl Occasion {
         Some(match (id, message) {
             (Some(22943), _) | (None, "Connection accepted") => Self::Accepted,
             (Some(22944), _) | (None, "Connection ended") => Self::Ended,
-            (Some(20250 | 5_286_306), _)
+            (Some(20250 | 20429 | 5_286_306), _)
             | (None, "Authentication succeeded" | "Successfully authenticated") => {
                 Self::Authenticated
             }
-            (Some(20249 | 5_286_307), _)
+            (Some(20249 | 20428 | 5_286_307), _)
             | (None, "Authentication failed" | "Failed to authenticate") => Self::NotAuthenticated,
             (Some(20436), _) | (None, "Checking authorization failed") => Self::NotAuthorized,
             _ => return None,

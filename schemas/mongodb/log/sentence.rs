@@ -61,6 +61,14 @@ fn connection<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
         let (address, rest) = rest.split_on(" (").map_or((rest, ""), |(a, _)| (a, rest));
         peer::set(address, event);
         open_connections(rest, event);
+    } else if let Some(rest) = text.strip_prefix("Error receiving request from client: ") {
+        let (error, rest) = rest.split_on(" Ending connection from ").unwrap_or((rest, ""));
+        set_error(error.trim_end_matches('.'), event);
+        let (address, rest) = rest.split_on(" (connection id: ").unwrap_or((rest, ""));
+        if !address.is_empty() {
+            peer::set(address, event);
+        }
+        set_number(fields::mongodb::log::connection::ID, rest.trim_end_matches(')'), event);
     } else if let Some(rest) = text.strip_prefix("received client metadata from ") {
         let (address, document) = rest.split_on(" conn").unwrap_or((rest, ""));
         peer::set(address, event);
@@ -110,12 +118,15 @@ fn login<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
         set_error(reason.trim(), event);
     } else if let Some(rest) = text.strip_prefix("Failed to authenticate ") {
         Occasion::NotAuthenticated.set(event);
-        let (user, rest) = rest.split_on_byte(b' ').unwrap_or((rest, ""));
+        // A certificate's subject has spaces.
+        let (whose, rest) = rest
+            .split_on(" with mechanism ")
+            .or_else(|| rest.split_on_byte(b' '))
+            .unwrap_or((rest, ""));
+        let (user, address) = whose.split_on(" from client ").unwrap_or((whose, ""));
         let (user, database) = user.rsplit_once('@').unwrap_or((user, ""));
         set_user(user, event);
         event.set_clean(fields::mongodb::log::auth::DATABASE, database);
-        let rest = rest.strip_prefix("from client ").unwrap_or(rest);
-        let (address, rest) = rest.split_on(" with mechanism ").unwrap_or(("", rest));
         if !address.is_empty() {
             peer::set(address, event);
         }
