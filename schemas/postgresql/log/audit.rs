@@ -4,10 +4,10 @@
 
 use super::csv;
 use crate::object::{entries, scalar};
-use crate::{Event, fields};
+use crate::{Event, Field, fields};
 
-/// The columns by the names that CloudNativePG gives them.
-const COLUMNS: [&str; 9] = [
+/// The columns by the names that CloudNativePG gives them; the last with `pgaudit.log_rows` alone.
+const COLUMNS: [&str; 10] = [
     "audit_type",
     "statement_id",
     "substatement_id",
@@ -17,6 +17,7 @@ const COLUMNS: [&str; 9] = [
     "object_name",
     "statement",
     "parameter",
+    "rows",
 ];
 
 /// Sets what such a message says. Says whether it is one.
@@ -59,12 +60,9 @@ fn set<'a>(column: &str, value: &'a str, event: &mut Event<'a>) {
     use fields::postgresql::audit;
     let field = match column {
         "audit_type" => audit::TYPE,
-        "statement_id" | "substatement_id" => {
-            let Ok(number) = value.parse::<u64>() else { return };
-            let first = column == "statement_id";
-            let field = if first { audit::STATEMENT_ID } else { audit::SUBSTATEMENT_ID };
-            return event.set(field, number);
-        }
+        "statement_id" => return set_number(audit::STATEMENT_ID, value, event),
+        "substatement_id" => return set_number(audit::SUBSTATEMENT_ID, value, event),
+        "rows" => return set_number(audit::ROWS, value, event),
         "class" => audit::CLASS,
         "command" => audit::COMMAND,
         "object_type" => audit::OBJECT_TYPE,
@@ -74,6 +72,12 @@ fn set<'a>(column: &str, value: &'a str, event: &mut Event<'a>) {
     };
     if !value.is_empty() && !is_withheld(value) {
         event.set(field, value);
+    }
+}
+
+fn set_number(field: Field, value: &str, event: &mut Event<'_>) {
+    if let Ok(number) = value.parse::<u64>() {
+        event.set(field, number);
     }
 }
 
