@@ -2,7 +2,7 @@
 //! with or without a duration, and the plans of auto_explain.
 
 use crate::duration::{MILLISECONDS, nanoseconds};
-use crate::find::Find;
+use crate::find::{Find, find};
 use crate::object::{entries, scalar};
 use crate::{Event, fields};
 
@@ -60,21 +60,39 @@ fn step(text: &str) -> Option<(&'static str, Option<&str>, &str)> {
     None
 }
 
-/// `Query Text: …` and a plan below it, or both in an object.
+/// `Query Text: …`, since PostgreSQL 16 `Query Parameters: …`, and a plan below it, or all of them
+/// in an object.
 fn explained<'a>(plan: &'a str, event: &mut Event<'a>) -> Option<&'a str> {
     event.set(fields::postgresql::log::QUERY_STEP, "plan");
     event.set(fields::postgresql::log::PLAN, plan);
-    let query = if plan.starts_with('{') {
+    let (query, parameters, id) = if plan.starts_with('{') {
         let parts = entries(plan.trim_end().as_bytes(), event)?;
-        let text = parts.iter().find(|part| part.key == b"Query Text")?;
-        scalar(text.value, event)?
+        let value = |key: &str, event: &Event<'a>| {
+            let part = parts.iter().find(|part| part.key == key.as_bytes())?;
+            scalar(part.value, event)
+        };
+        let parameters = value("Query Parameters", event);
+        let parameters = parameters.map(|text| event.format(format_args!("Parameters: {text}")));
+        (value("Query Text", event)?, parameters, value("Query Identifier", event))
     } else {
         let text = plan.strip_prefix("Query Text: ")?;
         // The first node of a plan has its costs; the lines before it are the statement's.
         let node = text.find("  (cost=")?;
-        text[..text[..node].rfind('\n')?].trim_end()
+        let (before, nodes) = text.split_at(text[..node].rfind('\n')?);
+        let at = find(before.as_bytes(), b"\nQuery Parameters: ");
+        let (query, parameters) = before.split_at(at.unwrap_or(before.len()));
+        // In the words of the DETAIL that a logged statement has.
+        let parameters = parameters.strip_prefix("\nQuery ");
+        let id = nodes.rsplit_on("\nQuery Identifier: ").map(|(_, rest)| rest);
+        (query.trim_end(), parameters, id.and_then(|rest| rest.lines().next()))
     };
     event.set(fields::postgresql::log::QUERY, query);
+    if let Some(parameters) = parameters {
+        event.set_if_absent(fields::postgresql::log::DETAIL, parameters);
+    }
+    if let Some(id) = id.and_then(|id| id.parse::<i64>().ok()) {
+        event.set_if_absent(fields::postgresql::log::QUERY_ID, id);
+    }
     None
 }
 
