@@ -138,9 +138,27 @@ fn refusal<'a>(message: &'a str, event: &mut Event<'a>) -> Option<&'static str> 
         }
         return Some("connection-refused");
     }
-    let fatal = event.get_str(fields::log::LEVEL) == Some("fatal");
-    let unknown_role = message.starts_with("role \"") && message.ends_with("\" does not exist");
-    (fatal && unknown_role).then_some("authentication-failed")
+    if event.get_str(fields::log::LEVEL) != Some("fatal") {
+        return None;
+    }
+    if let Some(database) = named(message, "database \"", "\" does not exist") {
+        event.set(fields::postgresql::log::DATABASE, database);
+        return None;
+    }
+    let role = named(message, "role \"", "\" does not exist")
+        .or_else(|| named(message, "role \"", "\" is not permitted to log in"));
+    if let Some(role) = role {
+        set_user(role, event);
+        return Some("authentication-failed");
+    }
+    // In other languages: the code of a password, and that of all else that keeps a client out.
+    let code = event.get_str(fields::postgresql::log::SQL_STATE_CODE);
+    matches!(code, Some("28P01" | "28000")).then_some("authentication-failed")
+}
+
+/// What stands between the beginning and the end of a message.
+fn named<'a>(message: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    message.strip_prefix(before)?.strip_suffix(after).filter(|name| !name.is_empty())
 }
 
 fn quoted<'a>(text: &'a str, before: &str) -> Option<&'a str> {
