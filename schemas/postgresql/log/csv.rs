@@ -8,15 +8,30 @@ use memchr::{memchr, memchr_iter, memchr2};
 use tahoe_seams::{Beginning, Cut};
 
 use super::entry::Entry;
-use super::stamp;
+use super::{recognised, stamp};
 use crate::Event;
 
 /// Columns of PostgreSQL 8.3, the first to write CSV, up to the one of the location.
 const COLUMNS_MIN: usize = 14;
+/// Columns before that of the severity.
+const COLUMNS_BEFORE_SEVERITY: usize = 11;
 
 /// Whether a row begins here: a stamp and a comma.
 pub(super) fn begins(line: &[u8]) -> bool {
     stamp::parse(line).is_some_and(|written| line.get(written.length) == Some(&b','))
+}
+
+/// Whether a line is the beginning of a row and not one whose prefix has commas. The server puts
+/// names into quotes; a row without them is its own, which breaks off nowhere before the severity,
+/// and has no label with a colon before it.
+pub(super) fn is_row(line: &[u8], clock: usize) -> bool {
+    let Some(rest) = line.get(clock..).and_then(|rest| rest.strip_prefix(b",")) else {
+        return false;
+    };
+    rest.starts_with(b"\"")
+        || memchr_iter(b',', rest)
+            .nth(COLUMNS_BEFORE_SEVERITY - 2)
+            .is_some_and(|at| !recognised::is_labelled(&rest[..at]))
 }
 
 /// The row at the start of `bytes`, of which the first `scanned` were seen without an end in them.
@@ -200,6 +215,17 @@ mod tests {
             length(&format!("{cut_off}\n{},,,7,,\n", &HEAD[..27]), true),
             Some(cut_off.len())
         );
+    }
+
+    #[test]
+    fn a_line_whose_prefix_has_commas_is_no_row() {
+        let is_row = |rest: &str| is_row(format!("{}{rest}", &HEAD[..27]).as_bytes(), 27);
+        assert!(is_row(",\"u\",\"d\",7"));
+        assert!(is_row(",,,7,,6b015d97.7,1,,2026-11-21 09:00:03 CET,,0,LOG,00000,\"LOG:  x\""));
+        assert!(!is_row(",u,d,7,192.0.2.5 LOG:  select 1,2,3,4,5,6,7,8,9,10,11,12,13"));
+        assert!(!is_row(",,,7, LOG:  select 1,2,3,4,5,6,7,8,9,10,11,12,13"));
+        assert!(!is_row(",,,7"));
+        assert!(!is_row(" [7] LOG:  x"));
     }
 
     #[test]

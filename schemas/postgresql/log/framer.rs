@@ -63,7 +63,7 @@ impl<'l> Start<'l> {
         if let Some(fit) = prefix.and_then(|prefix| prefix.fit(line, None)) {
             return Self::Message(fit);
         }
-        if clock.is_some_and(|clock| line.get(clock) == Some(&b',')) {
+        if clock.is_some_and(|clock| csv::is_row(line, clock)) {
             return Self::Row;
         }
         if clock.is_none()

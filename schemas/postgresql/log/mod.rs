@@ -21,6 +21,7 @@ mod audit;
 mod bouncer;
 mod context;
 mod csv;
+mod doubt;
 mod entry;
 mod framer;
 mod json;

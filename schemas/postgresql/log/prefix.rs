@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::doubt::is_backend_type;
 use super::level::Label;
 use super::stamp;
 use crate::find::find_byte;
@@ -263,14 +264,20 @@ impl Search<'_> {
             }
             None => (end <= last).then_some(end),
         };
-        // An IPv6 address may hold what follows it, but the server writes a port after it.
-        let passes: &[bool] = if kind == Kind::RemoteWithPort { &[true, false] } else { &[false] };
-        for whole in passes {
+        // An IPv6 address may hold what follows it, but the server writes a port after it; what a
+        // process is called may have spaces.
+        let is_whole: Option<fn(&[u8]) -> bool> = match kind {
+            Kind::RemoteWithPort => Some(is_remote),
+            Kind::BackendType => Some(is_backend_type),
+            _ => None,
+        };
+        let passes = [is_whole, None];
+        for is_whole in &passes[usize::from(is_whole.is_none())..] {
             let mut at = from;
             while let Some(end) = next(self.line, at) {
                 at = end + 1;
                 let value = &self.line[from..end];
-                if *whole && !is_remote(value) {
+                if is_whole.is_some_and(|is_whole| !is_whole(value)) {
                     continue;
                 }
                 self.fit.set(kind, from..end - trailing_spaces(value, padded));

@@ -4,13 +4,16 @@
 use std::cell::RefCell;
 use std::sync::LazyLock;
 
+use super::doubt::{
+    holds_another, is_address, is_doubtful, is_virtual_transaction, without_doubtful,
+};
 use super::level::Label;
 use super::prefix::{Fit, HEAD_BYTES_MAX, Kind, LinePrefix, session, sql_state};
 use super::stamp;
 use crate::find::find_iter;
 
 /// The text of settings, the most frequent first. What could be another's beginning comes after it.
-const SETTINGS: [&str; 48] = [
+const SETTINGS: [&str; 53] = [
     // PostgreSQL 10 and later; Debian and Ubuntu; both with the line's number, as of 9.x.
     "%m [%p] %q%u@%d ",
     "%m [%p-%l] %q%u@%d ",
@@ -62,7 +65,12 @@ const SETTINGS: [&str; 48] = [
     "%p-%s-%c-%l-%h-%u-%d-%m ",
     "%m [%p] %q%u@%d %h ",
     "%m [%p] %q%u@%d/%a ",
-    "%m [%p] %b ",
+    "%m [%p] %q%u@%d %h %a ",
+    "%m [%p] %q%u@%d %a %h ",
+    "%m [%p] %q%u@%d %a ",
+    "%m [%p] [%c] %q%u@%d ",
+    "%m [%p] %e %q%u@%d ",
+    "%m [%p] %b %q%u@%d ",
     "%n [%p] %q%u@%d ",
     "< %m > ",
     "<%m >",
@@ -134,35 +142,14 @@ fn fit_anew(line: &[u8], clock: Option<usize>, bare: bool) -> Option<Fit> {
     if let Some(other) = fits.find(better) {
         return Some(other);
     }
+    if holds_another(&first, line) {
+        return by_pieces(line, bare).or_else(|| Some(without_doubtful(first, line)));
+    }
     // A name may well have a space, but hardly what assigns another value.
+    let names = [Kind::User, Kind::Database, Kind::Application];
     let assigns = |kind| first.bytes(kind, line).is_some_and(|value| value.contains(&b'='));
-    let pieces = if first.range(Kind::Remote).is_some() {
-        by_pieces(line, bare)
-    } else if assigns(Kind::User) || assigns(Kind::Database) {
-        by_pieces(line, bare).filter(better)
-    } else {
-        None
-    };
-    Some(pieces.unwrap_or(first))
-}
-
-/// A name with a space or sign in it, or a host's without a point, is more likely to be something
-/// else that the prefix has before or after it.
-fn is_doubtful(fit: &Fit, line: &[u8]) -> bool {
-    let has_sign = |kind| {
-        let value = fit.bytes(kind, line).unwrap_or_default();
-        value.iter().any(|byte| b" =,".contains(byte))
-    };
-    let is_host = |host: &[u8]| host == b"[local]" || host.iter().any(|byte| b".:".contains(byte));
-    let is_stamp = |host: &[u8]| matches!(host.get(..11), Some([.., b'-', _, _, b'T']));
-    has_sign(Kind::User)
-        || has_sign(Kind::Database)
-        || has_sign(Kind::RemoteWithPort)
-        || fit.range(Kind::Remote).is_some_and(|range| {
-            let named = range.start > 0 && line[range.start - 1] == b'=';
-            let host = line.get(range).unwrap_or_default();
-            !named && (!is_host(host) || is_stamp(host))
-        })
+    let pieces = names.into_iter().any(assigns).then(|| by_pieces(line, bare)).flatten();
+    Some(pieces.filter(better).unwrap_or(first))
 }
 
 /// The same for a line whose beginning nobody has looked at.
@@ -181,6 +168,11 @@ fn by_pieces(line: &[u8], bare: bool) -> Option<Fit> {
     }
     let timed = fit.range(Kind::Time).is_some() || fit.range(Kind::Epoch).is_some();
     (timed || bare).then_some(fit)
+}
+
+/// Whether a severity or the name of a note stands in a text.
+pub(super) fn is_labelled(text: &[u8]) -> bool {
+    labels(text).next().is_some()
 }
 
 /// Places at which a severity stands as a word of its own, with a colon and two spaces.
@@ -295,11 +287,30 @@ fn assigned(rest: &[u8], at: usize, fit: &mut Fit) -> Option<usize> {
         b',' | b' ' | b';' | b'|' | b')' => !quoted,
         _ => false,
     };
-    let mut length = value.iter().position(ends).unwrap_or(value.len());
+    let kind = kind_named(&rest[..name]);
+    let mut length = match kind {
+        Some(Kind::Application) if !quoted => application(value),
+        _ => None,
+    }
+    .unwrap_or_else(|| value.iter().position(ends).unwrap_or(value.len()));
     if value[..length].ends_with(b"]") && !value.starts_with(b"[") {
         length -= 1;
     }
-    let kind = match &rest[..name] {
+    if let Some(kind) = kind {
+        place(kind, at + from, length, fit);
+    }
+    Some(from + length.max(1))
+}
+
+/// The length of an application's name with spaces in it, if a sign ends it before the next value.
+fn application(value: &[u8]) -> Option<usize> {
+    let end = value.iter().position(|byte| b",;|)=[\"".contains(byte))?;
+    matches!(value[end], b',' | b';' | b'|').then_some(end)
+}
+
+/// What a value is by the name that a prefix gives it.
+fn kind_named(name: &[u8]) -> Option<Kind> {
+    Some(match name {
         b"user" | b"usr" | b"u" => Kind::User,
         b"db" | b"database" | b"dbname" | b"d" => Kind::Database,
         b"app" | b"application" | b"application_name" | b"appname" | b"a" => Kind::Application,
@@ -315,10 +326,8 @@ fn assigned(rest: &[u8], at: usize, fit: &mut Fit) -> Option<usize> {
         b"queryid" | b"query_id" | b"qid" => Kind::QueryId,
         b"cmd" | b"tag" | b"command_tag" | b"command" => Kind::CommandTag,
         b"backend" | b"backend_type" | b"btype" => Kind::BackendType,
-        _ => return Some(from + length.max(1)),
-    };
-    place(kind, at + from, length, fit);
-    Some(from + length.max(1))
+        _ => return None,
+    })
 }
 
 /// A word between spaces or brackets: a session, `user@database`, an address, an error's code.
@@ -335,11 +344,11 @@ fn word(rest: &[u8], at: usize, fit: &mut Fit) -> usize {
         place(Kind::Database, at + sign + 1, word.len() - sign - 1, fit);
         return length;
     }
-    let address = &word[..memchr::memchr(b'(', word).unwrap_or(word.len())];
-    let is_ip = std::str::from_utf8(address)
-        .is_ok_and(|address| address.parse::<std::net::IpAddr>().is_ok());
-    if is_ip {
+    if is_address(word) {
         return place(Kind::RemoteWithPort, at, word.len(), fit);
+    }
+    if is_virtual_transaction(word) {
+        return place(Kind::Virtual, at, word.len(), fit);
     }
     let digits = (1..=7).contains(&word.len()) && word.iter().all(u8::is_ascii_digit);
     if digits && fit.range(Kind::Pid).is_none() {
