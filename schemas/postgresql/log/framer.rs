@@ -122,7 +122,7 @@ impl Framer for PostgresFramer {
             }
             Start::Chunk(first) => self.lines(bytes, (next, scanned), ended, head, |line| {
                 match syslog::parse(line, 0) {
-                    Some(chunk) => first.goes_on(&chunk),
+                    Some(chunk) => first.goes_on(&chunk) || self.is_note_in((&first, &chunk)),
                     None => matches!(line.first(), Some(b' ' | b'\t')),
                 }
             }),
@@ -199,6 +199,19 @@ impl PostgresFramer {
         matches!(Start::of(line, self.prefix.as_ref()), Start::Other)
     }
 
+    /// Whether a chunk without a number is a note of the message that the first one begins.
+    fn is_note_in(&self, (first, next): (&Chunk<'_>, &Chunk<'_>)) -> bool {
+        let fit = |text| {
+            let known = self.prefix.as_ref().and_then(|prefix| prefix.fit(text, None));
+            known.or_else(|| recognised::fit_unseen(text, true))
+        };
+        first.may_have_notes(next)
+            && fit(next.text)
+                .filter(|fit| matches!(fit.label, Label::Note(_)))
+                .zip(fit(first.text))
+                .is_some_and(|(note, fit)| is_note_of((first.text, &fit), (next.text, &note)))
+    }
+
     fn goes_on(&self, (first, fit): (&[u8], &Fit), line: &[u8]) -> bool {
         if matches!(line.first(), None | Some(b'\t')) {
             return true;
@@ -257,11 +270,13 @@ mod tests {
     use super::*;
     use crate::{Frames, frame_all};
 
-    const SAMPLES: [&str; 4] = [
+    const SAMPLES: [&str; 6] = [
         include_str!("samples/interleaved.log"),
         include_str!("samples/heroku.log"),
         include_str!("samples/services.log"),
         include_str!("samples/pgbouncer.log"),
+        include_str!("samples/prefix_unlisted.log"),
+        include_str!("samples/syslog_unnumbered.log"),
     ];
 
     fn whole(framer: &PostgresFramer, text: &str) -> Vec<(String, Vec<u8>)> {

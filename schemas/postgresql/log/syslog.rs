@@ -12,6 +12,9 @@ use crate::time::Stamp;
 use super::level::Label;
 use super::recognised;
 
+/// The tab before a further line: as it is, as rsyslog writes it, and as journalctl does.
+const TABS: [&[u8]; 3] = [b"\t", b"#011", b"        "];
+
 /// One chunk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chunk<'l> {
@@ -123,14 +126,25 @@ fn is_number(text: &[u8]) -> bool {
 impl Chunk<'_> {
     /// Whether `next` goes on with this chunk's message.
     pub(super) fn goes_on(&self, next: &Chunk<'_>) -> bool {
-        if (self.host, self.program, self.pid) != (next.host, next.program, next.pid) {
+        if !self.is_of_sender(next) {
             return false;
         }
         match (self.number, next.number) {
             (Some((message, _)), Some((next, chunk))) => message == next && chunk > 1,
-            (None, None) => next.text.starts_with(b"#011") || next.text.starts_with(b"\t"),
+            (None, None) => TABS.iter().any(|tab| next.text.starts_with(tab)),
             _ => false,
         }
+    }
+
+    /// Whether `next` may be a note of this chunk's message: `syslog_sequence_numbers` is off, or
+    /// the journal has what the server wrote to its standard error. There the number is always
+    /// that of the server's first process, and the prefix has the session's.
+    pub(super) fn may_have_notes(&self, next: &Chunk<'_>) -> bool {
+        self.number.is_none() && next.number.is_none() && self.is_of_sender(next)
+    }
+
+    fn is_of_sender(&self, next: &Chunk<'_>) -> bool {
+        (self.host, self.program, self.pid) == (next.host, next.program, next.pid)
     }
 }
 
