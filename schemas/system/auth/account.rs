@@ -5,14 +5,51 @@ use super::{between, outcome};
 use crate::find::{Find, find};
 use crate::{Event, fields};
 
+/// What the tools say of what they did not do. A locked password is not changed.
+const FAILED: [&str; 9] = [
+    "failed ",
+    "Failed ",
+    "cannot ",
+    "can't ",
+    "incorrect password for ",
+    "password locked for ",
+    "now < minimum age ",
+    "root is not authorized ",
+    "unable to ",
+];
+/// And of what they did.
+const DONE: [&str; 21] = [
+    "new user: ",
+    "new group: ",
+    "new shadow group: ",
+    "add ",
+    "delete ",
+    "remove ",
+    "removed ",
+    "change ",
+    "changed ",
+    "lock user ",
+    "unlock user ",
+    "group added ",
+    "group changed ",
+    "password for ",
+    "password of group ",
+    "members of group ",
+    "administrators of group ",
+    "access to group ",
+    "restrict access to group ",
+    "set members of ",
+    "set administrators of ",
+];
+
 /// Sets what a message of one of the tools says.
 pub(super) fn message<'a>(program: &str, text: &'a str, event: &mut Event<'a>) {
-    let failed = text.starts_with("failed ") || text.starts_with("cannot ");
+    let Some(result) = result_of(text) else { return };
     let new_group = text.starts_with("new group: ");
     let (action, kind) = if new_group { kind_of("groupadd") } else { kind_of(program) };
     event.set(fields::event::CATEGORY, "iam");
     event.set(fields::event::TYPE, kind);
-    outcome(action, if failed { "failure" } else { "success" }, event);
+    outcome(action, result, event);
 
     let is_group = new_group || program.starts_with("group");
     if let Some(at) = find(text.as_bytes(), b"name=") {
@@ -20,16 +57,30 @@ pub(super) fn message<'a>(program: &str, text: &'a str, event: &mut Event<'a>) {
     } else if is_group {
         if let Some(group) = quoted(text) {
             event.set_clean(fields::group::NAME, group);
-        } else if let Some((group, id)) =
-            between(text, "(group ", ",").and_then(|group| group.rsplit_once('/'))
-        {
-            // groupmod: `group changed in /etc/group (group NAME/GID, new name: …)`
+        } else if let Some(group) = between(text, "(group ", ",") {
+            // groupmod: `group changed in /etc/group (group NAME/GID, new name: …)`, of gshadow
+            // without the number.
+            let (group, id) = group.rsplit_once('/').unwrap_or((group, ""));
             event.set_clean(fields::group::NAME, group);
-            event.set(fields::group::ID, id);
+            if !id.is_empty() {
+                event.set(fields::group::ID, id);
+            }
         }
     } else if !membership(text, event) && !of_group(text, event) {
         sentence(text, event);
     }
+}
+
+/// How it ended, of messages that say so. Others are remarks, as of a module of PAM.
+fn result_of(text: &str) -> Option<&'static str> {
+    let begins = |starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
+    if begins(&FAILED) || text.has(" failed to ") || text.has(": can't ") {
+        return Some("failure");
+    }
+    let is_done = begins(&DONE)
+        || begins(&["user "]) && (text.has(" added by ") || text.has(" removed by "))
+        || begins(&["group '", "group `"]) && text.has("' removed");
+    is_done.then_some("success")
 }
 
 /// gpasswd's `user NAME added by NAME to group NAME`, `user NAME removed by NAME from group NAME`.
@@ -56,8 +107,11 @@ fn membership<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
 /// gpasswd's `members of group NAME set by NAME to …`, `password of group NAME changed by NAME`. Says
 /// whether it is one of them.
 fn of_group<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
-    let Some((_, rest)) = text.split_on(" of group ") else { return false };
-    let by = [" set by ", " changed by ", " removed by "];
+    let Some((_, rest)) = text.split_on(" of group ").or_else(|| text.split_on("access to group "))
+    else {
+        return false;
+    };
+    let by = [" set by ", " changed by ", " removed by ", " restricted by "];
     let Some((group, by)) = by.iter().find_map(|by| rest.split_on(by)) else { return false };
     event.set_clean(fields::group::NAME, group);
     event.set_clean(fields::user::NAME, by.split(' ').next().unwrap_or(by));
@@ -95,7 +149,15 @@ fn listed<'a>(list: &'a str, is_group: bool, event: &mut Event<'a>) {
 /// `add 'NAME' to group 'NAME'`, `delete user 'NAME'`, `removed group 'NAME' owned by 'NAME'`,
 /// `password for 'NAME' changed by 'NAME'`, `changed password expiry for NAME`.
 fn sentence<'a>(text: &'a str, event: &mut Event<'a>) {
-    let unquoted = || text.strip_prefix("changed password expiry for ").map(str::trim_end);
+    if let Some((_, user)) = text.split_on("can't view or modify password information for ") {
+        // Who tried is not said.
+        event.set_clean(fields::user::target::NAME, user.trim_end());
+        return;
+    }
+    let unquoted = || {
+        let starts = ["changed password expiry for ", "incorrect password for "];
+        starts.iter().find_map(|start| text.strip_prefix(start)).map(str::trim_end)
+    };
     let Some(user) = quoted(text).or_else(unquoted) else { return };
     let group = between(text, "group '", "'").or_else(|| between(text, "group `", "'"));
     if let Some(group) = group {

@@ -2,13 +2,14 @@
 //! before it lets them do something.
 
 use super::pam::{session, tried};
-use super::{between, source};
+use super::{UNKNOWN, between, source};
 use crate::find::Find;
 use crate::{Event, fields};
 
 /// `LOGIN ON TTY BY NAME[ FROM HOST]`, `ROOT LOGIN ON TTY[ FROM HOST]`, `FAILED LOGIN 1 FROM HOST
 /// FOR NAME, REASON`, `FAILED LOGIN (1) on 'TTY'[ from 'HOST'] FOR 'NAME', REASON`, `TOO MANY LOGIN
-/// TRIES (5) FROM HOST FOR NAME, REASON`.
+/// TRIES (5) FROM HOST FOR NAME, REASON`; BusyBox's `invalid password for 'NAME' on 'TTY'[ from
+/// 'HOST']` and `root login on 'TTY'[ from 'HOST']`.
 pub(super) fn login<'a>(text: &'a str, event: &mut Event<'a>) {
     let bare = |word: &'a str| word.trim_matches('\'');
     if text.starts_with("FAILED LOGIN") || text.starts_with("TOO MANY LOGIN TRIES") {
@@ -17,8 +18,19 @@ pub(super) fn login<'a>(text: &'a str, event: &mut Event<'a>) {
         if let Some((_, host)) = host {
             from(bare(host), event);
         }
-        event.set_clean(fields::user::NAME, bare(rest.split(',').next().unwrap_or(rest)));
+        name(bare(rest.split(',').next().unwrap_or(rest)), event);
         return tried("authentication_failure", "failure", event);
+    }
+    if let Some(rest) = text.strip_prefix("invalid password for '") {
+        let (user, place) = rest.rsplit_on("' on '").unwrap_or((rest, ""));
+        at_terminal(place, event);
+        name(user.trim_end_matches('\''), event);
+        return tried("authentication_failure", "failure", event);
+    }
+    if let Some(place) = text.strip_prefix("root login on '") {
+        at_terminal(place, event);
+        event.set(fields::user::NAME, "root");
+        return session("start", "logged-on", event);
     }
     let (user, rest) = if let Some(rest) = text.strip_prefix("LOGIN ON ") {
         let Some((_, rest)) = rest.split_on(" BY ") else { return };
@@ -33,6 +45,23 @@ pub(super) fn login<'a>(text: &'a str, event: &mut Event<'a>) {
     }
     event.set_clean(fields::user::NAME, bare(user.trim_end()));
     session("start", "logged-on", event);
+}
+
+/// A name that was typed in, which is not always told.
+fn name<'a>(user: &'a str, event: &mut Event<'a>) {
+    match user {
+        UNKNOWN | "(unknown)" => event.null_removed(fields::user::NAME),
+        user => {
+            event.set_clean(fields::user::NAME, user);
+        }
+    }
+}
+
+/// `TTY' from 'HOST'`, or `TTY'`.
+fn at_terminal<'a>(place: &'a str, event: &mut Event<'a>) {
+    if let Some((_, host)) = place.split_on("' from '") {
+        source(host.trim_end().trim_end_matches('\''), event);
+    }
 }
 
 /// A terminal may stand in place of a host.

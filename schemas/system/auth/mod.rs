@@ -1,7 +1,8 @@
-//! Logins, `sudo` and changes of accounts, as sshd, PAM, the shadow tools, systemd-logind, login and
-//! polkit log them (`/var/log/auth.log`, `/var/log/secure`).
+//! Logins, `sudo` and changes of accounts, as sshd, dropbear, PAM, the shadow tools, systemd-logind,
+//! login, doas and polkit log them (`/var/log/auth.log`, `/var/log/secure`).
 
 mod account;
+mod dropbear;
 mod login;
 mod pam;
 mod ssh;
@@ -28,7 +29,9 @@ pub(crate) fn message<'a>(program: &str, text: &'a str, event: &mut Event<'a>) {
     if !pam::message(text, event) {
         match program {
             _ if program.starts_with("sshd") => ssh::message(text, event),
+            "dropbear" => dropbear::message(text, event),
             "sudo" => sudo::sudo(text, event),
+            "doas" => sudo::doas(text, event),
             "su" => sudo::su(text, event),
             "systemd-logind" => pam::logind(text, event),
             "login" => login::login(text, event),
@@ -58,10 +61,15 @@ fn related(event: &mut Event<'_>) {
     }
 }
 
+/// What programs write where they do not know a name or an address.
+const UNKNOWN: &str = "UNKNOWN";
+
 /// Sets the address that a login comes from; a host's name becomes `source.domain`.
 fn source<'a>(address: &'a str, event: &mut Event<'a>) {
     let address = address.trim_matches(['(', ')', '[', ']', ',']).trim_end_matches(':');
-    if !address.is_empty() {
+    if address == UNKNOWN {
+        event.null_removed(fields::source::ADDRESS);
+    } else if !address.is_empty() {
         peer::SOURCE.set(address, None, event);
     }
 }

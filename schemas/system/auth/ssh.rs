@@ -2,10 +2,13 @@
 //! spaces or " from ", so it ends at the last such word that an address follows.
 
 use super::pam::tried;
-use super::{outcome, source};
+use super::{UNKNOWN, outcome, source};
 use crate::find::{Find, find};
 use crate::peer::ip;
 use crate::{Event, clf, fields};
+
+/// Behind what is said before the login.
+const PREAUTH: &str = " [preauth]";
 
 /// Sets what a message of sshd says.
 pub(super) fn message<'a>(text: &'a str, event: &mut Event<'a>) {
@@ -19,6 +22,9 @@ pub(super) fn message<'a>(text: &'a str, event: &mut Event<'a>) {
             }
             break;
         }
+    }
+    if refused(text, event).is_some() {
+        return;
     }
     if let Some(rest) = text.strip_prefix("Did not receive identification string from ") {
         let address = rest.split(' ').next().unwrap_or(rest);
@@ -44,10 +50,8 @@ fn login<'a>(verb: &'static str, rest: &'a str, event: &mut Event<'a>) -> Option
     if address.is_empty() {
         return None;
     }
-    if let Some(number) = after.strip_prefix("port ") {
-        port(clf::word(number).0, event);
-    }
-    source(address, event);
+    let number = after.strip_prefix("port ").map(|number| clf::word(number).0);
+    peer(address, number, event);
     let known = user.strip_prefix("invalid user ");
     event.set_clean(fields::user::NAME, known.unwrap_or(user).trim_matches(' '));
     event.set(fields::system::auth::ssh::EVENT, verb);
@@ -55,6 +59,7 @@ fn login<'a>(verb: &'static str, rest: &'a str, event: &mut Event<'a>) -> Option
         event.set(fields::system::auth::ssh::METHOD, method);
     }
     if let Some((_, signature)) = place.split_on(": ") {
+        let signature = signature.trim_end_matches(PREAUTH);
         event.set(fields::system::auth::ssh::SIGNATURE, signature);
     }
     event.set(fields::event::TYPE, "info");
@@ -70,6 +75,33 @@ fn login<'a>(verb: &'static str, rest: &'a str, event: &mut Event<'a>) -> Option
     Some(())
 }
 
+/// `error: PAM: REASON for [illegal user ]NAME from HOST[ via ADDRESS]`, `[fatal: ]Access denied for
+/// user NAME by PAM account configuration`, `User NAME[ from HOST] not allowed because REASON`.
+fn refused<'a>(text: &'a str, event: &mut Event<'a>) -> Option<()> {
+    if let Some(rest) = text.strip_prefix("User ") {
+        // What it tries next is logged as failed.
+        let (who, _) = rest.split_on(" not allowed because ")?;
+        let (user, host) = who.rsplit_on(" from ").unwrap_or((who, ""));
+        source(host, event);
+        event.set_clean(fields::user::NAME, user);
+        return Some(());
+    }
+    let user = if let Some(said) = text.strip_prefix("error: PAM: ") {
+        let (said, place) = said.rsplit_on(" from ")?;
+        // Names that do not exist may hold anything, reasons have " for " too.
+        let (_, user) = said.split_on(" for illegal user ").or_else(|| said.rsplit_on(" for "))?;
+        source(clf::word(place).0, event);
+        user
+    } else {
+        let text = text.strip_prefix("fatal: ").unwrap_or(text);
+        let said = text.strip_prefix("Access denied for user ")?;
+        said.rsplit_on(" by PAM account configuration")?.0
+    };
+    event.set_clean(fields::user::NAME, user);
+    tried("authentication_failure", "failure", event);
+    Some(())
+}
+
 /// Anything else: `… [user NAME] [from] ADDRESS port N …`, `… from ADDRESS…`, `… (ADDRESS)`.
 fn connection<'a>(text: &'a str, event: &mut Event<'a>) {
     let Some((before, address, after)) = place(text) else {
@@ -81,24 +113,19 @@ fn connection<'a>(text: &'a str, event: &mut Event<'a>) {
         }
         return;
     };
-    source(address, event);
-    if let Some(rest) = after.strip_prefix(" port ").or_else(|| after.strip_prefix(':')) {
-        port(rest.split([' ', ':']).next().unwrap_or_default(), event);
-    }
+    let number = after.strip_prefix(" port ").or_else(|| after.strip_prefix(':'));
+    peer(address, number.and_then(|rest| rest.split([' ', ':']).next()), event);
     let before = before.trim_end();
     let before = before.strip_suffix(" from").unwrap_or(before);
     let user = before
         .split_on("user ")
         .or_else(|| before.split_on("User "))
         .or_else(|| before.split_on("exceeded for "))
-        .or_else(|| before.strip_prefix("error: PAM: ").and_then(|said| said.split_on(" for ")))
         .or_else(|| before.strip_prefix("Starting session: ")?.split_on(" for "));
     if let Some((_, user)) = user {
         event.set_clean(fields::user::NAME, user);
     }
-    if text.has(" authentication failures")
-        || text.starts_with("error: PAM: Authentication failure")
-    {
+    if text.has(" authentication failures") {
         tried("authentication_failure", "failure", event);
     }
     if text.starts_with("error: maximum authentication attempts exceeded") {
@@ -114,7 +141,7 @@ fn place(text: &str) -> Option<(&str, &str, &str)> {
     while let Some(found) = find(&text.as_bytes()[from..], b" port ") {
         let end = from + found;
         let start = text[..end].rfind(' ').map_or(0, |space| space + 1);
-        if ip(&text[start..end]).is_some() {
+        if &text[start..end] == UNKNOWN || ip(&text[start..end]).is_some() {
             return Some((&text[..start], &text[start..end], &text[end..]));
         }
         from = end + 1;
@@ -140,9 +167,6 @@ fn place(text: &str) -> Option<(&str, &str, &str)> {
 
 /// The user of a message without an address.
 fn last_user(text: &str) -> Option<&str> {
-    if let Some(rest) = text.strip_prefix("User ") {
-        return rest.split_on(" not allowed because ").map(|(user, _)| user);
-    }
     let markers = [
         "request for sftp by user ",
         "failures for ",
@@ -150,12 +174,16 @@ fn last_user(text: &str) -> Option<&str> {
         "input_userauth_request: ",
     ];
     let (_, rest) = markers.iter().find_map(|marker| text.split_on(marker))?;
-    let user = rest.trim_end_matches(" [preauth]").trim_matches('"');
+    let user = rest.trim_end_matches(PREAUTH).trim_matches('"');
     Some(user.strip_prefix("invalid user ").unwrap_or(user))
 }
 
-fn port(text: &str, event: &mut Event<'_>) {
-    if let Ok(port) = text.parse::<u16>() {
+/// Sets who is at the other end. Of one that is gone sshd knows neither address nor port.
+fn peer<'a>(address: &'a str, port: Option<&str>, event: &mut Event<'a>) {
+    source(address, event);
+    if address != UNKNOWN
+        && let Some(Ok(port)) = port.map(str::parse::<u16>)
+    {
         event.set(fields::source::PORT, port);
     }
 }

@@ -44,7 +44,7 @@ fn is_auth(name: &str, message: &str) -> bool {
         "sshd" | "sshd-session" | "sshd-auth" | "sudo" | "su" | "login" | "passwd" | "chpasswd"
         | "chage" | "chfn" | "chsh" | "gpasswd" | "useradd" | "userdel" | "usermod"
         | "groupadd" | "groupdel" | "groupmod" | "systemd-logind" | "polkitd" | "pkexec"
-        | "unix_chkpwd" => true,
+        | "unix_chkpwd" | "dropbear" | "doas" => true,
         // PAM's modules log to `authpriv`, whatever program they are in.
         _ => message.strip_prefix("pam_").is_some_and(|module| {
             let name =
