@@ -43,13 +43,14 @@ const WILDCARD_LENGTH_MAX: usize = PART_BYTES_MAX;
 
 /// Objects of ECS that the datasets of this repository write to; own fields come on top. All of
 /// ECS would be 2,700 fields in the mapping of every backing index.
-const OBJECTS: [&str; 34] = [
+const OBJECTS: [&str; 35] = [
     "@timestamp",
     "client",
     "cloud",
     "container",
     "data_stream",
     "destination",
+    "dns",
     "ecs",
     "error",
     "event",

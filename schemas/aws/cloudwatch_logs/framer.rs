@@ -6,7 +6,7 @@
 use memchr::memchr;
 use tahoe_seams::{Beginning, Cut, Framer};
 
-use super::{flow, parser};
+use super::{flow, stamp};
 use crate::scan::{Flaw, Scan};
 use crate::{LineFramer, PART_BYTES_MAX};
 
@@ -52,7 +52,7 @@ impl Framer for LogFramer {
             let next = [carried.time, b"\n", first.trim_ascii_end()].concat();
             *context = next;
         } else if carried.header.is_empty()
-            && let Some(time) = parser::time_text(record)
+            && let Some(time) = stamp::text(record)
         {
             context.clear();
             context.extend_from_slice(time);
@@ -79,7 +79,7 @@ fn object(bytes: &[u8]) -> Result<Option<Cut>, Flaw> {
         Err(Flaw::Unfinished) if may_go_on(bytes.len()) => return Ok(None),
         Err(flaw) => return Err(flaw),
     };
-    let head = Beginning::Asked { orphan: parser::time_text(&bytes[..text]).is_none() };
+    let head = Beginning::Asked { orphan: stamp::text(&bytes[..text]).is_none() };
     let space = bytes[text..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     // Up to the end of the line, so that the next record begins one.
     if let Some(at) = memchr(b'\n', &bytes[text..text + space]) {

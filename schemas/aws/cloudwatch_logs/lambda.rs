@@ -2,8 +2,8 @@
 
 use crate::datasets::app_json;
 use crate::find::Find;
-use crate::object::scalar;
-use crate::{Event, Field, fields};
+use crate::object::{parts, scalar};
+use crate::{Event, Field, fields, time};
 
 /// Nanoseconds in a millisecond.
 const NANOS_PER_MS: f64 = 1e6;
@@ -34,9 +34,7 @@ pub(super) fn set<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
             set_part(name, value.trim(), event);
         }
     }
-    if kind == "report" {
-        set_outcome(event);
-    }
+    set_outcome(kind, event);
     true
 }
 
@@ -52,12 +50,20 @@ pub(super) fn set_kind<'a>(kind: &'a str, event: &mut Event<'a>) {
     event.set(fields::event::TYPE, class);
 }
 
-/// Sets outcome and cold start of a whole invocation.
-pub(super) fn set_outcome(event: &mut Event<'_>) {
-    let status = event.get_str(fields::aws::lambda::STATUS).unwrap_or("success");
-    event.set(fields::event::OUTCOME, if status == "success" { "success" } else { "failure" });
-    let cold = event.has(fields::aws::lambda::init_duration::MS);
-    event.set(fields::faas::COLDSTART, cold);
+/// Sets how it ended, and of a whole invocation, which says a status only if it failed, whether an
+/// environment was made for it, or restored.
+pub(super) fn set_outcome(kind: &str, event: &mut Event<'_>) {
+    let is_whole = kind == "report";
+    let status = event.get_str(fields::aws::lambda::STATUS);
+    if let Some(status) = status.or(is_whole.then_some("success")) {
+        let result = if status == "success" { "success" } else { "failure" };
+        event.set(fields::event::OUTCOME, result);
+    }
+    if is_whole {
+        let cold = event.has(fields::aws::lambda::init_duration::MS)
+            || event.has(fields::aws::lambda::restore_duration::MS);
+        event.set(fields::faas::COLDSTART, cold);
+    }
 }
 
 fn set_part<'a>(name: &str, value: &'a str, event: &mut Event<'a>) {
@@ -112,7 +118,7 @@ fn amount(text: &str, unit: &str) -> Option<f64> {
 }
 
 /// `<time>\t<request>\t<LEVEL>\t<message>` of Node.js, `[LEVEL]\t<time>\t<request>\t<message>` of
-/// Python, `[ERROR] type: message` with a traceback of what Python did not catch, `<time> <request>
+/// Python, in which the request is `undefined` or empty before the first one, `[ERROR] type: message` with a traceback of what Python did not catch, `<time> <request>
 /// Task timed out after 3.00 seconds` and `RequestId: <request> Error: …` of the platform.
 fn logged<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     if let Some(rest) = text.strip_prefix("RequestId: ") {
@@ -135,11 +141,13 @@ fn logged<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
         (parts.next(), parts.next(), parts.next(), parts.next())
     {
         let bracketed = first.strip_prefix('[').and_then(|level| level.strip_suffix(']'));
-        let (level, request) = match bracketed {
-            Some(level) => (level, third),
-            None => (third, second),
+        let (level, time, request) = match bracketed {
+            Some(level) => (level, second, third),
+            None => (third, first, second),
         };
-        if is_request(request) && app_json::set_level(level, event) {
+        let is_outside =
+            matches!(request, "" | "undefined") && time::parse_iso(time.as_bytes()).is_some();
+        if (is_request(request) || is_outside) && app_json::set_level(level, event) {
             event.set(fields::faas::EXECUTION, request);
             event.set(fields::MESSAGE, message);
             failure(message, event);
@@ -182,13 +190,19 @@ fn is_request(text: &str) -> bool {
     others == 4 && [8, 13, 18, 23].iter().all(|at| text[*at] == b'-')
 }
 
-/// `Invoke Error \t{"errorType":…,"errorMessage":…,"stack":[…]}`
+/// `Invoke Error \t{"errorType":…,"errorMessage":…,"stack":[…]}`, `Uncaught Exception \t{…}`
 fn failure<'a>(message: &'a str, event: &mut Event<'a>) {
     let Some((_, object)) = message.split_on_byte(b'\t') else { return };
     for entry in crate::object::whole(object.trim().as_bytes()).unwrap_or_default() {
         let field = match entry.key {
             b"errorType" => fields::error::TYPE,
             b"errorMessage" => fields::error::MESSAGE,
+            b"stack" => {
+                let mut lines = event.list::<&str>();
+                lines.extend(parts(entry.value).iter().filter_map(|l| scalar(l.value, event)));
+                event.set(fields::error::STACK_TRACE, event.alloc_str(&lines.join("\n")));
+                continue;
+            }
             _ => continue,
         };
         if let Some(text) = scalar(entry.value, event) {

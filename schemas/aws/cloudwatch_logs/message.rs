@@ -1,7 +1,7 @@
 //! What the message of a log event is.
 
 use super::flow::Column;
-use super::{flow, lambda, platform};
+use super::{apigateway, audit, flow, lambda, platform, route53};
 use crate::datasets::app_json;
 use crate::find::Find;
 use crate::object::scalar;
@@ -24,7 +24,10 @@ pub(super) fn set<'a>(text: &'a str, columns: &[Column], event: &mut Event<'a>) 
         // All of it is in fields.
     } else {
         event.set(fields::MESSAGE, text);
-        if !lambda::set(text, event) {
+        let is_known = lambda::set(text, event)
+            || route53::set_line(trimmed, event)
+            || apigateway::set_line(trimmed, event);
+        if !is_known {
             syslog(text, event);
         }
     }
@@ -42,20 +45,39 @@ fn wrapped<'a>(text: &'a str, event: &Event<'a>) -> Option<&'a str> {
 /// Says whether it is an object that was taken apart.
 fn object<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     let Some(entries) = crate::object::whole(text.as_bytes()) else { return false };
-    if platform::set(&entries, event) {
+    let of_service = [platform::set, audit::set, apigateway::set, route53::set];
+    if of_service.iter().any(|set| set(&entries, event)) {
         return true;
     }
     let is_message = |entry: &Entry<'_>| MARKS.contains(&entry.key);
     if !entries.iter().any(is_message) {
         return false;
     }
-    if let Some(id) = ["requestId", "AWSRequestId", "function_request_id"]
-        .iter()
-        .find_map(|name| super::parser::key(name.as_bytes(), text.as_bytes(), event))
-    {
-        event.set(fields::faas::EXECUTION, id);
-    }
+    of_function(&entries, event);
     app_json::set(text, fields::aws::FIELDS, event)
+}
+
+/// What Lambda's runtimes and Powertools say of the function beside the message. It is kept too.
+fn of_function<'a>(entries: &[Entry<'a>], event: &mut Event<'a>) {
+    let has = |key: &[u8]| entries.iter().any(|entry| entry.key == key);
+    // Elsewhere a function may be one of the program.
+    let is_powertools = has(b"function_request_id");
+    for entry in entries {
+        let field = match entry.key {
+            b"requestId" | b"AWSRequestId" | b"function_request_id" => fields::faas::EXECUTION,
+            b"xray_trace_id" => fields::trace::ID,
+            b"function_name" if is_powertools => fields::faas::NAME,
+            b"function_arn" if is_powertools => fields::faas::ID,
+            b"cold_start" if is_powertools && matches!(entry.value, b"true" | b"false") => {
+                event.set(fields::faas::COLDSTART, entry.value == b"true");
+                continue;
+            }
+            _ => continue,
+        };
+        if let Some(text) = scalar(entry.value, event) {
+            event.set_if_absent(field, text);
+        }
+    }
 }
 
 /// `Mmm dd hh:mm:ss host program[pid]: …`, as the agent takes it from `/var/log`. The message stays

@@ -10,13 +10,16 @@
 //! An object with several log events is one record and several events. Messages that are known:
 //! VPC flow logs (<https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html>), by the
 //! default format or by a header line, which is carried; Lambda's own lines, as text and as JSON
-//! (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html>); JSON objects as
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html>); access logs of
+//! API Gateway, queries that Route 53 answered, audit logs of Kubernetes in EKS; JSON objects as
 //! `app.json` reads them, if they have a message or a level. Log groups of RDS say which log of
 //! which database they hold; its lines stay messages, since their own datasets would lose where
 //! they came from.
 //!
 //! The samples are composed by the pages above, values invented.
 
+mod apigateway;
+mod audit;
 mod flow;
 mod framer;
 mod group;
@@ -24,7 +27,9 @@ mod lambda;
 mod message;
 mod parser;
 mod platform;
+mod route53;
 mod shape;
+mod stamp;
 
 use crate::Dataset;
 

@@ -4,19 +4,14 @@ use tahoe_seams::{Conditions, Events, Normalizer, Record, Rejection};
 
 use super::framer::Carried;
 use super::shape::{Envelope, LogEvent};
-use super::{DATASET, flow, group, message};
+use super::{DATASET, flow, group, message, stamp};
 use crate::event::Scratch;
-use crate::find::{Find, rfind};
-use crate::object::{flattened, parts, scalar, whole};
+use crate::find::Find;
+use crate::object::{flattened, parts, scalar};
 use crate::parser::in_scratch;
 use crate::scan::{Entries, Entry};
 use crate::time::{self, Stamp, Time};
 use crate::{Event, Parse, Parser, fields};
-
-/// Bytes of a time that are carried.
-const TIME_BYTES_MAX: usize = 40;
-/// Bytes before which the time of an access log stands; S3's begins with 64 digits and a bucket.
-const HEAD_BYTES_MAX: usize = 256;
 
 pub(super) struct LogRecord;
 
@@ -179,7 +174,7 @@ impl Parser for Line {
             _ => message::set(line, &columns, event),
         }
         if !event.has(fields::TIMESTAMP)
-            && let Some((stamp, _)) = bracketed(line.as_bytes())
+            && let Some(stamp) = stamp::own(line.as_bytes())
         {
             event.time(stamp);
         }
@@ -190,42 +185,6 @@ impl Parser for Line {
     }
 
     fn stamp(&self, context: &[u8], _read_at_ms: i64) -> Option<Stamp> {
-        let time = Carried::parse(context).time;
-        if let Some((stamp, _)) = time::parse_clf(time) {
-            return Some(stamp);
-        }
-        if let Some((stamp, _)) = time::parse_iso(time) {
-            return Some(stamp);
-        }
-        let ms: i64 = std::str::from_utf8(time).ok()?.parse().ok()?;
-        let nanos = u32::try_from(ms.rem_euclid(1000)).ok()? * 1_000_000;
-        let local_s = ms.div_euclid(1000);
-        Some(Stamp { local_s, nanos, digits: 3, offset_s: Some(0), year_assumed: false })
+        stamp::parse(Carried::parse(context).time)
     }
-}
-
-/// The time of a line as web servers and S3 write it, `[dd/Mmm/yyyy:hh:mm:ss ±hhmm]`, and its text.
-fn bracketed(line: &[u8]) -> Option<(Stamp, &[u8])> {
-    let head = &line[..line.len().min(HEAD_BYTES_MAX)];
-    let text = &head[memchr::memchr(b'[', head)? + 1..];
-    time::parse_clf(text).map(|(stamp, used)| (stamp, &text[..used]))
-}
-
-/// The text of a record's last time: milliseconds of an object, or what a line begins with.
-pub(super) fn time_text(record: &[u8]) -> Option<&[u8]> {
-    if !matches!(record.first(), Some(b'{' | b'[')) {
-        let head = time::parse_iso(record).map(|(_, used)| &record[..used]);
-        let text = head.or_else(|| bracketed(record).map(|(_, text)| text));
-        return text.filter(|text| text.len() <= TIME_BYTES_MAX);
-    }
-    let at = rfind(record, b"\"timestamp\"")? + b"\"timestamp\"".len();
-    let rest = record[at..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    (11..=14).contains(&digits).then(|| &rest[..digits])
-}
-
-/// The value of a text key in the object that fills `text`.
-pub(super) fn key<'a>(name: &[u8], text: &'a [u8], event: &Event<'a>) -> Option<&'a str> {
-    let entry = whole(text)?.iter().find(|entry| entry.key == name).copied()?;
-    scalar(entry.value, event)
 }

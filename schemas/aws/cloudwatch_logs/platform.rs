@@ -2,7 +2,7 @@
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html>).
 
 use super::lambda;
-use crate::object::{entries, flattened, scalar};
+use crate::object::{entries, flattened, parts, scalar};
 use crate::scan::Entry;
 use crate::time;
 use crate::{Event, Field, fields};
@@ -30,23 +30,25 @@ pub(super) fn set<'a>(keys: &[Entry<'a>], event: &mut Event<'a>) -> bool {
     };
     lambda::set_kind(kind, event);
     let mut record = record;
-    record.retain(|entry| !set_key(entry, event));
+    record.retain(|entry| !set_key(kind, entry, event));
     if let Some(others) = flattened(&record, fields::aws::FIELDS, event) {
         event.set(fields::aws::FIELDS, others);
     }
-    if kind == "report" {
-        lambda::set_outcome(event);
-    }
+    lambda::set_outcome(kind, event);
     true
 }
 
 /// Says whether the key became a field.
-fn set_key<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> bool {
+fn set_key<'a>(kind: &str, entry: &Entry<'a>, event: &mut Event<'a>) -> bool {
+    if entry.key == b"tracing" {
+        set_tracing(entry.value, event);
+        return false;
+    }
     if entry.key == b"metrics" {
         let metrics = entries(entry.value, event).unwrap_or_default();
         let mut all = true;
         for metric in &metrics {
-            all &= set_metric(metric, event);
+            all &= set_metric(kind, metric, event);
         }
         return all;
     }
@@ -66,10 +68,30 @@ fn set_key<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> bool {
     true
 }
 
-fn set_metric<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> bool {
+/// Sets trace and segment, as the text of a report says them: `{"spanId":…,"type":
+/// "X-Amzn-Trace-Id","value":"Root=1-…;Parent=…;Sampled=1"}`. It is kept too.
+fn set_tracing<'a>(object: &'a [u8], event: &mut Event<'a>) {
+    for entry in parts(object) {
+        let Some(text) = scalar(entry.value, event) else { continue };
+        match entry.key {
+            b"spanId" => event.set(fields::span::ID, text),
+            b"value" => {
+                if let Some(root) = text.split(';').find_map(|part| part.strip_prefix("Root=")) {
+                    event.set(fields::trace::ID, root);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What took that long depends on the event.
+fn set_metric<'a>(kind: &str, entry: &Entry<'a>, event: &mut Event<'a>) -> bool {
     let number = scalar(entry.value, event).and_then(|text| text.parse::<f64>().ok());
     let Some(number) = number.filter(|number| *number >= 0.0) else { return false };
     let field: Field = match entry.key {
+        b"durationMs" if kind == "init_report" => fields::aws::lambda::init_duration::MS,
+        b"durationMs" if kind == "restore_report" => fields::aws::lambda::restore_duration::MS,
         b"durationMs" => {
             lambda::set_duration(number, event);
             return true;
