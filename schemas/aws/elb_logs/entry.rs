@@ -188,8 +188,14 @@ fn exchange<'a>(columns: &mut Columns<'a>, event: &mut Event<'a>) -> Option<()> 
     columns.set_count(received, event);
     columns.set_count(sent, event);
     set_protocol(if is_http { "http" } else { "tcp" }, event);
-    if let Some(status) = status {
-        clf::set_outcome(status, event);
+    match status {
+        // 000 says that there was no answer.
+        Some(0) => {
+            event.remove(fields::http::response::STATUS_CODE);
+            event.null_removed(fields::http::response::STATUS_CODE);
+        }
+        Some(status) => clf::set_outcome(status, event),
+        None => {}
     }
     request::set(columns.request()?, event);
     Some(())
