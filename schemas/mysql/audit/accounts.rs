@@ -145,7 +145,7 @@ pub(super) fn name(text: &str) -> Option<(&str, &str)> {
     found.filter(|(name, _)| !name.is_empty())
 }
 
-/// Without quotes only the marks that hosts have are of a name; what stands behind it may be secret.
+/// Without quotes only the marks that hosts have are of a name; what follows it may be secret.
 fn ends_name(character: char) -> bool {
     let is_mark = character.is_ascii_punctuation() && !"_$.-%".contains(character);
     character.is_ascii_whitespace() || is_mark
