@@ -121,8 +121,12 @@ pub fn read_table<T>(
 ) -> Result<Option<T>, String> {
     let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else { return Ok(None) };
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path);
-    let text = text.map_err(|error| format!("{setting} {name}: {error}"))?;
+    let bytes = std::fs::read(path).map_err(|error| format!("{setting} {name}: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at].split(|byte| *byte == b'\n').count();
+        format!("{setting}: {name}:{line}: it is no UTF-8 at byte {}", at + 1)
+    })?;
     read(&name, &text).map(Some).map_err(of_setting(setting))
 }
 
@@ -138,6 +142,10 @@ mod tests {
             std::fs::write(&path, text).expect("written");
             Some(path)
         };
+        let binary = folder.path().join("binary");
+        std::fs::write(&binary, b"* message detect\n* a\xff drop\n").expect("written");
+        let error = read_privacy(Some(&binary), &PrivacyKeyArgs::default()).expect_err("no text");
+        assert!(error.ends_with("binary:2: it is no UTF-8 at byte 21"), "{error}");
         let none = ScreenArgs::default();
         assert!(none.screens().expect("nothing is asked").is_none());
         let policy = write("policy", "* message detect\n");

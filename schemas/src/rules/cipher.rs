@@ -139,7 +139,10 @@ impl Keys {
 }
 
 fn too_short() -> String {
-    format!("a secret has {SECRET_BYTES_MIN} bytes or more, and stands in a line of its own")
+    format!(
+        "a secret (TAHOE_PRIVACY_KEY, or each line of TAHOE_PRIVACY_KEY_FILE) has \
+         {SECRET_BYTES_MIN} bytes or more"
+    )
 }
 
 impl Key {

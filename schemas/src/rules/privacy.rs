@@ -345,8 +345,9 @@ mod tests {
             ("\n* user.email hide", "p:2: hide: an action is keep"),
             ("* user.email hash", "p:1: it needs a secret: TAHOE_PRIVACY_KEY"),
             ("* laravel.context mask", "p:1: laravel.context is an object"),
-            ("* source.ip mask", "p:1: source.ip holds no text"),
-            ("* event.duration detect", "p:1: event.duration holds no text"),
+            ("* source.ip mask", "p:1: source.ip holds an address"),
+            ("* event.duration detect", "p:1: event.duration holds no text, so keep or drop it"),
+            ("* source.port truncate", "p:1: source.port holds no text, so keep or drop it"),
             ("* @timestamp drop", "p:1: @timestamp is what makes"),
             ("no.such user.email drop", "p:1: no.such: no such dataset"),
         ] {
@@ -354,7 +355,7 @@ mod tests {
             assert!(error.starts_with(expected), "{error}");
         }
         let short = Privacy::read("p", "", Some("short")).expect_err("it is short");
-        assert!(short.contains("16 bytes"), "{short}");
+        assert!(short.contains("16 bytes") && short.contains("TAHOE_PRIVACY_KEY"), "{short}");
     }
 
     #[test]

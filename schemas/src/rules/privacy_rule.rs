@@ -77,11 +77,10 @@ impl Rule {
             (Holds::Object, _) => {
                 return Err(format!("{path} is an object: drop it, or name a key inside it"));
             }
-            _ => {
-                return Err(format!(
-                    "{path} holds no text: it can be dropped, an address truncated"
-                ));
+            (Holds::Address, _) => {
+                return Err(format!("{path} holds an address: keep, drop or truncate it"));
             }
+            _ => return Err(format!("{path} holds no text, so keep or drop it")),
         }
         Ok(Self { dataset: Row::dataset(dataset)?, path: path.to_owned(), place, action })
     }
