@@ -81,6 +81,74 @@ fn private_data_is_found_in_texts_and_objects_by_its_form() {
 }
 
 #[test]
+fn a_value_is_hidden_in_every_spelling_and_a_longer_one_before_a_shorter_one() {
+    let line = |target: &str| {
+        format!(
+            r#"192.0.2.7 - - [04/Mar/2026:09:27:05 +0000] "GET {target} HTTP/1.1" 200 5 "-" "x""#
+        )
+    };
+    let target = "/x?email=bob%40shop.example&password=hunter2";
+    for (action, query) in [("drop", Value::Null), ("mask", json!("***"))] {
+        let rules = private(&format!("* url.query {action}\n"));
+        let found = document("nginx.access", &line(target), rules);
+        assert_eq!((&found["url"]["query"], &found["url"]["original"]), (&query, &json!("/x?***")));
+        assert!(!found.to_string().contains("hunter2"), "{found}");
+    }
+    let named = line("/nginx").replace("- - [", "- nginx [");
+    let found = document("nginx.access", &named, private("* user.name mask\n"));
+    assert_eq!((&found["user"]["name"], &found["url"]["path"]), (&json!("***"), &json!("/***")));
+    assert_eq!(found["event"]["dataset"], "nginx.access");
+    let target = "/users/jos%C3%A9@shop.example/reset?a=b";
+    let found = document("nginx.access", &line(target), private("* url.path mask\n"));
+    assert_eq!(found["url"]["original"], "***?a=b");
+
+    let line = r#"{"time":"2026-03-04T09:27:05Z","msg":"('O''Brien Ñu') ?n=O%27Brien+%C3%91u","name":"O'Brien Ñu",
+        "raw":"{\"n\":\"O'Brien \\u00d1u\"}","args":["--name=O'Brien Ñu"]}"#;
+    let found = document("app.json", &line.replace('\n', ""), private("* app.fields.name mask\n"));
+    assert_eq!(found["message"], "('***') ?n=***");
+    assert_eq!(found["app"]["fields"]["raw"], r#"{"n":"***"}"#);
+    assert!(!found.to_string().contains("Brien"), "{found}");
+
+    let line = r#"{"time":"2026-03-04T09:27:05Z","msg":"user ana maria lopez paid, ana@shop.example",
+        "first":"ana","full":"ana maria lopez","mail":"ana@shop.example"}"#;
+    let table = "* app.fields.first mask\n* app.fields.full mask\n* app.fields.mail hash\n";
+    let found = document("app.json", &line.replace('\n', ""), private(table));
+    let hash = found["app"]["fields"]["mail"].as_str().expect("there is one");
+    assert_eq!(found["message"], format!("user *** paid, {hash}"));
+}
+
+#[test]
+fn a_secret_is_found_by_its_key_and_one_with_a_row_of_its_own_is_what_that_says() {
+    let line = r#"{"time":"2026-03-04T09:27:05Z","msg":"reset","password":"hunter2",
+        "in":{"api_key":"kkkkkkkk","token":"tttt"},"n":1}"#;
+    let line = line.replace('\n', "");
+    let found = document("app.json", &line, private("* app.fields detect\n"));
+    let hidden = json!({"password": "[password]",
+        "in": {"api_key": "[password]", "token": "[password]"}, "n": 1});
+    assert_eq!(found["app"]["fields"], hidden);
+    let table = "* app.fields.in.token hash\n* app.fields detect\n";
+    let found = document("app.json", &line, private(table));
+    let token = found["app"]["fields"]["in"]["token"].as_str().expect("there is one");
+    assert_eq!((token.len(), &found["app"]["fields"]["password"]), (22, &json!("[password]")));
+}
+
+#[test]
+fn a_flow_whose_address_is_hidden_has_no_name_that_tells_it() {
+    let line = "Mar  4 09:27:05 web kernel: IN=eth0 OUT= SRC=192.0.2.7 DST=198.51.100.9 LEN=60 \
+                PROTO=TCP SPT=51234 DPT=443";
+    let named = |table: &str| document("system.kern", line, private(table));
+    let has_name = |found: &Value| found["network"]["community_id"].is_string();
+    assert!(has_name(&named("* user.name drop\n")));
+    for hidden in ["source.ip truncate", "destination.ip drop", "source.port drop"] {
+        let found = named(&format!("* {hidden}\n"));
+        assert!(!has_name(&found), "{hidden}: {found}");
+        let done = found["tahoe"]["transformations"].to_string();
+        assert!(done.contains("\"dropped:network.community_id\""), "{done}");
+    }
+    assert!(has_name(&named("* source.ip truncate\n* network.community_id keep\n")));
+}
+
+#[test]
 fn a_row_for_one_dataset_makes_an_exception() {
     let table = "app.json user.email keep\n* user.email drop\n";
     let found = document("app.json", &LOGIN.replace('\n', ""), private(table));

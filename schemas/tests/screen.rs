@@ -131,6 +131,55 @@ fn forms_are_found_in_all_of_the_text_and_json_stays_json() {
 }
 
 #[test]
+fn a_producer_hides_what_the_transformer_does_in_every_spelling_and_by_every_key() {
+    let request = r#"192.0.2.7 - - [04/Mar/2026:09:27:05 +0000] "GET /x?email=bob%40shop.example&password=hunter2 HTTP/1.1" 200 5 "-" "x""#;
+    let log = r#"[2026-11-21 09:00:00] local.ERROR: of ('O''Brien Ñu') ?n=O%27Brien+%C3%91u {"name":"O'Brien \u00d1u","password":"hunter2","api_key":"kkkkkkkk"}"#;
+    let app =
+        r#"{"time":"2026-03-04T09:27:05Z","msg":"m","in":{"password":"hunter2","pwd":123456}}"#;
+    let packet = "Mar  4 09:27:05 web kernel: IN=eth0 OUT= SRC=192.0.2.7 DST=198.51.100.9 \
+                  LEN=60 PROTO=TCP SPT=51234 DPT=443";
+    for (dataset, line, table, private) in [
+        ("nginx.access", request, "* url.query mask\n", &["shop", "hunter2"][..]),
+        ("laravel.log", log, "* laravel.context.name mask\n", &["Brien", "00d1u", "91u"]),
+        (
+            "laravel.log",
+            log,
+            "* laravel.context.password hash\n* laravel.context detect\n",
+            &["hunter2", "kkkkkkkk"],
+        ),
+        ("laravel.log", log, "* laravel.context detect\n", &["hunter2", "kkkkkkkk"]),
+        ("app.json", app, "* app.fields detect\n", &["hunter2", "123456"]),
+        (
+            "app.json",
+            app,
+            "* app.fields.in.password hash\n* app.fields detect\n",
+            &["hunter2", "123456"],
+        ),
+        ("system.kern", packet, "* source.ip truncate\n", &["192.0.2.7", "community_id\":"]),
+    ] {
+        let (mut alone, mut twice) = both(dataset, line, table);
+        for document in alone.iter_mut().chain(&mut twice) {
+            // A record in which a value was replaced has no escapes to be taken out of it.
+            document["tahoe"].take();
+        }
+        assert_eq!(alone, twice, "{table}");
+        let sent = sent(dataset, line, table).expect("it is hidden").bytes;
+        for text in [alone[0].to_string(), String::from_utf8(sent).expect("text")] {
+            let told = private.iter().find(|private| text.contains(**private));
+            assert_eq!(told, None, "{table}: {text}");
+        }
+    }
+}
+
+/// A form that is found ten thousand times in one record.
+#[test]
+fn a_record_with_more_values_than_can_be_looked_for_is_encrypted_as_a_whole() {
+    let many: String = (0..20_000).map(|n| format!("u{n}@shop.example ")).collect();
+    let line = format!("[2026-11-21 09:00:00] local.ERROR: {many}");
+    assert!(sent("laravel.log", &line, "* message detect\n").expect("hidden").is_sealed);
+}
+
+#[test]
 fn columns_are_hidden_by_their_place_whatever_they_hold() {
     let text = r#"{"v":1,"op":"update","time":"2026-11-21T09:00:00Z","system":"postgresql","server":"8","db":"shop","schema":"public","table":"t","key":{"id":1},"before":{"id":1,"sex":"F","n":1},"after":{"id":1,"sex":"M","n":1,"born":{"y":1980}},"tx":"9","position":"0/1","n":1}"#;
     let table = "* db.after.sex mask\n* db.before.sex mask\n* db.after.n encrypt\n\

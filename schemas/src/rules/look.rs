@@ -4,8 +4,9 @@
 use std::cell::RefCell;
 
 use super::MASK;
-use super::detect::{all, each_token, token_text};
-use super::privacy::Privacy;
+use super::detect::{all, each_private};
+use super::json_token::each_token;
+use super::privacy::{Privacy, drop_flow, is_of_flow};
 use super::privacy_rule::{Action, Rule};
 use crate::time::Time;
 use crate::{Event, Field, Transformation, Value, fields};
@@ -83,8 +84,8 @@ impl Noted {
                 (Action::Keep, _) => {}
                 (Action::Detect, Value::Str(text)) => self.detect(text),
                 (Action::Detect, Value::Raw(json)) => {
-                    each_token(&String::from_utf8_lossy(json), &mut |token| {
-                        self.detect(&token_text(token)?);
+                    each_token(&String::from_utf8_lossy(json), &mut |token, key| {
+                        each_private(token, key, &mut |value, word| self.found(value, word));
                         None
                     });
                 }
@@ -119,9 +120,13 @@ impl Noted {
     /// What is private in a text by its form.
     fn detect(&mut self, text: &str) {
         for (range, word) in all(text) {
-            let (value, instead) = (text[range].to_owned(), word.to_owned());
-            self.finds.push(Find { value, instead, path: String::new(), is_json: false });
+            self.found(&text[range], word);
         }
+    }
+
+    fn found(&mut self, value: &str, word: &str) {
+        let (value, instead) = (value.to_owned(), word.to_owned());
+        self.finds.push(Find { value, instead, path: String::new(), is_json: false });
     }
 }
 
@@ -139,6 +144,9 @@ pub(crate) fn take_over<'a>(event: &mut Event<'a>) {
         };
         event.transformed_before(done);
         let path = done.split_once(':').map_or("", |(_, path)| path);
+        if is_of_flow(path) {
+            drop_flow(event);
+        }
         if what == Dropped
             && let Ok(place) = super::place::Place::named(path)
         {

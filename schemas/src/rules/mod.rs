@@ -6,14 +6,18 @@ mod app_fields;
 mod cipher;
 mod company;
 mod detect;
+mod json_token;
 mod look;
 mod part;
+mod passage;
 mod pattern;
 mod place;
 mod privacy;
 mod privacy_rule;
 mod sampling;
 mod screen;
+mod secret;
+mod spelling;
 mod table;
 
 use std::sync::Arc;

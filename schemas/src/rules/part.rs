@@ -10,9 +10,12 @@ use std::ops::Range;
 use tahoe_seams::Record;
 
 use super::MASK;
-use super::detect::{Found, all, each_token};
+use super::detect::{Found, PASSWORD, all, secret_of_key};
+use super::json_token::each_token;
+use super::passage::{joined, replaced};
 use super::privacy::{Privacy, drop_original};
 use super::privacy_rule::{Action, Rule};
+use super::spelling::Plain;
 use crate::{Dataset, Event, Transformation, Value, fields};
 
 /// Of a line that is cut so much is hidden on either side: a value with its name (a password in a
@@ -71,7 +74,10 @@ fn found<'a>(value: Value<'a>, event: &Event<'a>) -> Option<Value<'a>> {
     match value {
         Value::Str(text) => redacted(text).map(|text| event.alloc_str(&text).into()),
         Value::Raw(object) => {
-            let token = &mut |token: &str| {
+            let token = &mut |token: &str, key: Option<&str>| {
+                if secret_of_key(token, key).is_some() {
+                    return Some(format!("\"{PASSWORD}\""));
+                }
                 let inside = token.strip_prefix('"')?.strip_suffix('"')?;
                 redacted(inside).map(|text| format!("\"{text}\""))
             };
@@ -84,61 +90,19 @@ fn found<'a>(value: Value<'a>, event: &Event<'a>) -> Option<Value<'a>> {
 
 /// The raw text without what is private in it, with and without its escapes.
 fn redacted(text: &str) -> Option<String> {
-    let found = in_raw(text, ESCAPES_DEEP);
-    let (mut out, mut at) = (String::with_capacity(text.len()), 0);
-    for (range, word) in found {
-        out.push_str(&text[at..range.start]);
-        out.push_str(word);
-        at = range.end;
-    }
-    (at > 0).then(|| out + &text[at..])
+    replaced(text, &in_raw(text, ESCAPES_DEEP))
 }
 
 /// What is private in a text that no parser has taken the escapes from; what overlaps is one.
 fn in_raw(text: &str, deep: usize) -> Vec<Found> {
     let mut found = all(text);
-    if deep > 0 && text.contains('\\') {
-        let (plain, places) = unescaped(text);
-        let inside = in_raw(&plain, deep - 1).into_iter();
-        found.extend(inside.map(|(range, word)| (places[range.start]..places[range.end], word)));
-        found.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
-        found.dedup_by(|(next, _), (before, _)| {
-            let is_one = next.start < before.end;
-            before.end = if is_one { before.end.max(next.end) } else { before.end };
-            is_one
-        });
+    if deep > 0
+        && let Some(plain) = Plain::of_escapes(text)
+    {
+        let inside = in_raw(&plain.text, deep - 1).into_iter();
+        found.extend(inside.map(|(range, word)| (plain.written(&range), word)));
     }
-    found
-}
-
-/// The text without the escapes of JSON, and for each of its bytes, and its end, where it stood.
-fn unescaped(text: &str) -> (String, Vec<usize>) {
-    let (mut out, mut places) = (String::with_capacity(text.len()), Vec::new());
-    let mut characters = text.char_indices();
-    while let Some((at, mut character)) = characters.next() {
-        if character == '\\' {
-            character = match characters.next() {
-                Some((_, 'n' | 'r' | 't' | 'b' | 'f')) => '\n',
-                Some((at, 'u')) => {
-                    let code = text.get(at + 1..at + 5);
-                    let code = code.and_then(|code| u32::from_str_radix(code, 16).ok());
-                    match code {
-                        Some(code) => {
-                            characters.nth(3);
-                            char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
-                        }
-                        None => 'u',
-                    }
-                }
-                Some((_, other)) => other,
-                None => '\\',
-            };
-        }
-        out.push(character);
-        places.resize(out.len(), at);
-    }
-    places.push(text.len());
-    (out, places)
+    joined(found)
 }
 
 /// What of a part's bytes is shown: nothing that a value across its cuts may have left there.

@@ -12,15 +12,18 @@
 //!
 //! Of several rows of one field the first that holds for the dataset counts; `keep` makes an
 //! exception. A value that a row hides is hidden wherever else in the event it stands as a word of
-//! its own, and `event.original` is left out, in which it may stand in other spellings.
+//! its own, however it is spelled there, and `event.original` is left out, in which a parser has
+//! taken nothing apart.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::cipher::Keys;
 use super::detect::{redacted, redacted_json};
 use super::privacy_rule::{Action, Rule};
+use super::spelling::Values;
 use super::table::rules;
-use crate::{Dataset, Event, Field, Transformation, Value, datasets, fields, json};
+use crate::{Dataset, Event, Field, Transformation, Value, datasets, fields};
 
 /// In place of what is masked.
 pub(crate) const MASK: &str = "***";
@@ -29,6 +32,23 @@ pub(super) const WORD_BYTES_MIN: usize = 3;
 /// Bits of an address that are kept: of IPv4 the network of a provider's block, of IPv6 a site.
 const IPV4_BITS: u32 = 24;
 const IPV6_BITS: u32 = 48;
+
+/// What the name of a flow is a plain hash of: who knows all but one of them tries that one.
+const OF_FLOW: [Field; 4] =
+    [fields::source::IP, fields::source::PORT, fields::destination::IP, fields::destination::PORT];
+
+/// What the pipeline says of an event, not its record: a user may be called as a dataset.
+const OF_PIPELINE: [Field; 9] = [
+    fields::data_stream::DATASET,
+    fields::data_stream::NAMESPACE,
+    fields::data_stream::TYPE,
+    fields::ecs::VERSION,
+    fields::event::CATEGORY,
+    fields::event::DATASET,
+    fields::event::KIND,
+    fields::event::MODULE,
+    fields::event::TYPE,
+];
 
 /// The policy.
 #[derive(Debug, Default)]
@@ -122,6 +142,7 @@ impl Privacy {
         if self.looks {
             return super::look::note(self, event);
         }
+        let flow = Flow::of(event);
         let (mut hidden, mut changed) = (Vec::new(), false);
         for rule in self.of_dataset(event.dataset().name) {
             changed |= self.apply_one(rule, event, &mut hidden);
@@ -131,6 +152,9 @@ impl Privacy {
         }
         if !hidden.is_empty() {
             hide_everywhere(&hidden, event);
+        }
+        if changed {
+            flow.drop_name(self, event);
         }
         if event.is_part && self.is_about_parts(event.dataset()) {
             self.hide_in_part(event);
@@ -148,7 +172,8 @@ impl Privacy {
             return false;
         }
         if rule.action == Action::Detect {
-            let looked = &mut |value, event: &Event<'a>| Some(detected(value, event));
+            let hashes = self.hashes_beside(rule, event);
+            let looked = &mut |value, event: &Event<'a>| Some(detected(value, &hashes, event));
             let changed = rule.place.change(event, looked);
             if changed {
                 event.transformation_of(Transformation::Masked, &rule.path);
@@ -179,6 +204,23 @@ impl Privacy {
         changed
     }
 
+    /// What stands by rules of their own, applied before this one, in keys of the object that a rule
+    /// is about: nothing in a hash says that it is one.
+    fn hashes_beside<'a>(&self, rule: &Rule, event: &mut Event<'a>) -> Vec<&'a str> {
+        let (mut found, mut is_before) = (Vec::new(), true);
+        for other in self.of_dataset(event.dataset().name) {
+            is_before &= other.path != rule.path;
+            let is_beside = other.action == Action::Hash && other.place.field == rule.place.field;
+            if is_beside && (is_before || event.was_done(Transformation::Hashed, &other.path)) {
+                other.place.change(event, &mut |value, _| {
+                    found.extend(if let Value::Str(text) = value { Some(text) } else { None });
+                    Some(value)
+                });
+            }
+        }
+        found
+    }
+
     /// What stands in place of a text; `None` if nothing does.
     pub(super) fn instead<'a>(
         &self,
@@ -207,11 +249,12 @@ pub(super) fn drop_original(event: &mut Event<'_>) {
 }
 
 /// A value without what is private in its text.
-fn detected<'a>(value: Value<'a>, event: &Event<'a>) -> Value<'a> {
+fn detected<'a>(value: Value<'a>, hashes: &[&str], event: &Event<'a>) -> Value<'a> {
     match value {
         Value::Str(text) => redacted(text).map_or(value, |text| event.alloc_str(&text).into()),
         Value::Raw(object) => {
-            let text = std::str::from_utf8(object).ok().and_then(redacted_json);
+            let json = std::str::from_utf8(object).ok();
+            let text = json.and_then(|json| redacted_json(json, hashes));
             text.map_or(value, |text| Value::Raw(event.alloc_bytes(text.as_bytes())))
         }
         _ => value,
@@ -232,106 +275,90 @@ fn truncated(address: IpAddr) -> String {
     }
 }
 
+/// What a flow had to do with, if the event has its name.
+struct Flow<'a>(Option<[Option<Value<'a>>; OF_FLOW.len()]>);
+
+impl<'a> Flow<'a> {
+    fn of(event: &Event<'a>) -> Self {
+        let is_named = event.has(fields::network::COMMUNITY_ID);
+        Self(is_named.then(|| OF_FLOW.map(|field| event.get(field))))
+    }
+
+    /// Takes the flow's name out if a part of it was hidden.
+    fn drop_name(self, policy: &Privacy, event: &mut Event<'a>) {
+        let is_same = |(field, before): (Field, Option<Value<'a>>)| match (before, event.get(field))
+        {
+            (Some(Value::Str(one)), Some(Value::Str(other))) => one == other,
+            (before, now) => before.is_some() == now.is_some(),
+        };
+        let is_hidden = self.0.is_some_and(|parts| !OF_FLOW.into_iter().zip(parts).all(is_same));
+        if is_hidden && !policy.keeps(event.dataset(), fields::network::COMMUNITY_ID) {
+            drop_flow(event);
+        }
+    }
+}
+
+/// A part of a flow: what is named by what a producer's policy left of one is no flow.
+pub(super) fn is_of_flow(path: &str) -> bool {
+    OF_FLOW.iter().any(|field| field.path() == path)
+}
+
+/// Takes a flow's name out.
+pub(super) fn drop_flow(event: &mut Event<'_>) {
+    if event.has(fields::network::COMMUNITY_ID) {
+        event.remove(fields::network::COMMUNITY_ID);
+        event.transformation_of(Transformation::Dropped, fields::network::COMMUNITY_ID.path());
+    }
+}
+
 /// Looks for hidden values in every other field.
 fn hide_everywhere<'a>(hidden: &[Hidden<'a>], event: &mut Event<'a>) {
+    let values = Values::new(hidden.iter().map(|it| (it.value, it.instead.unwrap_or(MASK))));
+    // Of several the first counts.
+    let whole: HashMap<_, _> = hidden.iter().rev().map(|it| (it.value, it.instead)).collect();
     for field in event.fields_set() {
-        let is_address = field.kind() == "ip";
-        let Some(mut value) = event.get(field) else { continue };
-        let before = value;
-        for Hidden { value: private, instead } in hidden {
-            let fits = instead.filter(|text| !is_address || text.parse::<IpAddr>().is_ok());
-            value =
-                match value {
-                    Value::Str(text) if text == *private => match fits {
-                        Some(text) => Value::Str(text),
-                        None => {
-                            event.remove(field);
-                            break;
-                        }
-                    },
-                    Value::Str(text) => {
-                        hidden_in(text, private, *instead, event).map_or(value, Value::Str)
-                    }
-                    Value::List(list) if list.contains(private) => {
-                        let mut kept = event.list();
-                        kept.extend(
-                            list.iter().filter_map(|text| {
-                                if text == private { fits } else { Some(*text) }
-                            }),
-                        );
-                        Value::List(kept.into_bump_slice())
-                    }
-                    Value::Raw(object) => {
-                        hidden_in_json(object, private, *instead, event).map_or(value, Value::Raw)
-                    }
-                    _ => value,
-                };
-        }
-        if is_same(before, value) || !event.has(field) {
+        let Some(before) = event.get(field).filter(|_| !OF_PIPELINE.contains(&field)) else {
             continue;
-        }
-        match value {
-            Value::List([]) => event.remove(field),
-            value => event.set(field, value),
+        };
+        let is_address = field.kind() == "ip";
+        let changed = |text: &'a str| {
+            let instead = match whole.get(text) {
+                Some(instead) => *instead,
+                None => Some(values.hidden(text).map_or(text, |new| event.alloc_str(&new))),
+            };
+            instead.filter(|text| !is_address || text.parse::<IpAddr>().is_ok())
+        };
+        let now = match before {
+            Value::Str(text) => changed(text).map(Value::Str),
+            Value::List(list) => {
+                let mut kept = event.list();
+                kept.extend(list.iter().filter_map(|text| changed(text)));
+                (!kept.is_empty()).then(|| Value::List(kept.into_bump_slice()))
+            }
+            Value::Raw(object) => {
+                let json = std::str::from_utf8(object).ok();
+                match json.and_then(|json| values.hidden_in_json(json)) {
+                    Some(json) if json.is_empty() => None,
+                    Some(json) => Some(Value::Raw(event.alloc_bytes(json.as_bytes()))),
+                    None => continue,
+                }
+            }
+            _ => continue,
+        };
+        match now {
+            None => event.remove(field),
+            Some(now) if is_same(before, now) => {}
+            Some(now) => event.set(field, now),
         }
     }
 }
 
 fn is_same(one: Value<'_>, other: Value<'_>) -> bool {
     match (one, other) {
-        (Value::Str(one), Value::Str(other)) => std::ptr::eq(one, other),
-        (Value::List(one), Value::List(other)) => std::ptr::eq(one, other),
-        (Value::Raw(one), Value::Raw(other)) => std::ptr::eq(one, other),
-        _ => true,
+        (Value::Str(one), Value::Str(other)) => one == other,
+        (Value::List(one), Value::List(other)) => one == other,
+        _ => false,
     }
-}
-
-fn hidden_in_json<'a>(
-    object: &'a [u8],
-    private: &str,
-    instead: Option<&str>,
-    event: &Event<'a>,
-) -> Option<&'a [u8]> {
-    let mut escaped = Vec::new();
-    json::write_str(private, &mut escaped);
-    let escaped = std::str::from_utf8(&escaped[1..escaped.len() - 1]).ok()?;
-    let text = std::str::from_utf8(object).ok()?;
-    hidden_in(text, escaped, instead, event).map(str::as_bytes)
-}
-
-fn hidden_in<'a>(
-    text: &str,
-    private: &str,
-    instead: Option<&str>,
-    event: &Event<'a>,
-) -> Option<&'a str> {
-    let text = without(text, private, instead.unwrap_or(MASK))?;
-    Some(event.alloc_str(&text))
-}
-
-/// The text with another in place of each occurrence that no letter or digit touches; `None` if
-/// there is none.
-pub(super) fn without(text: &str, private: &str, instead: &str) -> Option<String> {
-    if private.len() < WORD_BYTES_MIN || !text.contains(private) {
-        return None;
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut at = 0;
-    for (found, _) in text.match_indices(private) {
-        let end = found + private.len();
-        let before = text[..found].chars().next_back();
-        let after = text[end..].chars().next();
-        if !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric) {
-            out.push_str(&text[at..found]);
-            out.push_str(instead);
-            at = end;
-        }
-    }
-    if at == 0 {
-        return None;
-    }
-    out.push_str(&text[at..]);
-    Some(out)
 }
 
 #[cfg(test)]

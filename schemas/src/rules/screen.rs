@@ -15,11 +15,14 @@ use std::sync::Arc;
 
 use tahoe_seams::{Conditions, Events, Record};
 
-use super::detect::{all, each_token, token_text};
+use super::detect::{PASSWORD, all, secret_of_key};
+use super::json_token::{each_token, quoted, token_text};
 use super::look::{Find, Noted, noted};
+use super::passage::replaced;
 use super::place::Place;
-use super::privacy::{WORD_BYTES_MIN, without};
+use super::privacy::WORD_BYTES_MIN;
 use super::privacy_rule::Action;
+use super::spelling::Values;
 use super::{AppFields, EventRules, Keys, MASK, Privacy};
 use crate::scan::Scan;
 use crate::{Dataset, datasets};
@@ -151,6 +154,9 @@ impl Screen {
             return Some(self.seal(record));
         }
         let wish = Wish::new(&before, self.rules(dataset).any(|it| it == Action::Detect), dataset);
+        if wish.values.are_too_many(&text) {
+            return Some(self.seal(record));
+        }
         let context = String::from_utf8_lossy(record.context);
         let (bytes, new_context) = (wish.rewritten(&text), wish.in_text(&context));
         if bytes.is_none() && new_context.is_none() {
@@ -237,6 +243,9 @@ fn done(before: &[Noted]) -> String {
 struct Wish<'n> {
     /// The longest first; what a rule says of a field before what is found by its form.
     finds: Vec<&'n Find>,
+    values: Values<'n>,
+    /// What stands in place of something.
+    put: HashSet<&'n str>,
     /// What is private by its form is hidden wherever it stands.
     detects: bool,
     kept: HashSet<&'n str>,
@@ -248,10 +257,14 @@ struct Wish<'n> {
 impl<'n> Wish<'n> {
     fn new(before: &'n [Noted], detects: bool, dataset: &Dataset) -> Self {
         let mut finds: Vec<&Find> = before.iter().flat_map(|noted| &noted.finds).collect();
+        let mut known = HashSet::new();
+        finds.retain(|find| known.insert((&*find.value, &*find.path, find.is_json)));
         finds.sort_by_key(|find| (std::cmp::Reverse(find.value.len()), find.path.is_empty()));
         let kept = before.iter().flat_map(|noted| &noted.kept);
         let is_change = dataset.name.ends_with(".row") || dataset.name.ends_with(".change");
         Self {
+            values: Values::new(finds.iter().map(|find| (&*find.value, &*find.instead))),
+            put: finds.iter().map(|find| &*find.instead).collect(),
             finds,
             // Places and numbers of transactions may look like what they are not.
             detects: detects && !is_change,
@@ -278,13 +291,13 @@ impl<'n> Wish<'n> {
                 changed = true;
             }
         }
-        let replaced = each_token(&new, &mut |token| self.in_token(token));
+        let replaced = each_token(&new, &mut |token, key| self.in_token(token, key));
         changed |= replaced.is_some();
         changed.then(|| replaced.unwrap_or(new))
     }
 
     /// A string or number of a JSON text.
-    fn in_token(&self, token: &str) -> Option<String> {
+    fn in_token(&self, token: &str, key: Option<&str>) -> Option<String> {
         let text = token_text(token)?;
         if self.kept.contains(&*text) {
             return None;
@@ -294,6 +307,9 @@ impl<'n> Wish<'n> {
         };
         if let Some(find) = self.finds.iter().find(is_it) {
             return Some(quoted(&find.instead));
+        }
+        if self.detects && !self.put.contains(&*text) && secret_of_key(token, key).is_some() {
+            return Some(quoted(PASSWORD));
         }
         let is_string = token.starts_with('"');
         let new =
@@ -315,14 +331,7 @@ impl<'n> Wish<'n> {
 
     /// A text in whatever format.
     fn in_text(&self, text: &str) -> Option<String> {
-        let mut new = Cow::Borrowed(text);
-        for find in &self.finds {
-            for spelling in spellings(&find.value) {
-                if let Some(text) = without(&new, &spelling, &find.instead) {
-                    new = Cow::Owned(text);
-                }
-            }
-        }
+        let mut new = self.values.hidden(text).map_or(Cow::Borrowed(text), Cow::Owned);
         if self.detects
             && let Some(text) = self.without_forms(&new)
         {
@@ -336,23 +345,17 @@ impl<'n> Wish<'n> {
 
     /// The text without what is private by its form, but for what is kept.
     fn without_forms(&self, text: &str) -> Option<String> {
-        let found = all(text);
-        let free = found.iter().filter(|(range, _)| !self.kept.contains(&text[range.clone()]));
-        let (mut out, mut at) = (String::new(), 0);
-        for (range, word) in free {
-            out.push_str(&text[at..range.start]);
-            out.push_str(word);
-            at = range.end;
-        }
-        (at > 0).then(|| out + &text[at..])
+        let stays = |text| self.kept.contains(text) || self.put.contains(text);
+        let mut found = all(text);
+        found.retain(|(range, _)| !stays(&text[range.clone()]));
+        replaced(text, &found)
     }
 
     /// The new record gives the same events, in which the policy finds only what it put there.
     fn is_met(&self, before: &[Noted], after: &[Noted]) -> bool {
-        let put: HashSet<_> =
-            self.finds.iter().map(|find| (find.path.as_str(), find.instead.as_str())).collect();
+        let put: HashSet<_> = self.finds.iter().map(|find| (&*find.path, &*find.instead)).collect();
         let is_put = |find: &Find| match &*find.path {
-            "" => self.finds.iter().any(|put| put.instead == find.value),
+            "" => self.put.contains(&*find.value),
             path => find.value == MASK || put.contains(&(path, &*find.value)),
         };
         let is_hidden = |noted: &Noted| !noted.is_without_text && noted.finds.iter().all(&is_put);
@@ -360,51 +363,6 @@ impl<'n> Wish<'n> {
             && before.iter().zip(after).all(|(before, after)| before.shape == after.shape)
             && after.iter().all(is_hidden)
     }
-}
-
-/// How a text may stand in a record: as it is, in a string of JSON, with its quotation marks doubled
-/// (CSV, SQL), in a URL.
-fn spellings(text: &str) -> Vec<String> {
-    let json = quoted(text);
-    let json = json[1..json.len() - 1].to_owned();
-    let ascii: String = json
-        .chars()
-        .map(|c| match c.is_ascii() {
-            true => c.to_string(),
-            false => c.encode_utf16(&mut [0; 2]).iter().map(|n| format!("\\u{n:04x}")).collect(),
-        })
-        .collect();
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let percent = |stays: &dyn Fn(u8) -> bool| -> String {
-        let one = |byte: u8| match stays(byte) {
-            true => char::from(byte).to_string(),
-            false => format!("%{byte:02X}"),
-        };
-        text.bytes().map(one).collect()
-    };
-    let in_path = |byte: u8| is_plain(byte) || b"/@:!$&'()*+,;=?".contains(&byte);
-    let in_query = percent(&is_plain);
-    let mut all = vec![
-        text.to_owned(),
-        json.replace('/', "\\/"),
-        ascii.replace('/', "\\/"),
-        ascii,
-        json,
-        text.replace('"', "\"\""),
-        text.replace('\'', "''"),
-        text.replace('\'', "\\'"),
-        percent(&in_path),
-        in_query.replace("%20", "+"),
-        in_query.to_ascii_lowercase(),
-        in_query,
-    ];
-    all.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-    all.dedup();
-    all
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("a text is always JSON")
 }
 
 impl Place {
