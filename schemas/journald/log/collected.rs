@@ -66,28 +66,31 @@ pub(super) fn names(entries: &[Entry<'_>]) -> Option<Names> {
 
 impl Names {
     /// The journal's name for a key.
+    #[inline]
     pub(super) fn of_journal<'a>(self, key: &'a str, event: &Event<'a>) -> &'a str {
-        if self == Self::Own || key.len() >= NAME_BYTES_MAX {
-            return key;
-        }
-        let mut name = event.string(key.len() + 1);
-        name.push('_');
-        name.push_str(key);
-        name.make_ascii_uppercase();
-        let name = name.into_bump_str();
-        let bare = &name[1..];
-        let is_bare = matches!(bare, "MESSAGE" | "PRIORITY") || bare.starts_with("SYSLOG_");
-        if is_trusted(name.as_bytes()) {
-            name
-        } else if is_bare || is_trusted(bare.as_bytes()) || named::taken(bare).is_some() {
-            bare
-        } else {
-            key
-        }
+        if self == Self::Own || key.len() >= NAME_BYTES_MAX { key } else { renamed(key, event) }
+    }
+}
+
+fn renamed<'a>(key: &'a str, event: &Event<'a>) -> &'a str {
+    let mut name = event.string(key.len() + 1);
+    name.push('_');
+    name.push_str(key);
+    name.make_ascii_uppercase();
+    let name = name.into_bump_str();
+    let bare = &name[1..];
+    let is_bare = matches!(bare, "MESSAGE" | "PRIORITY") || bare.starts_with("SYSLOG_");
+    if is_trusted(name.as_bytes()) {
+        name
+    } else if is_bare || is_trusted(bare.as_bytes()) || named::taken(bare).is_some() {
+        bare
+    } else {
+        key
     }
 }
 
 /// Whether a field is no field of the journal: the names of those are in capitals.
+#[inline]
 pub(super) fn is_of_collector(name: &str) -> bool {
     !matches!(name.as_bytes(), [b'A'..=b'Z' | b'0'..=b'9' | b'_', ..])
 }

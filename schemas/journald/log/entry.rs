@@ -39,11 +39,18 @@ const NOBODY: &str = "4294967295";
 
 /// True if the record begins as an entry in one of the two forms does.
 pub(crate) fn is_entry(record: &[u8]) -> bool {
-    export::begins(record) || json::is_entry(record)
+    may_be_entry(record) && (export::begins(record) || json::is_entry(record))
+}
+
+/// False if its first byte says that a record is none, as that of most lines of syslog does.
+#[inline]
+pub(crate) fn may_be_entry(record: &[u8]) -> bool {
+    matches!(record.first(), Some(b'_' | b'{' | b'd' | 0x1e))
 }
 
 /// Takes an entry apart; `None` if the record is something else. Rejected are an entry that breaks
 /// off or is no JSON (`malformed_entry`), and one that says nothing (`empty_message`).
+#[inline(never)]
 pub(crate) fn entry<'a>(
     record: &Record<'a>,
     event: &mut Event<'a>,

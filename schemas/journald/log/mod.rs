@@ -26,7 +26,7 @@ mod json;
 mod named;
 mod parser;
 
-pub(crate) use entry::{entry, is_entry};
+pub(crate) use entry::{entry, is_entry, may_be_entry};
 pub(crate) use export::{Extent, extent};
 
 use crate::{Dataset, Parse};

@@ -147,7 +147,10 @@ pub(super) struct Mnemonic<'a> {
 
 impl<'a> Mnemonic<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let text = text.strip_prefix(['%', '#'])?;
+        let text = match text.as_bytes().first()? {
+            b'%' | b'#' => &text[1..],
+            _ => return None,
+        };
         if let Some(text) = text.strip_prefix('%') {
             return Self::of_module(text);
         }

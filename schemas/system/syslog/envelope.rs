@@ -55,10 +55,8 @@ pub struct Envelope<'a> {
     pub structured: Option<&'a [u8]>,
     /// The level that macOS writes after the tag, and others before it.
     pub level: Option<&'a str>,
-    /// The number of a message of this kind, of Solaris and ProCurve.
-    pub code: Option<&'a str>,
-    /// The first topic of MikroTik's messages.
-    pub topic: Option<&'a str>,
+    /// What kind of message it is: a number of Solaris and ProCurve, a topic of MikroTik.
+    pub kind: Option<&'a str>,
     /// The number that a network device gives the message.
     pub sequence: Option<u64>,
     /// The header is that of RFC 5424.
@@ -95,8 +93,10 @@ pub fn head(bytes: &[u8], read_at_ms: i64) -> Head<'_> {
                 let is_nil = &bytes[at..word] == b"-";
                 let is_wrong = length > 0 && bytes[at..word].contains(&b'T');
                 if !is_nil && !is_wrong {
-                    head.take_device(meraki(rest), length);
-                    return head;
+                    return match meraki(rest) {
+                        Some(found) => head.of_device(found, length),
+                        None => head,
+                    };
                 }
                 word
             }
@@ -112,30 +112,45 @@ pub fn head(bytes: &[u8], read_at_ms: i64) -> Head<'_> {
         head.stamp = Some(stamp);
         (head.stamp_at, head.end) = (at, at + used);
         head.is_bare = clock::precedes_a_message(&rest[..used]);
-    } else if !head.take_device(device(rest, read_at_ms), at) {
-        head.take_columns(rest, at, read_at_ms);
+        return head;
     }
-    head
+    head.of_other(rest, at, read_at_ms)
 }
 
 impl<'a> Head<'a> {
-    /// Takes the header of a device, which begins at `at`; false if there is none.
-    fn take_device(&mut self, device: Option<Device<'a>>, at: usize) -> bool {
-        let Some(found) = device else { return false };
-        self.stamp = found.stamp;
-        (self.stamp_at, self.end) = (at + found.stamp_at, at + found.stamp_end);
-        self.device = Some(Device { body: at + found.body, ..found });
-        true
+    /// With what begins at `at` in place of a stamp. By value, so that a head with a stamp, which is
+    /// the usual one, is written where it is to be.
+    #[inline(never)]
+    fn of_other(self, rest: &'a [u8], at: usize, read_at_ms: i64) -> Self {
+        match device(rest, read_at_ms) {
+            Some(found) => self.of_device(found, at),
+            None => self.of_columns(rest, at, read_at_ms),
+        }
     }
 
-    /// `kern  :info  : `, perhaps with a time behind it (`dmesg --decode`).
-    fn take_columns(&mut self, rest: &[u8], at: usize, read_at_ms: i64) {
-        let Some((priority, used)) = priority_of_columns(rest) else { return };
-        let (from, found) = (at + used, stamp(&rest[used..], read_at_ms));
-        self.priority = Some(priority);
-        self.is_bare = true;
-        self.stamp = found.map(|(stamp, _)| stamp);
-        (self.stamp_at, self.end) = (from, from + found.map_or(0, |(_, used)| used));
+    /// With the header of a device, which begins at `at`.
+    fn of_device(self, found: Device<'a>, at: usize) -> Self {
+        Self {
+            stamp: found.stamp,
+            stamp_at: at + found.stamp_at,
+            end: at + found.stamp_end,
+            device: Some(Device { body: at + found.body, ..found }),
+            ..self
+        }
+    }
+
+    /// With `kern  :info  : `, perhaps with a time behind it (`dmesg --decode`).
+    fn of_columns(self, rest: &[u8], at: usize, read_at_ms: i64) -> Self {
+        let Some((priority, used)) = priority_of_columns(rest) else { return self };
+        let (stamp_at, found) = (at + used, stamp(&rest[used..], read_at_ms));
+        Self {
+            priority: Some(priority),
+            stamp: found.map(|(stamp, _)| stamp),
+            stamp_at,
+            end: stamp_at + found.map_or(0, |(_, used)| used),
+            is_bare: true,
+            ..self
+        }
     }
 }
 
@@ -178,7 +193,7 @@ impl<'a> Envelope<'a> {
         if head.priority_wrong {
             event.null_removed(crate::fields::log::syslog::PRIORITY);
         }
-        let rest = &text[head.device.map_or(head.end, |device| device.body)..];
+        let rest = &text[head.device.as_ref().map_or(head.end, |device| device.body)..];
         if rest.trim_ascii().is_empty() {
             let reason = "nothing after the priority and time";
             return Err(Rejection::at("empty_message", reason, head.end));
@@ -186,8 +201,8 @@ impl<'a> Envelope<'a> {
         let version = head.version.and_then(|version| std::str::from_utf8(version).ok());
         let mut envelope =
             Self { priority: head.priority, version, stamp: head.stamp, ..Self::default() };
-        if let Some(device) = head.device {
-            envelope.device(&device);
+        if let Some(device) = &head.device {
+            envelope.device(device);
             envelope.tag_of_program(rest);
             return Ok(envelope);
         }
@@ -355,6 +370,9 @@ fn bare_host(word: &str) -> &str {
 
 /// What follows a host's name that some of Ubiquiti's devices write twice before a tag.
 fn without_name_again<'a>(rest: &'a str, host: &str) -> &'a str {
+    if rest.as_bytes().first() != host.as_bytes().first() {
+        return rest;
+    }
     let after = rest.strip_prefix(host).and_then(|rest| rest.strip_prefix(' '));
     let is_tagged = |after: &&str| {
         after.split_on_byte(b' ').is_some_and(|(word, _)| word.ends_with(':') && word.len() > 1)

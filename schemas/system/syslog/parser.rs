@@ -22,7 +22,11 @@ impl Parser for SyslogLine {
         if self.family != Family::Auth && firewall_line(record, self.family, event) {
             return Ok(());
         }
-        let entry = journald_log::entry(record, event)?;
+        // What says more than a line is large, and is not moved for every line.
+        let entry = match journald_log::may_be_entry(record.bytes) {
+            true => journald_log::entry(record, event)?,
+            false => None,
+        };
         let envelope = match (&entry, entry.is_none().then(|| wrapped(record, event)).flatten()) {
             (Some(entry), _) => entry.envelope,
             (None, Some(wrapped)) => wrapped.envelope(record.read_at_ms, event)?,
@@ -129,11 +133,9 @@ pub(crate) fn common<'a>(envelope: &Envelope<'a>, event: &mut Event<'a>) -> &'a 
     if let Some(mnemonic) = Mnemonic::parse(tagged) {
         mnemonic.set(envelope.priority, event);
     }
-    if let Some(code) = envelope.code {
-        event.set(fields::event::CODE, code);
-    }
-    if let Some(topic) = envelope.topic {
-        event.set(fields::event::PROVIDER, topic);
+    if let Some(kind) = envelope.kind {
+        let is_number = kind.bytes().all(|byte| byte.is_ascii_digit());
+        event.set(if is_number { fields::event::CODE } else { fields::event::PROVIDER }, kind);
     }
     if !envelope.message.is_empty() {
         event.set(fields::MESSAGE, envelope.message);

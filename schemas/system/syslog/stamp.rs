@@ -40,7 +40,9 @@ fn without_zone(bytes: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
         _ => {}
     }
     if let Some(found) = time::parse_rfc3164(bytes, read_at_ms) {
-        return Some(year_last(bytes, found).unwrap_or(found));
+        // What follows is mostly a host.
+        let is_year = matches!(bytes.get(found.1 + 1), Some(b'1' | b'2'));
+        return is_year.then(|| year_last(bytes, found)).flatten().or(Some(found));
     }
     if let Some(found) = time::parse_month_first(bytes) {
         return Some(found);

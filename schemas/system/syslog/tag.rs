@@ -27,7 +27,10 @@ impl<'a> Envelope<'a> {
         let message = rest.trim_start_matches(' ');
         self.tag(message);
         if self.procid.is_none() {
-            (self.appname, self.code) = (None, None);
+            // The topics of MikroTik's messages are no tag.
+            if self.appname.take().is_some() {
+                self.kind = None;
+            }
             self.message = if self.stamp.is_some() { message } else { rest };
         }
     }
@@ -57,6 +60,7 @@ impl<'a> Envelope<'a> {
     }
 
     /// The same where nothing else precedes it. Says whether there is one.
+    #[inline(never)]
     fn plain_tag(&mut self, rest: &'a str) -> bool {
         let is_end = |byte| matches!(byte, b':' | b'[' | b' ' | b'\t');
         let Some(end) = rest.bytes().position(is_end) else { return false };
@@ -65,6 +69,7 @@ impl<'a> Envelope<'a> {
 
     /// `prog: `, `prog[pid]: `, `prog(module)[pid]: `, and macOS's `prog[pid] (of[pid]): ` and
     /// `prog[pid] <Level>: `, of which the name ends there.
+    #[inline(always)]
     fn tag_until(&mut self, rest: &'a str, end: usize) -> bool {
         let bytes = rest.as_bytes();
         if end == 0 || matches!(bytes[end], b' ' | b'\t') {
@@ -96,11 +101,12 @@ impl<'a> Envelope<'a> {
 
     /// `err tmm[123]: ` (F5) and `00076 ports: ` (ProCurve): a level or a number before the tag.
     /// Words of a text may be levels too, so there a process must follow.
+    #[inline(never)]
     fn behind_word(&mut self, rest: &'a str, end: usize) -> bool {
         let (word, after) = (&rest[..end], &rest[end + 1..]);
         if word.len() == EVENT_DIGITS && word.bytes().all(|byte| byte.is_ascii_digit()) {
             let is_tagged = self.plain_tag(after);
-            self.code = is_tagged.then_some(word);
+            self.kind = is_tagged.then_some(word);
             return is_tagged;
         }
         if !is_severity_word(word) {
@@ -118,6 +124,7 @@ impl<'a> Envelope<'a> {
     /// Words with commas between them: who a device of Ubiquiti is, with its version, before the
     /// tag (`788a20aabbcc,UAP-AC-Pro-6.2.44+14098: `, older `("U7LT,788a20aabbcc,v4.0.21") `), or
     /// the topics of MikroTik's messages (`system,error,critical `), which stay in the message.
+    #[inline(never)]
     fn behind_list(&mut self, rest: &'a str) -> bool {
         if let Some((_, after)) = rest.strip_prefix("(\"").and_then(|rest| rest.split_on("\") ")) {
             return self.plain_tag(after);
@@ -137,7 +144,7 @@ impl<'a> Envelope<'a> {
         let Some(level) = TOPIC_LEVELS.iter().find(has) else { return false };
         let are_topics = bare.split(',').all(is_topic);
         if are_topics {
-            (self.level, self.topic) = (Some(*level), Some(first));
+            (self.level, self.kind) = (Some(*level), Some(first));
         }
         are_topics
     }
@@ -149,7 +156,7 @@ impl<'a> Envelope<'a> {
         let Some((number, word)) = inside.split_on_byte(b' ') else { return };
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
         if let Some(priority) = priority_of_word(word).filter(|_| is_number) {
-            self.code = Some(number);
+            self.kind = Some(number);
             self.priority = self.priority.or(Some(priority));
             self.message = message;
         }
