@@ -179,6 +179,27 @@ fn an_applications_own_keys_become_fields_and_its_company_a_namespace() {
 }
 
 #[test]
+fn of_several_keys_for_one_field_the_first_counts_and_no_value_is_lost() {
+    let rules = || EventRules {
+        app_fields: Arc::new(AppFields::read("f", "a user.name\nb user.name\n").expect("a table")),
+        ..EventRules::default()
+    };
+    let read = |keys: &str| {
+        let line = format!(r#"{{"@timestamp":"2026-03-04T09:27:05Z",{keys}}}"#);
+        let found = document("app.json", &line, rules());
+        (found["user"]["name"].clone(), found["app"]["fields"].clone())
+    };
+    assert_eq!(read(r#""a":"x","b":"y""#), (json!("x"), json!({"b": "y"})));
+    assert_eq!(read(r#""b":"y","a":"x""#), (json!("y"), json!({"a": "x"})));
+    for one in [r#""b":"x""#, r#""a":null,"b":"x""#, r#""a":"","b":"x""#, r#""a":"x","b":"x""#] {
+        assert_eq!(read(one), (json!("x"), Value::Null), "{one}");
+    }
+    // The operator's own keys come before those of ecs-logging.
+    let both = r#""ecs.version":"1.6.0","user":{"name":"y"},"a":"x""#;
+    assert_eq!(read(both), (json!("x"), json!({"user": {"name": "y"}})));
+}
+
+#[test]
 fn every_sample_is_still_a_document_under_a_policy() {
     let table = "* user.name hash\n* source.ip truncate\n* message detect\n* host.name mask\n\
                  * host.hostname encrypt\n* url.original drop\n* app.fields detect\n\

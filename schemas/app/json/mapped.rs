@@ -2,34 +2,45 @@
 
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
+
 use super::level::{self, Numbers};
 use super::{error, stamp};
 use crate::object::{entries, object, scalar};
 use crate::rules::{AppFields, Target, Unit};
 use crate::scan::{Entries, Entry};
-use crate::{Event, Value, fields};
+use crate::{Event, Field, Value, fields};
+
+/// Fields that a named key has set: of several keys the first counts, the others are kept.
+pub(super) type Taken = SmallVec<[Field; 32]>;
 
 /// Sets the fields of named keys and gives the other keys; objects lose the keys that were named.
-pub(super) fn take<'a>(keys: Entries<'a>, named: &AppFields, event: &mut Event<'a>) -> Entries<'a> {
-    take_inside(keys, "", named, event).0
+pub(super) fn take<'a>(
+    keys: Entries<'a>,
+    named: &AppFields,
+    taken: &mut Taken,
+    event: &mut Event<'a>,
+) -> Entries<'a> {
+    take_inside(keys, "", (named, taken), event).0
 }
 
 fn take_inside<'a>(
     keys: Entries<'a>,
     above: &str,
-    named: &AppFields,
+    (named, taken): (&AppFields, &mut Taken),
     event: &mut Event<'a>,
 ) -> (Entries<'a>, bool) {
     let (mut kept, mut changed) = (Entries::new(), false);
     for entry in keys {
         let path = format!("{above}{}", String::from_utf8_lossy(entry.key));
         if let Some(target) = named.target(&path)
-            && set(target, entry.value, event)
+            && set_once(target, entry.value, taken, event)
         {
             changed = true;
         } else if named.is_above(&path) && entry.value.starts_with(b"{") {
             let inside = entries(entry.value, event).unwrap_or_default();
-            let (rest, fewer) = take_inside(inside, &format!("{path}."), named, event);
+            let below = format!("{path}.");
+            let (rest, fewer) = take_inside(inside, &below, (named, &mut *taken), event);
             changed |= fewer;
             match object(&rest, event) {
                 _ if !fewer => kept.push(entry),
@@ -43,8 +54,26 @@ fn take_inside<'a>(
     (kept, changed)
 }
 
+/// Sets a field that no key has set. Says whether all of the value is there.
+fn set_once<'a>(target: Target, value: &'a [u8], taken: &mut Taken, event: &mut Event<'a>) -> bool {
+    let field = target.field;
+    if taken.contains(&field) {
+        let text = scalar(value, event);
+        let same = match field {
+            fields::log::LEVEL => text.and_then(|text| level::name(text, Numbers::Usual, event)),
+            _ => text,
+        };
+        return same.is_some() && event.get_str(field) == same;
+    }
+    let is_set = set(target, value, event);
+    if is_set && event.has(field) {
+        taken.push(field);
+    }
+    is_set
+}
+
 /// Sets a field of any kind. Says whether the value was of that kind.
-pub(super) fn set<'a>(target: Target, value: &'a [u8], event: &mut Event<'a>) -> bool {
+fn set<'a>(target: Target, value: &'a [u8], event: &mut Event<'a>) -> bool {
     let Target { field, unit } = target;
     if field.kind() == "flattened" && value.starts_with(b"{") {
         let Some(value) = entries(value, event).and_then(|found| object(&found, event)) else {

@@ -48,13 +48,14 @@ fn set_of<'a>(
 ) -> bool {
     let object = text.starts_with('{').then(|| whole(text.as_bytes())).flatten();
     let Some(mut keys) = object else { return false };
+    let mut taken = mapped::Taken::new();
     if let Some(named) = event.rules().map(|rules| &rules.app_fields).filter(|n| !n.is_empty()) {
-        keys = mapped::take(keys, named, event);
+        keys = mapped::take(keys, named, &mut taken, event);
     }
     let mut writer = writer_of(&keys);
     if writer.is_ecs() {
         keys.retain(|entry| entry.key != b"ecs.version");
-        keys = mapped::take(keys, AppFields::of_ecs(), event);
+        keys = mapped::take(keys, AppFields::of_ecs(), &mut taken, event);
         writer = writer_of(&keys);
     }
     if writer.splits_time() {
