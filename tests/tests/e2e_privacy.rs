@@ -51,16 +51,17 @@ fn producer(private: &Private) -> Program {
     private.start("tahoe-laravel", &["--laravel", &private.pipeline.flag("laravel.log")])
 }
 
-/// `tahoe decrypt` with the secrets of a file.
-fn decrypted(lines: &str, folder: &Path, secrets: &str) -> String {
+/// `tahoe decrypt` with the secrets of a file, and what it could not read.
+fn decrypted(lines: &str, folder: &Path, secrets: &str) -> (String, String) {
     std::fs::write(folder.join("in"), lines).expect("written");
     std::fs::write(folder.join("secrets"), secrets).expect("written");
     let input = std::fs::File::open(folder.join("in")).expect("it was written");
     let mut command = tahoe_tests::program::command("tahoe");
     command.arg("decrypt").env("TAHOE_PRIVACY_KEY_FILE", folder.join("secrets")).stdin(input);
     let ended = command.output().expect("it runs");
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    String::from_utf8(ended.stdout).expect("text")
+    let unread = String::from_utf8(ended.stderr).expect("text");
+    assert_eq!(ended.status.success(), unread.is_empty(), "{unread}");
+    (String::from_utf8(ended.stdout).expect("text"), unread)
 }
 
 #[test]
@@ -90,10 +91,12 @@ fn nothing_that_is_hidden_reaches_kafka_though_the_producer_is_killed_in_mid_str
     let sealed = records.iter().filter(|record| record.text.starts_with("enc:1:")).count() as u64;
     assert!(sealed >= lines / 9 && sealed <= lines / 9 + 1, "{sealed} of {lines}");
     let raw: String = records.iter().map(|record| format!("{}\n", record.text)).collect();
-    let read = decrypted(&raw, &pipeline.path("."), &format!("{OLDER}\n{SECRET}"));
+    let (read, unread) = decrypted(&raw, &pipeline.path("."), &format!("{OLDER}\n{SECRET}"));
     assert_eq!(read.matches("ES9121000418450200051332").count() as u64, lines);
-    let foreign = decrypted(&raw, &pipeline.path("."), OLDER);
+    assert_eq!(unread, "");
+    let (foreign, unread) = decrypted(&raw, &pipeline.path("."), OLDER);
     assert!(!foreign.contains("ES9121000418"), "another key opens nothing");
+    assert!(unread.contains("could not be read"), "{unread}");
 
     for document in documents.values() {
         let context = &document.source["laravel"]["context"];

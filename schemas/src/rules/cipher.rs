@@ -9,6 +9,9 @@ use ring::{aead, hmac};
 /// What an encrypted value begins with: the scheme's version follows.
 const MARK: &str = "enc:1:";
 
+/// What is wrong with an encrypted value that is not whole.
+const CHANGED: &str = "it was changed since it was encrypted";
+
 /// Whether a value is an encrypted one.
 pub(crate) fn is_encrypted(value: &str) -> bool {
     value.starts_with(MARK)
@@ -97,7 +100,8 @@ impl Keys {
     /// # Errors
     /// It is none, was encrypted with another secret, or was changed since.
     pub fn decrypt(&self, value: &str) -> Result<String, String> {
-        String::from_utf8(self.opened(value)?).map_err(|error| error.to_string())
+        String::from_utf8(self.opened(value)?)
+            .map_err(|_| "what was encrypted is no text".to_owned())
     }
 
     /// The bytes of an encrypted value.
@@ -110,17 +114,18 @@ impl Keys {
         let key = self.all().find(|key| key.id == id).ok_or_else(|| {
             format!("it was encrypted with the key {id}, and these are {}", self.ids())
         })?;
-        let mut sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|error| error.to_string())?;
+        let mut sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| CHANGED)?;
         let (nonce, text) =
             sealed.split_at_mut_checked(aead::NONCE_LEN).ok_or("it is too short")?;
         let nonce = aead::Nonce::try_assume_unique_for_key(nonce).expect("it has its length");
         let opened = key.seal.open_in_place(nonce, aead::Aad::empty(), text);
-        let text = opened.map_err(|_| "it was changed since it was encrypted")?;
+        let text = opened.map_err(|_| CHANGED)?;
         Ok(text.to_vec())
     }
 
-    /// A text in which every value that one of these keys encrypted is readable again.
-    pub fn decrypt_all(&self, text: &str) -> String {
+    /// A text in which every value that one of these keys encrypted is readable again; `unread` is
+    /// told why another one is not, as [`Keys::decrypt`] says it.
+    pub fn decrypt_all(&self, text: &str, unread: &mut dyn FnMut(String)) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find(MARK) {
@@ -130,7 +135,13 @@ impl Keys {
             out.push_str(&rest[..at]);
             match self.decrypt(value) {
                 Ok(plain) => out.push_str(&plain),
-                Err(_) => out.push_str(value),
+                Err(error) => {
+                    out.push_str(value);
+                    // A text may tell of the mark.
+                    if value.len() > MARK.len() {
+                        unread(error);
+                    }
+                }
             }
             rest = &rest[at + value.len()..];
         }
@@ -176,7 +187,10 @@ mod tests {
         assert_ne!(value, keys.encrypted(b"eva@shop.example"));
         assert_eq!(keys.decrypt(&value).as_deref(), Ok("ana@shop.example"));
         let line = format!("{{\"a\":\"{value}\",\"b\":\"enc:1:x:y\"}}");
-        assert_eq!(keys.decrypt_all(&line), "{\"a\":\"ana@shop.example\",\"b\":\"enc:1:x:y\"}");
+        let mut unread = Vec::new();
+        let read = keys.decrypt_all(&line, &mut |why| unread.push(why));
+        assert_eq!(read, "{\"a\":\"ana@shop.example\",\"b\":\"enc:1:x:y\"}");
+        assert!(unread.len() == 1 && unread[0].contains("the key x"), "{unread:?}");
 
         let others = Keys::new("another secret of some length").expect("long enough");
         assert!(others.decrypt(&value).expect_err("another key").contains(keys.id()));
