@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tahoe_tests::feed::{self, append_to, write_lines};
 use tahoe_tests::pipeline::{Pipeline, SET_UP};
-use tahoe_tests::program::{CHECKED_WITHIN, Ended, Program, repository, run};
+use tahoe_tests::program::{CHECKED_WITHIN, Ended, Program, command, repository, run};
 use tahoe_tests::servers::{free_port, http_get, setting};
 use tahoe_tests::wait::until;
 
@@ -208,6 +208,26 @@ fn no_secret_is_in_any_log_line() {
     }
 }
 
+#[test]
+fn a_value_that_no_key_reads_is_printed_as_it_is_and_said() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let lines = "plain\nuser enc:1:AAAAAAAA:AAAA\n";
+    std::fs::write(folder.path().join("in"), lines).expect("written");
+    let decrypt = || {
+        let mut decrypt = command("tahoe");
+        decrypt.arg("decrypt").env("TAHOE_PRIVACY_KEY", "0123456789abcdef");
+        let input = std::fs::File::open(folder.path().join("in")).expect("it was written");
+        decrypt.stdin(input).output().expect("it runs")
+    };
+    let ended = decrypt();
+    assert_eq!((ended.status.code(), ended.stdout.as_slice()), (Some(1), lines.as_bytes()));
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains("1 encrypted values could not be read: "), "{said}");
+    assert!(said.contains("the key AAAAAAAA, and these are "), "{said}");
+    std::fs::write(folder.path().join("in"), "plain\n").expect("written");
+    assert!(decrypt().status.success());
+}
+
 /// Of `docs/settings.md`, which is made from the commands: flag, name of the value, variable, and
 /// the commands that take it.
 fn documented_settings() -> Vec<[String; 4]> {
@@ -234,6 +254,23 @@ fn planted(value: &str) -> Option<[&'static str; 2]> {
         "KEY=VALUE" => Some(["ssl.key.password=planted-6", "planted-7"]),
         "PASSWORD" | "SECRET" | "KEY" => Some(["planted-8://planted-9=planted-0", "planted-a"]),
         _ => None,
+    }
+}
+
+#[test]
+fn a_host_that_is_a_connection_string_is_refused_before_anything_is_logged() {
+    let hosts = [("MYSQL_HOST", "tahoe-mysql"), ("PGHOST", "tahoe-postgres")];
+    for (name, binary) in hosts.into_iter().chain([("MONGO_HOST", "tahoe-mongodb")]) {
+        for host in ["x://me:planted@127.0.0.1:1/d", "me:planted@127.0.0.1"] {
+            let settings = [(name, host), ("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")];
+            for (binary, arguments) in [(binary, &[][..]), ("tahoe", &["up"])] {
+                let Ended { status, stdout, stderr } =
+                    Program::start_with(binary, arguments, &settings).wait();
+                assert_eq!(status.code(), Some(2), "{binary}: {stdout}{stderr}");
+                assert!(stderr.contains(name) && !stderr.contains("planted"), "{stderr}");
+                assert_eq!(stdout, "", "{binary}");
+            }
+        }
     }
 }
 

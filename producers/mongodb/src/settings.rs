@@ -6,7 +6,7 @@ use clap::{ArgMatches, Args, FromArgMatches as _, ValueEnum};
 use mongodb::options::ServerAddress;
 use tahoe_pipeline::replicate::OnLostPosition;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
-use tahoe_pipeline::service::{List, Place, add_lists};
+use tahoe_pipeline::service::{HostParser, List, Place, add_lists, is_host};
 
 use crate::connection::{Connection, Mechanism};
 
@@ -15,7 +15,8 @@ use crate::connection::{Connection, Mechanism};
 #[command(next_help_heading = "MongoDB")]
 pub(crate) struct MongoArgs {
     /// Server, or some members of the replica set: HOST or HOST:PORT
-    #[arg(long, env = "MONGO_HOST", value_name = "HOST", value_delimiter = ',')]
+    #[arg(long, env = "MONGO_HOST", value_name = "HOST", value_delimiter = ',',
+          value_parser = HostParser::new("a connection string goes to MONGO_URI"))]
     pub mongo_host: Vec<String>,
     /// Port of those that name none
     #[arg(long, env = "MONGO_PORT", value_name = "PORT", default_value_t = 27017)]
@@ -290,8 +291,8 @@ impl MongoArgs {
     }
 
     fn address(&self, host: &str) -> Result<ServerAddress, String> {
-        if host.contains("://") || host.contains('@') {
-            // It may hold a password.
+        // One of a file; it may hold a password.
+        if !is_host(host) {
             return Err("MONGO_HOST is a connection string: that goes to MONGO_URI".to_owned());
         }
         let address = ServerAddress::parse(host);
@@ -369,8 +370,14 @@ mod tests {
                 assert!(!said.contains("hunter") && !said.contains("secret"), "{said}");
             }
         }
-        let said = target(&["--mongo-host", "mongodb://me:hunter2@h1"]).expect_err("no host");
-        assert!(said.contains("MONGO_URI") && !said.contains("hunter"), "{said}");
+        let mut line = Line::parse_from(["x", "--mongo-db", "shop"]);
+        line.mongo.mongo_host.push("mongodb://me:hunter2@h1".to_owned());
+        let of_file = line.mongo.target().expect_err("no host");
+        let of_flag = Line::try_parse_from(["x", "--mongo-host", "me:hunter2@h1"]);
+        let of_flag = of_flag.map(|line| line.mongo.mongo_host).expect_err("no host").to_string();
+        for said in [of_file, of_flag] {
+            assert!(said.contains("MONGO_URI") && !said.contains("hunter"), "{said}");
+        }
     }
 
     #[test]

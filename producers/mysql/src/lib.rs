@@ -67,7 +67,7 @@ use tahoe_pipeline::replicate::{OnLostPosition, RecordKind, Replicate};
 use tahoe_pipeline::seams::SourceError;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
 use tahoe_pipeline::service::{
-    Inspect, List, Open, Place, Planned, Producer, add_lists, path_set, plan_files,
+    HostParser, Inspect, List, Open, Place, Planned, Producer, add_lists, path_set, plan_files,
 };
 use tahoe_pipeline::verify::Verification;
 use tahoe_schemas::datasets;
@@ -83,6 +83,9 @@ use crate::settings::{OnUnknownColumns, Settings};
 
 /// The producer of MySQL and MariaDB.
 pub struct Mysql;
+
+const HOST: HostParser =
+    HostParser::new("MYSQL_USER, MYSQL_PASSWORD and MYSQL_DATABASE have what else a URI says");
 
 /// What `--check` may take, less than the 10 s after which nobody listens any more.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(8);
@@ -110,7 +113,7 @@ enum Switch {
 #[command(next_help_heading = "MySQL and MariaDB")]
 struct MysqlArgs {
     /// Server whose rows and changes are read
-    #[arg(long, env = "MYSQL_HOST", value_name = "HOST")]
+    #[arg(long, env = "MYSQL_HOST", value_name = "HOST", value_parser = HOST)]
     mysql_host: Option<String>,
     /// Its port
     #[arg(long, env = "MYSQL_PORT", default_value_t = 3306, value_name = "PORT")]

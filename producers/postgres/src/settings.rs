@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, FromArgMatches as _, ValueEnum};
 use tahoe_pipeline::replicate::OnLostPosition;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
-use tahoe_pipeline::service::{List, Place, add_lists};
+use tahoe_pipeline::service::{HostParser, List, Place, add_lists};
 
 use crate::connection::{Host, Server, TargetSession};
 use crate::polled::PostgresPollArgs;
 use crate::tls::TlsMode;
+
+const HOST: HostParser =
+    HostParser::new("PGUSER, PGPASSWORD, PGDATABASE and PGSSLMODE have what else a URI says");
 
 /// Flags and variables, by the names that psql knows.
 #[derive(Args, Clone, Debug)]
@@ -17,7 +20,7 @@ use crate::tls::TlsMode;
 pub struct PostgresArgs {
     /// Server: a name, an address, or the folder of a Unix socket; several, separated by commas,
     /// are tried one after the other. This or a database turns reading on
-    #[arg(long, env = "PGHOST", value_name = "HOST")]
+    #[arg(long, env = "PGHOST", value_name = "HOST", value_parser = HOST)]
     pg_host: Option<String>,
     /// Its port, or one for each host
     #[arg(long, env = "PGPORT", default_value = "5432", value_name = "PORT")]
