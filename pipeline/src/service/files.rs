@@ -3,12 +3,13 @@
 use tahoe_schemas::datasets;
 
 use super::{Place, Planned};
-use crate::tail::{PathSet, Tail};
+use crate::tail::{PathSet, Tail, check_pattern};
 
 /// The set of files at `patterns` that hold `dataset`.
 ///
 /// # Errors
-/// Names `setting` if there is no such dataset, or if a path that is no pattern cannot be read.
+/// Names `setting` if there is no such dataset, if a pattern is none, or if a path that is no pattern
+/// cannot be read.
 pub fn path_set(
     setting: &str,
     dataset: &str,
@@ -16,7 +17,10 @@ pub fn path_set(
     place: &Place,
 ) -> Result<PathSet, String> {
     let found = datasets::named(dataset).map_err(|error| format!("{setting} {error}"))?;
-    patterns.iter().try_for_each(|path| readable(setting, path))?;
+    for path in &patterns {
+        check_pattern(path).map_err(|error| format!("{setting} {error}"))?;
+        readable(setting, path)?;
+    }
     let declared = found.declared();
     Ok(PathSet {
         patterns,

@@ -40,13 +40,14 @@ pub(super) struct Found {
 impl Pattern {
     /// A pattern, made absolute.
     pub(super) fn new(text: &str) -> Result<Self, String> {
-        let absolute =
-            std::path::absolute(text).map_err(|error| format!("path {text:?}: {error}"))?;
-        let build = |text: &str| {
+        let absolute = std::path::absolute(text).map_err(|error| format!("{text}: {error}"))?;
+        let build = |part: &str| {
             let glob =
-                GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build();
-            glob.map(|glob| glob.compile_matcher())
-                .map_err(|error| format!("path {text:?} is not a valid pattern: {error}"))
+                GlobBuilder::new(part).literal_separator(true).backslash_escape(true).build();
+            glob.map(|glob| glob.compile_matcher()).map_err(|error| {
+                let why = error.kind();
+                format!("{text}: {why}: write \\ before a sign of a pattern that stands for itself")
+            })
         };
         let mut steps = Vec::new();
         for component in absolute.components() {
@@ -161,9 +162,21 @@ pub(super) fn is_compressed(path: &Path) -> bool {
     path.extension().is_some_and(|end| COMPRESSED.iter().any(|known| end == *known))
 }
 
+/// Says why a text is neither a path nor a pattern.
+pub(crate) fn check_pattern(text: &str) -> Result<(), String> {
+    Pattern::new(text).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_says_all_of_the_pattern_and_what_is_wrong_with_it() {
+        let error = check_pattern("logs/[a.log").expect_err("the class has no end");
+        assert!(error.starts_with("logs/[a.log: ") && error.contains("unclosed"), "{error}");
+        assert_eq!(check_pattern("logs/a-*.log"), Ok(()));
+    }
 
     #[test]
     fn files_come_in_the_order_of_their_names_and_compressed_ones_never() {

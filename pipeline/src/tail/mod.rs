@@ -37,6 +37,7 @@ use tahoe_seams::{
 };
 
 pub use clock::{Clock, SystemClock};
+pub(crate) use glob::check_pattern;
 pub use settings::{PathSet, StartAt, TailArgs, TailSettings};
 
 use file::{Place, Tracked};
