@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tahoe_seams::SinkError;
 use tantivy::directory::MmapDirectory;
+use tantivy::directory::error::LockError;
 use tantivy::schema::Schema;
 use tantivy::{Index, TantivyError};
 
@@ -91,6 +92,20 @@ fn write_format(folder: &Path) -> std::io::Result<()> {
 fn refused(folder: &Path, reason: &str) -> SinkError {
     let advice = "use the version that made it, or another folder by --data";
     SinkError::Refused(format!("{} {reason}: {advice}", folder.display()), None)
+}
+
+/// The failure of an index, which is said in its own words unless no lock could be made: whoever
+/// opens an index makes one, for searching too.
+pub(crate) fn failed(folder: &Path, error: TantivyError, own_words: String) -> SinkError {
+    let TantivyError::LockFailure(LockError::IoError(error), _) = error else {
+        return SinkError::Unavailable(own_words, Some(Box::new(error)));
+    };
+    let folder = folder.display();
+    let text = format!(
+        "no lock can be made in {folder}: {error}: let this user write there, or name another \
+         folder by --data"
+    );
+    SinkError::Unavailable(text, Some(Box::new(error)))
 }
 
 fn unusable(folder: &Path, error: impl std::error::Error + Send + Sync + 'static) -> SinkError {

@@ -188,7 +188,7 @@ fn shared(folder: &Path, index: Index, fields: Fields) -> Result<Shared, SinkErr
     let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into();
     let reader = reader.map_err(|error: tantivy::TantivyError| {
         let text = format!("cannot read the store in {}: {error} (--data)", folder.display());
-        SinkError::Unavailable(text, Some(Box::new(error)))
+        folder::failed(folder, error, text)
     })?;
     let known = Arc::new(Known::default());
     Ok(Shared { folder: Arc::new(folder.to_owned()), index, fields, reader, known })

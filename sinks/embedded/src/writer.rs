@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use crate::Settings;
 use crate::document::index_document;
 use crate::fields::Fields;
+use crate::folder::failed;
 use crate::known::Known;
 use crate::present::{copy_of, present_in};
 use crate::retention::{Expired, expired};
@@ -84,7 +85,7 @@ impl Shared {
     pub fn unavailable(&self, error: TantivyError) -> SinkError {
         let folder = self.folder.display();
         let text = format!("the store in {folder} failed: {error}; is its disk full? (--data)");
-        SinkError::Unavailable(text, Some(Box::new(error)))
+        failed(&self.folder, error, text)
     }
 }
 

@@ -54,6 +54,21 @@ async fn a_folder_has_one_writer_and_any_number_of_readers() {
     EmbeddedStore::open(folder.path(), Settings::default()).expect("the folder is free again");
 }
 
+#[test]
+fn a_lock_that_cannot_be_made_is_said_with_its_folder_and_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(EmbeddedStore::open(folder.path(), Settings::default()).expect("a store"));
+    // What keeps even root from making one.
+    let lock = folder.path().join("index/.tantivy-meta.lock");
+    if lock.exists() {
+        std::fs::remove_file(&lock).expect("nobody has it");
+    }
+    std::fs::create_dir(&lock).expect("a folder in its place");
+    let error = EmbeddedStore::open_read_only(folder.path()).err().expect("no lock").to_string();
+    assert!(error.contains("no lock can be made in") && error.contains("directory"), "{error}");
+    assert!(error.contains("--data") && !error.contains("IoError"), "{error}");
+}
+
 #[tokio::test]
 async fn an_id_is_unique_within_its_data_stream_only() {
     let folder = tempfile::tempdir().expect("a folder");
