@@ -82,6 +82,22 @@ impl Field {
         BY_PATH.get(path).copied()
     }
 
+    /// The field that a dotted path names or lies in, and the path inside its free object:
+    /// `labels.env` is `env` in `labels`.
+    pub fn holding(path: &str) -> Option<(Self, &str)> {
+        let mut end = path.len();
+        loop {
+            if let Some(field) = Self::named(&path[..end]) {
+                let inside = path[end..].trim_start_matches('.');
+                let is_free = matches!(field.kind(), "flattened" | "object" | "nested");
+                if inside.is_empty() || is_free {
+                    return Some((field, inside));
+                }
+            }
+            end = path[..end].rfind('.')?;
+        }
+    }
+
     /// Dotted path: `event.dataset`.
     pub fn path(self) -> &'static str {
         &self.leaf().removed[PREFIX_LEN..]

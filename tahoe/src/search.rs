@@ -5,8 +5,10 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::Args;
 use serde_json::{Value, json};
+use tahoe_schemas::Field;
 use tahoe_seams::search::{Hit, Search, SearchRequest};
 
 use crate::backends::BackendArgs;
@@ -79,6 +81,15 @@ async fn counts(
     out: &mut Output,
 ) -> anyhow::Result<()> {
     let counts = store.count(request).await?;
+    for (n, field) in request.by.iter().enumerate() {
+        let has_values = counts.rows.iter().any(|row| row.values[n].is_some());
+        if !has_values && !is_known(store, field).await? {
+            bail!(
+                "--by {field}: no document has this field and no dataset declares it: \
+                 `tahoe schema DATASET` prints those that it may have"
+            );
+        }
+    }
     for row in &counts.rows {
         write_count(out, args, &row.values, row.events)?;
     }
@@ -86,6 +97,18 @@ async fn counts(
         eprintln!("{} more rows: raise --limit", counts.rows_left_out);
     }
     Ok(())
+}
+
+/// Whether a field is declared, or in a document whatever was looked for.
+async fn is_known(store: &dyn Search, field: &str) -> anyhow::Result<bool> {
+    if matches!(field, "_index" | "_id") || Field::holding(field).is_some() {
+        return Ok(true);
+    }
+    // One row may be of the documents without it.
+    let request =
+        SearchRequest { limit: Some(2), by: vec![field.to_owned()], ..SearchRequest::default() };
+    let counts = store.count(&request).await?;
+    Ok(counts.rows.iter().any(|row| row.values.iter().any(Option::is_some)))
 }
 
 async fn documents(

@@ -30,19 +30,10 @@ pub(super) struct Place {
 impl Place {
     /// The place of a dotted path. An error says what is wrong with it.
     pub(super) fn named(path: &str) -> Result<Self, String> {
-        let mut end = path.len();
-        loop {
-            if let Some(field) = Field::named(&path[..end]) {
-                let inside = path[end..].trim_start_matches('.');
-                let is_free = matches!(field.kind(), "flattened" | "object" | "nested");
-                if inside.is_empty() || is_free {
-                    return Ok(Self { field, inside: inside.to_owned() });
-                }
-            }
-            end = path[..end].rfind('.').ok_or_else(|| {
-                format!("{path} is a field neither of ECS nor of a dataset, nor a key inside one")
-            })?;
-        }
+        let (field, inside) = Field::holding(path).ok_or_else(|| {
+            format!("{path} is a field neither of ECS nor of a dataset, nor a key inside one")
+        })?;
+        Ok(Self { field, inside: inside.to_owned() })
     }
 
     /// It is the field itself.
