@@ -3,6 +3,7 @@
 mod acl;
 mod backends;
 mod check;
+mod compression;
 mod dataset;
 mod decrypt;
 mod dlq;

@@ -1,18 +1,14 @@
 //! What is loaded: a file by its content, whatever its name and compression, or standard input by
 //! the name that it is given.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use tahoe_seams::SourceId;
 use xxhash_rust::xxh3::Xxh3;
 
-/// Bytes that tell a compression.
-const MAGIC_BYTES: usize = 4;
-const GZIP: &[u8] = &[0x1f, 0x8b];
-const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+use crate::compression::{self, STANDARD_INPUT};
 
 /// One input of the command.
 #[derive(Clone, Debug)]
@@ -25,7 +21,7 @@ pub struct Input {
     pub bytes: Option<u64>,
     /// Its content, or its name; the stream's identity follows from it.
     content: Vec<u8>,
-    file: Option<PathBuf>,
+    file: PathBuf,
 }
 
 impl Input {
@@ -34,20 +30,21 @@ impl Input {
     /// # Errors
     /// It cannot be read, or is standard input without a name.
     pub fn open(path: &Path, stdin_name: Option<&str>) -> anyhow::Result<Self> {
-        if path.to_str() == Some("-") {
+        if path.to_str() == Some(STANDARD_INPUT) {
             let Some(name) = stdin_name.filter(|name| !name.is_empty()) else {
                 bail!("-: standard input needs a name to be known by: set --name");
             };
             let content = [b"stdin\0", name.as_bytes()].concat();
             let path = format!("stdin:{name}");
-            return Ok(Self { name: "-".to_owned(), path, bytes: None, content, file: None });
+            let (name, file) = (STANDARD_INPUT.to_owned(), PathBuf::from(STANDARD_INPUT));
+            return Ok(Self { name, path, bytes: None, content, file });
         }
         let name = path.display().to_string();
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let (bytes, digest) = digest(reader(path)?).context(name.clone())?;
+        let (bytes, digest) = digest(compression::open(path)?).context(name.clone())?;
         let content = [&b"file\0"[..], &digest.to_le_bytes(), &bytes.to_le_bytes()].concat();
         let path_text = absolute.to_string_lossy().into_owned();
-        let file = Some(path.to_owned());
+        let file = path.to_owned();
         Ok(Self { name, path: path_text, bytes: Some(bytes), content, file })
     }
 
@@ -70,28 +67,8 @@ impl Input {
     /// # Errors
     /// It cannot be opened.
     pub fn read(&self) -> anyhow::Result<Box<dyn Read + Send>> {
-        match &self.file {
-            None => Ok(Box::new(io::stdin())),
-            Some(path) => reader(path),
-        }
+        compression::open(&self.file)
     }
-}
-
-fn reader(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
-    let context = || path.display().to_string();
-    let mut file = File::open(path).with_context(context)?;
-    let mut magic = Vec::with_capacity(MAGIC_BYTES);
-    (&mut file).take(MAGIC_BYTES as u64).read_to_end(&mut magic).with_context(context)?;
-    let whole = io::Cursor::new(magic.clone()).chain(file);
-    Ok(match magic.as_slice() {
-        magic if magic.starts_with(GZIP) => {
-            Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::new(whole)))
-        }
-        magic if magic.starts_with(ZSTD) => {
-            Box::new(zstd::stream::read::Decoder::new(whole).with_context(context)?)
-        }
-        _ => Box::new(whole),
-    })
 }
 
 fn digest(mut input: impl Read) -> io::Result<(u64, u128)> {

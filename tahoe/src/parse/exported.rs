@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use tahoe_schemas::datasets;
 use tahoe_seams::{Conditions, Events, Record, RecordId, SourceId};
 
-use super::{ParseArgs, open, write_documents};
+use super::{ParseArgs, write_documents};
+use crate::compression;
 use crate::exported::Exported;
 
 /// Prints the documents of one file; what gives none goes to stderr, with the number of its line. A
@@ -16,7 +17,7 @@ use crate::exported::Exported;
 pub fn parse(args: &ParseArgs, path: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let given = args.given()?;
     let read_at = args.read_at.unwrap_or_else(Timestamp::now);
-    for (number, line) in BufReader::new(open(path)?).split(b'\n').enumerate() {
+    for (number, line) in BufReader::new(compression::open(path)?).split(b'\n').enumerate() {
         let place = format!("{}:{}", path.display(), number + 1);
         let line = line.with_context(|| place.clone())?;
         if line.trim_ascii().is_empty() {

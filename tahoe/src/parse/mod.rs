@@ -3,7 +3,6 @@
 mod exported;
 mod policy;
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,18 +14,17 @@ use tahoe_seams::{Conditions, Events, Origin, Record, RecordId, SourceId};
 use tahoe_transformer::RuleArgs;
 
 use self::policy::Comparing;
+use crate::compression::{self, STANDARD_INPUT};
 use crate::{dataset, output};
-
-/// Names no file.
-const STANDARD_INPUT: &str = "-";
 
 /// Bytes read at a time; a record that is longer makes the buffer grow to hold it.
 const READ_BYTES: usize = 1 << 20;
 
 /// Print the ECS documents of files as NDJSON, one record a line.
 ///
-/// Records are joined from lines as the producer joins them. Rejections go to stderr with the
-/// number of their first line; they do not change the exit code. With --policy each line is an object
+/// Records are joined from lines as the producer joins them; files compressed with gzip or Zstandard
+/// are read too. Rejections go to stderr with the number of their first line; they do not change the
+/// exit code. With --policy each line is an object
 /// instead: the document before and after the privacy policy, and, with its secret, the record as a
 /// producer with that policy sends it.
 ///
@@ -102,18 +100,11 @@ fn parse_files(args: &ParseArgs, out: &mut impl Write) -> anyhow::Result<()> {
     for path in &args.files {
         let mut parsing = Parsing::new(args, framing.dataset, path, read_at_ms, given.clone());
         parsing.comparing = comparing.as_ref();
-        let mut input = open(path)?;
+        let mut input = compression::open(path)?;
         let mut frames = Frames::with_context(framing.framer, framing.context.clone());
         parsing.run(&mut frames, &mut input, out).with_context(|| path.display().to_string())?;
     }
     Ok(())
-}
-
-fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
-    Ok(match path.to_str() {
-        Some(STANDARD_INPUT) => Box::new(io::stdin().lock()),
-        _ => Box::new(File::open(path).with_context(|| path.display().to_string())?),
-    })
 }
 
 fn write_documents(events: &Events, out: &mut impl Write) -> io::Result<()> {
