@@ -1,11 +1,12 @@
 //! `tahoe ingest`: a file is loaded once, whatever happens on the way.
 
+use std::io::Write as _;
 use std::ops::ControlFlow;
 
 use serde_json::Value;
 use tahoe_pipeline::clock::now_ms;
 use tahoe_tests::documents::{Documents as _, each_once};
-use tahoe_tests::feed;
+use tahoe_tests::feed::{self, append_to};
 use tahoe_tests::program::Ended;
 use tahoe_tests::site::Site;
 use tahoe_tests::wait::until_true;
@@ -71,6 +72,66 @@ fn standard_input_is_known_by_its_name() {
     assert_eq!(counts(&summary(&run(&["--name", "x", "-"]))), [[50, 0]]);
     assert_eq!(counts(&summary(&run(&["--name", "x", "-"]))), [[0, 50]]);
     assert_stored(&site, 0..50);
+}
+
+#[test]
+fn under_a_name_that_was_used_the_rest_is_loaded_or_nothing_is() {
+    let site = Site::embedded("laravel_logs");
+    let run = |file: &str, numbers: std::ops::Range<u64>| {
+        let file = write(&site, file, numbers);
+        let arguments = [&INGEST[..], &["--name", "x", "-"]].concat();
+        site.run_with_input(&arguments, std::path::Path::new(&file))
+    };
+    assert_eq!(counts(&summary(&run("a.log", 0..50))), [[50, 0]]);
+    assert_eq!(counts(&summary(&run("b.log", 0..70))), [[20, 50]]);
+    for (file, other) in [("c.log", 1..100), ("d.log", 0..60), ("e.log", 0..0)] {
+        let refused = run(file, other);
+        assert_eq!(refused.status.code(), Some(1), "{file}: {}", refused.stdout);
+        assert!(refused.stderr.contains("stdin:x: the name was used"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("set another --name"), "{}", refused.stderr);
+    }
+    assert_eq!(counts(&summary(&run("f.log", 0..80))), [[10, 70]]);
+    let mut longer = append_to(&site.path("f.log"));
+    longer.write_all(b"#0 a frame of the last record\n").expect("written");
+    let arguments = [&INGEST[..], &["--name", "x", "-"]].concat();
+    let refused = site.run_with_input(&arguments, &site.path("f.log"));
+    assert!(refused.stderr.contains("is longer now"), "{}", refused.stderr);
+    assert_stored(&site, 0..80);
+}
+
+#[test]
+fn standard_input_may_be_compressed_and_so_may_what_is_parsed() {
+    let site = Site::embedded("laravel_logs");
+    let file = write(&site, "a.log", 0..50);
+    let gzip = std::process::Command::new("gzip").arg(&file).status();
+    assert!(gzip.expect("gzip is installed").success());
+    let parse = ["parse", "--dataset", "laravel.log"];
+    let parsed = site.run(&[&parse[..], &[&format!("{file}.gz")]].concat());
+    assert!(parsed.status.success(), "{}", parsed.stderr);
+    let piped = site.run_with_input(&[&parse[..], &["-"]].concat(), &site.path("a.log.gz"));
+    for parsed in [parsed, piped] {
+        assert_eq!(parsed.stdout.lines().count(), 50, "{}", parsed.stderr);
+    }
+    let arguments = [&INGEST[..], &["--name", "x", "-"]].concat();
+    let loaded = site.run_with_input(&arguments, &site.path("a.log.gz"));
+    assert_eq!(counts(&summary(&loaded)), [[50, 0]]);
+    assert_stored(&site, 0..50);
+}
+
+#[test]
+fn settings_that_cannot_be_are_said_before_anything_is_loaded() {
+    let site = Site::embedded("laravel_logs");
+    let file = write(&site, "a.log", 0..5);
+    std::fs::write(site.path("policy"), "* user.email shred\n").expect("written");
+    std::fs::write(site.path("keyless"), "* user.email hash\n").expect("written");
+    let policy = ["policy", "keyless"].map(|name| ["--privacy".to_owned(), site.flag(name)]);
+    let wrong = policy.into_iter().chain([["--geoip".to_owned(), site.flag("nowhere.mmdb")]]);
+    for [flag, value] in wrong {
+        let ended = site.run(&[&INGEST[..], &[&flag, &value, &file]].concat());
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.stdout);
+        assert!(ended.stderr.contains(&flag), "{}", ended.stderr);
+        assert!(!site.path("data").exists(), "{flag} {value}");
+    }
 }
 
 #[test]

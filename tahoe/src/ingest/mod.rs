@@ -1,6 +1,7 @@
 //! `tahoe ingest`: files that are loaded once, as a producer would have sent them.
 
 mod input;
+mod prefix;
 mod source;
 
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use tahoe_pipeline::renewed::Screens;
 use tahoe_pipeline::retry::{Backoff, EndedEarly};
 use tahoe_pipeline::service::{Memory, Process, ProcessArgs, Progress, RecordArgs};
 use tahoe_pipeline::telemetry::ProducerCounts;
-use tahoe_seams::{Log, Origin};
+use tahoe_seams::{Log, Origin, Sink};
 use tahoe_transformer::{
     AtSourceArgs, TransformArgs, TransformSettings, TransformerCounts, transform,
 };
@@ -36,8 +37,8 @@ pub const OWNERS: &str = "ingest/";
 /// A file is known by its content, whatever its name, and whether it is compressed (gzip, Zstandard):
 /// loaded again it adds nothing, and after a crash or Ctrl-C the same command goes on where it was. A
 /// file that has grown since is another file; tahoe-file follows those that grow. Standard input (-)
-/// is known by --name alone: given again under the same name it is skipped as far as it was loaded,
-/// so use a name once. Records go to their dataset's topic in Kafka; without Kafka they are stored at
+/// is known by --name: given again under the same name it has to begin with what was loaded, and the
+/// rest is loaded. Records go to their dataset's topic in Kafka; without Kafka they are stored at
 /// once, and the command exits with 3 if some were rejected.
 ///
 /// Example: tahoe ingest --dataset nginx.access access.log.2.gz access.log.3.gz
@@ -94,15 +95,18 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let args = IngestArgs::from_arg_matches(matches)?;
     let process = args.process.begin(&command(), matches).map_err(|error| anyhow!(error))?;
     let how = args.how()?;
+    // What would keep records from being stored is said before any is loaded: the next command would
+    // store them by its own settings.
+    let stores = !args.backends.kafka.is_set();
+    let settings = stores.then(|| args.transform_settings(&how, &process)).transpose()?;
     let name = args.name.as_deref();
     let inputs = args.files.iter().map(|path| Input::open(path, name));
     let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
     let batches = produce::MEMORY_BYTES_MAX + tahoe_transformer::MEMORY_BYTES_MAX;
     Memory::of(args.backends.memory().into_iter().chain([("batches", batches)])).log();
     let log = args.backends.log_until(process.patience())?;
-    if !args.backends.kafka.is_set() {
-        log.setup(&args.backends.topics(how.topic.as_slice()))?;
-    }
+    let storing =
+        settings.map(|settings| args.storing(&log, &how, settings, &process)).transpose()?;
     let total = inputs.iter().filter_map(|input| input.bytes).sum();
     let progress = Arc::new(Mutex::new(Progress::of(total, "bytes")));
     let (mut loaded, mut before) = (Vec::new(), 0);
@@ -111,10 +115,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         before += input.bytes.unwrap_or(0);
     }
     drop(progress);
-    let stored = match args.backends.kafka.is_set() {
-        true => None,
-        false => Some(args.store(&log, &how, &process)?),
-    };
+    let stored = storing.map(|storing| storing.store(&log, &process)).transpose()?;
     args.print(&loaded, stored.as_deref())?;
     Ok(output::exit_code(stored.is_some_and(|counts| counts.dead_lettered.get() > 0)))
 }
@@ -154,7 +155,9 @@ impl IngestArgs {
         let (dataset, namespace) = (&how.origin.dataset, &how.origin.namespace);
         let owner = format!("{OWNERS}{}", input.source(dataset, namespace, ""));
         let name = input.name.clone();
-        if let Some(records) = loaded_before(log.as_ref(), &owner, how.screen.as_ref())? {
+        let is_file = input.bytes.is_some();
+        if is_file && let Some(records) = loaded_before(log.as_ref(), &owner, how.screen.as_ref())?
+        {
             return Ok(Loaded { name, records, already_there: records });
         }
         let settings = ProduceSettings {
@@ -188,24 +191,27 @@ impl IngestArgs {
         }
     }
 
-    /// Nobody else can read the embedded log while this process has it: what was loaded is stored.
-    fn store(
+    fn transform_settings(
+        &self,
+        how: &How,
+        process: &Process,
+    ) -> anyhow::Result<TransformSettings> {
+        let settings = self.transform.settings(how.topic.as_slice(), process.grace);
+        let settings = settings.map_err(|error| anyhow!(error))?;
+        Ok(TransformSettings { drain: std::time::Duration::MAX, ..settings })
+    }
+
+    fn storing(
         &self,
         log: &Arc<dyn Log>,
         how: &How,
+        settings: TransformSettings,
         process: &Process,
-    ) -> anyhow::Result<Arc<TransformerCounts>> {
+    ) -> anyhow::Result<Storing> {
+        log.setup(&self.backends.topics(how.topic.as_slice()))?;
         let sink = self.backends.sink()?;
-        let runtime = process.runtime.handle();
-        runtime.block_on(sink.setup())?;
-        let settings = self.transform.settings(how.topic.as_slice(), process.grace);
-        let settings = settings.map_err(|error| anyhow!(error))?;
-        let settings = TransformSettings { drain: std::time::Duration::MAX, ..settings };
-        let counts = Arc::new(TransformerCounts::default());
-        // Asked for from the start, it ends when nothing is left to be read.
-        process.stop.ask_to_finish();
-        transform(log.as_ref(), &sink, &settings, &process.stop, &counts, runtime)?;
-        Ok(counts)
+        process.runtime.block_on(sink.setup())?;
+        Ok(Storing { sink, settings })
     }
 
     fn print(&self, loaded: &[Loaded], stored: Option<&TransformerCounts>) -> anyhow::Result<()> {
@@ -222,6 +228,27 @@ impl IngestArgs {
             said += &format!("stored: {stored} records, {rejected} rejected (tahoe dlq list)\n");
         }
         output::print(said)
+    }
+}
+
+/// Nobody else can read the embedded log while this process has it: what was loaded is stored.
+struct Storing {
+    sink: Arc<dyn Sink>,
+    settings: TransformSettings,
+}
+
+impl Storing {
+    fn store(
+        &self,
+        log: &Arc<dyn Log>,
+        process: &Process,
+    ) -> anyhow::Result<Arc<TransformerCounts>> {
+        let counts = Arc::new(TransformerCounts::default());
+        // Asked for from the start, it ends when nothing is left to be read.
+        process.stop.ask_to_finish();
+        let runtime = process.runtime.handle();
+        transform(log.as_ref(), &self.sink, &self.settings, &process.stop, &counts, runtime)?;
+        Ok(counts)
     }
 }
 

@@ -18,6 +18,7 @@ use tahoe_schemas::{Frame, Frames, LineFramer, datasets};
 use tahoe_seams::{Batch, BatchEnd, Framer, Known, Origin, Source, SourceError, SourceId, Stream};
 
 use super::input::Input;
+use super::prefix::Prefix;
 use crate::exported::Exported;
 
 /// Bytes read at a time.
@@ -62,6 +63,8 @@ pub struct Loading {
     frames: Frames<'static>,
     buffer: Vec<u8>,
     read: u64,
+    /// Of standard input, which a name alone does not tell.
+    prefix: Option<Prefix>,
     next: HashMap<SourceId, u64>,
     streams: Vec<Arc<Stream>>,
     closed: bool,
@@ -91,6 +94,7 @@ impl Loading {
             frames,
             buffer: Vec::new(),
             read: 0,
+            prefix: input.bytes.is_none().then(Prefix::default),
             next: HashMap::new(),
             streams: Vec::new(),
             closed: false,
@@ -109,10 +113,15 @@ impl Loading {
                 self.bytes.insert(opened)
             }
         };
+        let held = self.buffer.len();
         let read = bytes.take(READ_BYTES).read_to_end(&mut self.buffer);
         let read = read.map_err(|error| stop(format!("{name}: {error}")))?;
         self.read += read as u64;
         let ended = read == 0;
+        if let Some(prefix) = &mut self.prefix {
+            let seen = prefix.see(&self.buffer[held..], ended);
+            seen.map_err(|error| stop(format!("{}: {error}", self.input.path)))?;
+        }
         let mut frames = std::mem::replace(&mut self.frames, Frames::new(&LineFramer));
         let buffer = std::mem::take(&mut self.buffer);
         let mut failure = None;
@@ -146,11 +155,14 @@ impl Loading {
         self.ended = true;
         for stream in &self.streams {
             batch.stream(stream);
-            let about = json!({
+            let mut about = json!({
                 "path": self.input.path, "bytes": self.read, "ended": true,
                 "records": self.seen.records.load(Ordering::Relaxed),
                 "streams": self.streams.len(),
             });
+            if let Some(prefix) = &self.prefix {
+                about["digest"] = prefix.digest().into();
+            }
             batch.identify(stream.origin.source, about);
         }
     }
@@ -158,8 +170,7 @@ impl Loading {
     fn record(&mut self, frame: &Frame<'_>, batch: &mut Batch) -> anyhow::Result<()> {
         if self.how.framer.is_some() {
             let stream = self.stream(self.how.origin.clone(), "");
-            self.push(&stream, frame, frame.bytes, self.how.read_at_ms, batch);
-            return Ok(());
+            return self.push(&stream, frame, frame.bytes, self.how.read_at_ms, batch);
         }
         let exported = Exported::read(frame.bytes)?;
         let (bytes, context) = (exported.bytes()?, exported.context()?);
@@ -173,8 +184,7 @@ impl Loading {
             format!("{}\0{}\0{}\0{}", origin.host, origin.path, origin.peer, origin.time_zone);
         let stream = self.stream(origin, &more);
         let frame = Frame { context: &context, part: exported.part(), ..*frame };
-        self.push(&stream, &frame, &bytes, read_at_ms, batch);
-        Ok(())
+        self.push(&stream, &frame, &bytes, read_at_ms, batch)
     }
 
     fn push(
@@ -184,16 +194,21 @@ impl Loading {
         bytes: &[u8],
         read_at_ms: i64,
         batch: &mut Batch,
-    ) {
+    ) -> anyhow::Result<()> {
         self.seen.records.fetch_add(1, Ordering::Relaxed);
         let next = self.next.get(&stream.origin.source).copied().unwrap_or(0);
-        if frame.start < next {
+        let is_there = match &self.prefix {
+            Some(prefix) => prefix.has_loaded(frame, next).map_err(|error| anyhow!(error))?,
+            None => frame.start < next,
+        };
+        if is_there {
             self.seen.already_there.fetch_add(1, Ordering::Relaxed);
-            return;
+            return Ok(());
         }
         let index = batch.stream(stream);
         let span = (frame.start, frame.end);
         batch.push(index, span, bytes, frame.context, b"", read_at_ms, frame.part);
+        Ok(())
     }
 
     fn stream(&mut self, origin: Origin, more: &str) -> Arc<Stream> {
@@ -214,6 +229,7 @@ impl Loading {
 
 impl Source for Loading {
     fn resume(&mut self, known: Vec<Known>) -> Result<(), SourceError> {
+        self.prefix = self.prefix.take().map(|_| Prefix::of(&known));
         self.next = known.into_iter().map(|known| (known.source, known.next)).collect();
         Ok(())
     }
