@@ -93,6 +93,25 @@ pub(crate) fn flattened<'a>(
     object(&kept, event)
 }
 
+/// Sets each entry by `set_one`, which says whether all of it is in fields then; the others are an
+/// object in `others`.
+pub(crate) fn set_each<'a>(
+    entries: &[Entry<'a>],
+    others: Field,
+    set_one: fn(&Entry<'a>, &mut Event<'a>) -> bool,
+    event: &mut Event<'a>,
+) {
+    let mut left = Entries::new();
+    for entry in entries {
+        if !set_one(entry, event) {
+            left.push(*entry);
+        }
+    }
+    if let Some(object) = flattened(&left, others, event) {
+        event.set(others, object);
+    }
+}
+
 /// Whether a value is more than nothing, and no object, in which there may be nothing.
 fn says_something(value: &[u8]) -> bool {
     !value.starts_with(b"{") && !is_nothing_in_json(value)

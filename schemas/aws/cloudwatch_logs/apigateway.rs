@@ -2,8 +2,8 @@
 //! server's, in which no space stands before the request
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html>).
 
-use crate::object::{flattened, scalar};
-use crate::scan::{Entries, Entry};
+use crate::object::{scalar, set_each};
+use crate::scan::Entry;
 use crate::{Event, Value, clf, fields, peer, time};
 
 /// Names and addresses are no longer than this.
@@ -18,15 +18,7 @@ pub(super) fn set<'a>(keys: &[Entry<'a>], event: &mut Event<'a>) -> bool {
     if !is_stamped || [&b"requestId"[..], b"ip", b"status"].iter().any(|k| value(k).is_none()) {
         return false;
     }
-    let mut others = Entries::new();
-    for entry in keys {
-        if !set_key(entry, event) {
-            others.push(*entry);
-        }
-    }
-    if let Some(others) = flattened(&others, fields::aws::FIELDS, event) {
-        event.set(fields::aws::FIELDS, others);
-    }
+    set_each(keys, fields::aws::FIELDS, set_key, event);
     finish(event);
     true
 }

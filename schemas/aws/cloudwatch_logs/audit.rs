@@ -1,8 +1,8 @@
 //! Audit logs of Kubernetes, as EKS sends them: one object for each stage of a request to its API
 //! (<https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/>).
 
-use crate::object::{flattened, parts, scalar};
-use crate::scan::{Entries, Entry};
+use crate::object::{parts, scalar, set_each};
+use crate::scan::Entry;
 use crate::time;
 use crate::{Event, clf, fields, peer, url};
 
@@ -14,15 +14,7 @@ pub(super) fn set<'a>(keys: &[Entry<'a>], event: &mut Event<'a>) -> bool {
     }
     event.set(fields::event::CATEGORY, "api");
     event.set(fields::event::TYPE, "info");
-    let mut others = Entries::new();
-    for entry in keys {
-        if !set_key(entry, event) {
-            others.push(*entry);
-        }
-    }
-    if let Some(others) = flattened(&others, fields::aws::FIELDS, event) {
-        event.set(fields::aws::FIELDS, others);
-    }
+    set_each(keys, fields::aws::FIELDS, set_key, event);
     true
 }
 

@@ -3,8 +3,8 @@
 //! (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resolver-query-logs-format.html>).
 
 use crate::find::words;
-use crate::object::{flattened, parts, scalar};
-use crate::scan::{Entries, Entry};
+use crate::object::{parts, scalar, set_each};
+use crate::scan::Entry;
 use crate::{Event, fields, peer, time};
 
 /// What a line begins with: the version of its format.
@@ -43,15 +43,7 @@ pub(super) fn set<'a>(keys: &[Entry<'a>], event: &mut Event<'a>) -> bool {
     if !has(b"query_timestamp") || !has(b"query_name") {
         return false;
     }
-    let mut others = Entries::new();
-    for entry in keys {
-        if !set_key(entry, event) {
-            others.push(*entry);
-        }
-    }
-    if let Some(others) = flattened(&others, fields::aws::FIELDS, event) {
-        event.set(fields::aws::FIELDS, others);
-    }
+    set_each(keys, fields::aws::FIELDS, set_key, event);
     finish(event);
     true
 }
