@@ -33,17 +33,17 @@ const POLICY: &str = "\
 const PRIVATE: [&str; 6] =
     ["@shop.example", "4111 1111", "ES9121000418", "allergic", "hunter2", " of Ana"];
 
-/// A line of an application; in every ninth the note is spelled so that no replacement finds it.
+/// A line of an application; in every ninth the note is an object, in place of which no text stands.
 fn line(n: u64) -> String {
     let time = format!("2026-03-04T09:{:02}:{:02}+00:00", n / 60 % 60, n % 60);
     let note = match n.is_multiple_of(9) {
-        true => "\\u0061llergic of Ana",
-        false => "allergic of Ana",
+        true => r#"{"of":["allergic of Ana"]}"#,
+        false => r#""allergic of Ana""#,
     };
     format!(
         "[{time}] production.INFO: n={n} login of u{n}@shop.example at mysql://app:hunter2@db/x \
          {{\"mail\":\"u{n}@shop.example\",\"card\":\"4111 1111 1111 1111\",\
-         \"iban\":\"ES9121000418450200051332\",\"note\":\"{note}\",\"user_id\":{n}}} \n"
+         \"iban\":\"ES9121000418450200051332\",\"note\":{note},\"user_id\":{n}}} \n"
     )
 }
 
