@@ -71,7 +71,7 @@ pub(crate) fn epoch(text: &str) -> Option<Stamp> {
     let digits = u8::try_from(fraction.len()).ok()?;
     let scale = 10u32.pow(9 - u32::from(digits));
     let nanos = if digits == 0 { 0 } else { fraction.parse::<u32>().ok()? * scale };
-    Some(Stamp { local_s, nanos, digits, offset_s: Some(0), year_assumed: false })
+    Some(Stamp::utc(local_s, nanos, digits))
 }
 
 fn two(text: &[u8], at: usize) -> Option<u32> {

@@ -31,6 +31,13 @@ pub struct Stamp {
     pub year_assumed: bool,
 }
 
+impl Stamp {
+    /// Seconds since the epoch, and nanoseconds, of which the text gave `digits` digits.
+    pub(crate) fn utc(seconds: i64, nanos: u32, digits: u8) -> Self {
+        Self { local_s: seconds, nanos, digits, offset_s: Some(0), year_assumed: false }
+    }
+}
+
 impl Time {
     /// Milliseconds since the epoch.
     pub fn from_ms(ms: i64) -> Self {

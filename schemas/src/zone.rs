@@ -124,6 +124,11 @@ fn civil(local_s: i64) -> Option<DateTime> {
     .ok()
 }
 
+/// What an abbreviation of a zone means, if that is one thing alone: seconds east of Greenwich.
+pub(crate) fn one_meaning(zone: &[u8]) -> Option<i32> {
+    abbreviation(zone).filter(|(_, several)| !several).map(|(offset_s, _)| offset_s)
+}
+
 /// What an abbreviation of a zone means: seconds east of Greenwich, and whether it has other
 /// meanings.
 pub(crate) fn abbreviation(zone: &[u8]) -> Option<(i32, bool)> {

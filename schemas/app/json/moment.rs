@@ -3,6 +3,7 @@
 use super::stamp;
 use crate::object::{entries, scalar};
 use crate::scan::{Entries, Entry};
+use crate::time::Stamp;
 use crate::{Event, fields, zone_is_known};
 
 /// log4j2's `{"epochSecond":1772616425,"nanoOfSecond":123456789}`, Google Cloud's
@@ -41,6 +42,6 @@ fn text_of<'a>(keys: &[Entry<'a>], names: [&[u8]; 2], event: &Event<'a>) -> Opti
 fn set_seconds(seconds: &str, nanos: Option<&str>, event: &mut Event<'_>) -> bool {
     let (seconds, nanos) = (seconds.parse(), nanos.unwrap_or("0").parse());
     let (Ok(seconds), Ok(nanos @ 0..1_000_000_000)) = (seconds, nanos) else { return false };
-    event.time(stamp::utc(seconds, nanos, 9));
+    event.time(Stamp::utc(seconds, nanos, 9));
     true
 }

@@ -48,19 +48,14 @@ fn since_epoch(text: &str) -> Option<Stamp> {
         nanos += u64::from(byte - b'0') * worth;
         digits += 1;
     }
-    Some(utc(i64::try_from(number / per_second).ok()?, u32::try_from(nanos).ok()?, digits))
+    Some(Stamp::utc(i64::try_from(number / per_second).ok()?, u32::try_from(nanos).ok()?, digits))
 }
 
 /// `1.7726164e9` seconds.
 fn exponential(text: &str) -> Option<Stamp> {
     let seconds: f64 = text.parse().ok().filter(|seconds| (0.0..1e11).contains(seconds))?;
     let nanos = (seconds.fract() * 1e6).round() * 1e3;
-    Some(utc(seconds as i64, nanos as u32, 6))
-}
-
-/// A time in UTC.
-pub(super) fn utc(seconds: i64, nanos: u32, digits: u8) -> Stamp {
-    Stamp { local_s: seconds, nanos, digits, offset_s: Some(0), year_assumed: false }
+    Some(Stamp::utc(seconds as i64, nanos as u32, 6))
 }
 
 /// The text of an object's time, found without reading the rest: as in the document, it is that of

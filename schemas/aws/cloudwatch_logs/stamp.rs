@@ -41,8 +41,7 @@ pub(super) fn parse(text: &[u8]) -> Option<Stamp> {
     }
     let ms: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     let nanos = u32::try_from(ms.rem_euclid(1000)).ok()? * 1_000_000;
-    let local_s = ms.div_euclid(1000);
-    Some(Stamp { local_s, nanos, digits: 3, offset_s: Some(0), year_assumed: false })
+    Some(Stamp::utc(ms.div_euclid(1000), nanos, 3))
 }
 
 /// The last of those that are in milliseconds, as log events have them.

@@ -323,8 +323,7 @@ fn unescaped<'a>(text: &str, event: &Event<'a>) -> &'a str {
 /// Microseconds since the epoch, as the journal counts them.
 fn stamp(us: i64) -> Stamp {
     let nanos = u32::try_from(us.rem_euclid(1_000_000)).expect("less than a million") * 1000;
-    let local_s = us.div_euclid(1_000_000);
-    Stamp { local_s, nanos, digits: 6, offset_s: Some(0), year_assumed: false }
+    Stamp::utc(us.div_euclid(1_000_000), nanos, 6)
 }
 
 /// Takes a whole number up to `max`; false if it is none or there is one already.

@@ -19,8 +19,7 @@ pub(super) fn stamp(line: &[u8]) -> Option<(Stamp, usize)> {
         let number: i64 = std::str::from_utf8(&line[..digits]).ok()?.parse().ok()?;
         let (local_s, micros) = (number / 1_000_000, number % 1_000_000);
         let nanos = u32::try_from(micros).ok()? * 1000;
-        let stamp = Stamp { local_s, nanos, digits: 6, offset_s: Some(0), year_assumed: false };
-        return is_end(&line[digits..]).then_some((stamp, digits));
+        return is_end(&line[digits..]).then_some((Stamp::utc(local_s, nanos, 6), digits));
     }
     let head = line.first_chunk::<17>()?;
     if digits != 8 || head[8] != b' ' {

@@ -5,7 +5,7 @@
 
 use super::level::Label;
 use crate::time::{self, Stamp};
-use crate::zone::abbreviation;
+use crate::zone::{abbreviation, one_meaning};
 use crate::{Event, Transformation};
 
 /// A stamp and what its zone is called.
@@ -40,7 +40,7 @@ pub(super) fn parse(text: &[u8]) -> Option<Written<'_>> {
         length += space + letters;
         &rest[..letters]
     };
-    if let Some((offset_s, false)) = abbreviation(zone) {
+    if let Some(offset_s) = one_meaning(zone) {
         stamp.offset_s = Some(offset_s);
     }
     Some(Written { stamp, zone, length })
@@ -54,8 +54,7 @@ pub(super) fn epoch(text: &[u8]) -> Option<(Stamp, usize)> {
     if !(9..=11).contains(&digits) {
         return None;
     }
-    let local_s = number(&text[..digits]);
-    let mut stamp = Stamp { local_s, nanos: 0, digits: 0, offset_s: Some(0), year_assumed: false };
+    let mut stamp = Stamp::utc(number(&text[..digits]), 0, 0);
     if text.get(digits) == Some(&b'.') && count(&text[digits + 1..]) == 3 {
         let millis = number(&text[digits + 1..digits + 4]);
         stamp.nanos = u32::try_from(millis).unwrap_or(0) * 1_000_000;

@@ -118,7 +118,7 @@ pub(super) fn stamp(text: &[u8], read_at_ms: i64) -> Option<(Stamp, usize)> {
 
 fn epoch(seconds: &[u8]) -> Option<Stamp> {
     let local_s = i64::try_from(number(seconds)?).ok()?;
-    Some(Stamp { local_s, nanos: 0, digits: 0, offset_s: Some(0), year_assumed: false })
+    Some(Stamp::utc(local_s, 0, 0))
 }
 
 fn number(digits: &[u8]) -> Option<u64> {

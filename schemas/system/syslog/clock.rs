@@ -2,7 +2,7 @@
 //! Behind most of them no host follows ([`precedes_a_message`]).
 
 use crate::time::{self, Stamp};
-use crate::zone::abbreviation;
+use crate::zone::one_meaning;
 
 /// Digits of a number of seconds since the epoch, from 2001 until 2286.
 const EPOCH_DIGITS: usize = 10;
@@ -56,7 +56,7 @@ pub(super) fn tai64n(bytes: &[u8]) -> Option<(Stamp, usize)> {
     let (label, nanos) = std::str::from_utf8(digits).ok()?.split_at(DIGITS - 8);
     let seconds = u64::from_str_radix(label, 16).ok()?.checked_sub(TAI64N_EPOCH)?;
     let nanos = u32::from_str_radix(nanos, 16).ok().filter(|nanos| *nanos < 1_000_000_000)?;
-    Some((utc(i64::try_from(seconds).ok()?, nanos, 9), DIGITS + 1))
+    Some((Stamp::utc(i64::try_from(seconds).ok()?, nanos, 9), DIGITS + 1))
 }
 
 /// `2026-11-21_09:00:32.12345`, in UTC (`svlogd -tt`).
@@ -87,11 +87,7 @@ pub(super) fn seconds(bytes: &[u8]) -> Option<(Stamp, usize)> {
     }
     let second = std::str::from_utf8(whole).ok()?.parse().ok()?;
     let (nanos, digits, used) = time::parse_fraction(rest);
-    Some((utc(second, nanos, digits), EPOCH_DIGITS + used))
-}
-
-fn utc(second: i64, nanos: u32, digits: u8) -> Stamp {
-    Stamp { local_s: second, nanos, digits, offset_s: Some(0), year_assumed: false }
+    Some((Stamp::utc(second, nanos, digits), EPOCH_DIGITS + used))
 }
 
 /// `Sat 2026-11-21 09:00:00[.fraction] CET `: journalctl's `short-full` and `with-unit`, in which
@@ -109,9 +105,7 @@ pub(super) fn behind_weekday(bytes: &[u8]) -> Option<(Stamp, usize)> {
     if !(1..=ZONE_BYTES_MAX).contains(&length) || zone.get(length) != Some(&b' ') {
         return Some((stamp, AT + used));
     }
-    let meaning = abbreviation(&zone[..length]).filter(|(_, several)| !several);
-    let offset_s = meaning.map(|(offset_s, _)| offset_s);
-    Some((Stamp { offset_s, ..stamp }, AT + used + 1 + length))
+    Some((Stamp { offset_s: one_meaning(&zone[..length]), ..stamp }, AT + used + 1 + length))
 }
 
 #[cfg(test)]

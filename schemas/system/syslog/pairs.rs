@@ -6,7 +6,7 @@ use super::device::Device;
 use super::stamp::stamp;
 use crate::find::find;
 use crate::time::{self, Stamp};
-use crate::zone::abbreviation;
+use crate::zone::one_meaning;
 
 /// What their records begin with.
 const BEGINNINGS: [&[u8]; 7] =
@@ -24,7 +24,7 @@ pub(super) fn pairs(bytes: &[u8], read_at_ms: i64) -> Option<Device<'_>> {
     found.offset_s = found.offset_s.or_else(|| {
         let zone = text(bytes, b"tz=").or_else(|| text(bytes, b"timezone="))?;
         let offset = time::parse_offset(zone).map(|(offset_s, _)| offset_s);
-        offset.or_else(|| abbreviation(zone).filter(|(_, several)| !several).map(|(one, _)| one))
+        offset.or_else(|| one_meaning(zone))
     });
     let name = text(bytes, b"devname=").or_else(|| text(bytes, b"device_name="));
     let name = name.filter(|name| !name.is_empty());

@@ -5,7 +5,7 @@
 
 use super::clock;
 use crate::time::{self, Stamp};
-use crate::zone::abbreviation;
+use crate::zone::one_meaning;
 
 /// Bytes of `Mmm dd HH:MM:SS`.
 const BSD_BYTES: usize = 15;
@@ -122,8 +122,7 @@ fn zone(rest: &[u8]) -> Option<(i32, usize)> {
     if !ends || !(1..=ZONE_BYTES_MAX).contains(&length) {
         return None;
     }
-    let (offset_s, several) = abbreviation(&name[..length])?;
-    (!several).then_some((offset_s, 1 + length))
+    Some((one_meaning(&name[..length])?, 1 + length))
 }
 
 /// The months as strftime's `%b` writes them in French, German, Spanish, Italian and Portuguese
