@@ -13,11 +13,11 @@ pub(super) fn set<'a>(value: &'a [u8], event: &mut Event<'a>) -> bool {
     let Some(keys) = entries(value, event).filter(|_| !event.has(fields::TIMESTAMP)) else {
         return false;
     };
-    let text = |names: [&[u8]; 2]| text_of(&keys, names, event);
-    if let Some(seconds) = text([b"epochSecond", b"seconds"]) {
-        return set_seconds(seconds, text([b"nanoOfSecond", b"nanos"]), event);
+    let text = |names: &[&[u8]]| text_of(&keys, names, event);
+    if let Some(seconds) = text(&[b"epochSecond", b"seconds"]) {
+        return set_seconds(seconds, text(&[b"nanoOfSecond", b"nanos"]), event);
     }
-    let (date, zone) = (text([b"date", b"date"]), text([b"timezone", b"timezone"]));
+    let (date, zone) = (text(&[b"date"]), text(&[b"timezone"]));
     let zone = zone.filter(|zone| zone_is_known(zone));
     let Some((stamp, zone)) = date.and_then(stamp::parse).zip(zone) else { return false };
     event.time_in(zone, stamp);
@@ -27,13 +27,13 @@ pub(super) fn set<'a>(value: &'a [u8], event: &mut Event<'a>) -> bool {
 /// Sets Google Cloud's `timestampSeconds` and `timestampNanos`, and takes them out.
 pub(super) fn take_split<'a>(keys: &mut Entries<'a>, event: &mut Event<'a>) {
     const NAMES: [&[u8]; 2] = [b"timestampSeconds", b"timestampNanos"];
-    let [seconds, nanos] = NAMES.map(|name| text_of(keys, [name, name], event));
+    let [seconds, nanos] = NAMES.map(|name| text_of(keys, &[name], event));
     if seconds.is_some_and(|seconds| set_seconds(seconds, nanos, event)) {
         keys.retain(|entry| !NAMES.contains(&entry.key));
     }
 }
 
-fn text_of<'a>(keys: &[Entry<'a>], names: [&[u8]; 2], event: &Event<'a>) -> Option<&'a str> {
+fn text_of<'a>(keys: &[Entry<'a>], names: &[&[u8]], event: &Event<'a>) -> Option<&'a str> {
     let entry = keys.iter().find(|entry| names.contains(&entry.key))?;
     scalar(entry.value, event)
 }

@@ -118,8 +118,9 @@ fn amount(text: &str, unit: &str) -> Option<f64> {
 }
 
 /// `<time>\t<request>\t<LEVEL>\t<message>` of Node.js, `[LEVEL]\t<time>\t<request>\t<message>` of
-/// Python, in which the request is `undefined` or empty before the first one, `[ERROR] type: message` with a traceback of what Python did not catch, `<time> <request>
-/// Task timed out after 3.00 seconds` and `RequestId: <request> Error: …` of the platform.
+/// Python, in which the request is `undefined` or empty before the first one, `[ERROR] type: message`
+/// with a traceback of what Python did not catch, `<time> <request> Task timed out after 3.00 seconds`
+/// and `RequestId: <request> Error: …` of the platform.
 fn logged<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     if let Some(rest) = text.strip_prefix("RequestId: ") {
         return ended(rest, event);

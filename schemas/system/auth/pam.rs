@@ -270,7 +270,8 @@ fn who_and_where<'a>(rest: &'a str, event: &mut Event<'a>) {
     }
 }
 
-/// `New session N of user NAME.`, `New session 'N' of user 'NAME' with class …` (since 257), `Removed session N.`, `Session N logged out.`
+/// `New session N of user NAME.`, `New session 'N' of user 'NAME' with class …` (since 257), `Removed
+/// session N.`, `Session N logged out.`
 pub(super) fn logind<'a>(text: &'a str, event: &mut Event<'a>) {
     if let Some(rest) = text.strip_prefix("New session ") {
         if let Some((_, user)) = rest.split_on(" of user ") {
