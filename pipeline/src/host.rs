@@ -1,5 +1,5 @@
-//! The setting that names a server. A connection string there would be a name in notes, errors and
-//! records, and it may hold a password, so it is refused before anything is logged.
+//! The setting that names a server, or Kafka's brokers. A connection string there would be a name in
+//! notes, errors and records, and it may hold a password, so it is refused before anything is logged.
 
 use std::ffi::OsStr;
 
@@ -15,12 +15,19 @@ const SIGNS: [char; 2] = ['@', '='];
 #[derive(Clone, Copy, Debug)]
 pub struct HostParser {
     instead: &'static str,
+    wanted: &'static str,
+    is_one: fn(&str) -> bool,
 }
 
 impl HostParser {
     /// `instead` says which settings take the rest of a connection string.
     pub const fn new(instead: &'static str) -> Self {
-        Self { instead }
+        Self { instead, wanted: "the host", is_one: is_host }
+    }
+
+    /// The same for brokers, which may have a port and Kafka's name of a protocol.
+    pub const fn brokers(instead: &'static str) -> Self {
+        Self { instead, wanted: "HOST:PORT", is_one: are_brokers }
     }
 }
 
@@ -34,13 +41,14 @@ impl TypedValueParser for HostParser {
         value: &OsStr,
     ) -> Result<String, Error> {
         let text = StringValueParser::new().parse_ref(command, argument, value)?;
-        if is_host(&text) {
+        if (self.is_one)(&text) {
             return Ok(text);
         }
         let setting = argument.map(ToString::to_string).unwrap_or_default();
         let variable = argument.and_then(Arg::get_env).map(|name| name.to_string_lossy());
         let variable = variable.map(|name| format!(" ({name})")).unwrap_or_default();
-        let text = format!("{setting}{variable}: give the host alone: {}\n", self.instead);
+        let Self { instead, wanted, .. } = self;
+        let text = format!("{setting}{variable}: give {wanted} alone: {instead}\n");
         Err(Error::raw(ErrorKind::ValueValidation, text).with_cmd(command))
     }
 }
@@ -49,6 +57,11 @@ impl TypedValueParser for HostParser {
 pub fn is_host(text: &str) -> bool {
     let is_one = |one: &str| one.trim().starts_with('/') || !one.contains(SIGNS);
     !text.contains("://") && text.split(',').all(is_one)
+}
+
+/// `HOST`, `HOST:PORT` or `SASL_SSL://HOST:PORT`, separated by commas.
+fn are_brokers(text: &str) -> bool {
+    !text.contains(SIGNS)
 }
 
 #[cfg(test)]
@@ -75,6 +88,17 @@ mod tests {
             let said = given(other).expect_err("no host").to_string();
             assert!(said.contains("--x-host <HOST> (X_HOST)"), "{said}");
             assert!(said.contains("--x-user") && !said.contains("hunter"), "{said}");
+        }
+    }
+
+    #[test]
+    fn brokers_may_have_a_protocol_and_no_user() {
+        for brokers in ["a:9092", "a:9092,b", "SASL_SSL://a:9096, [2001:db8::7]:9092", ""] {
+            assert!(are_brokers(brokers), "{brokers}");
+        }
+        for other in ["me:hunter2@a:9092", "a:9092,SASL_SSL://me:hunter2@b", "bootstrap.servers=a"]
+        {
+            assert!(!are_brokers(other), "{other}");
         }
     }
 }

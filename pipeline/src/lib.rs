@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod header;
+pub mod host;
 pub mod journal;
 pub mod listen;
 mod lock;

@@ -5,7 +5,6 @@ mod checks;
 mod emf;
 mod files;
 mod health;
-mod host;
 mod http;
 mod lists;
 mod main;
@@ -29,7 +28,6 @@ pub use checks::{Check, run_checks};
 pub use emf::{EmfArgs, Measure};
 pub use files::{path_set, plan_files};
 pub use health::{Readiness, not_running, source_metrics, source_records};
-pub use host::{HostParser, is_host};
 pub use http::{Health, ServeArgs, metric, probe, serve};
 pub use lists::{CheckValue, List, add_lists};
 pub use main::{

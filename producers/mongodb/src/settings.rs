@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Args, FromArgMatches as _, ValueEnum};
 use mongodb::options::ServerAddress;
+use tahoe_pipeline::host::{HostParser, is_host};
 use tahoe_pipeline::replicate::OnLostPosition;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
-use tahoe_pipeline::service::{HostParser, List, Place, add_lists, is_host};
+use tahoe_pipeline::service::{List, Place, add_lists};
 
 use crate::connection::{Connection, Mechanism};
 

@@ -63,11 +63,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use tahoe_pipeline::host::HostParser;
 use tahoe_pipeline::replicate::{OnLostPosition, RecordKind, Replicate};
 use tahoe_pipeline::seams::SourceError;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
 use tahoe_pipeline::service::{
-    HostParser, Inspect, List, Open, Place, Planned, Producer, add_lists, path_set, plan_files,
+    Inspect, List, Open, Place, Planned, Producer, add_lists, path_set, plan_files,
 };
 use tahoe_pipeline::verify::Verification;
 use tahoe_schemas::datasets;

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, FromArgMatches as _, ValueEnum};
+use tahoe_pipeline::host::HostParser;
 use tahoe_pipeline::replicate::OnLostPosition;
 use tahoe_pipeline::secret::{Secret, from_value_or_file};
-use tahoe_pipeline::service::{HostParser, List, Place, add_lists};
+use tahoe_pipeline::service::{List, Place, add_lists};
 
 use crate::connection::{Host, Server, TargetSession};
 use crate::polled::PostgresPollArgs;

@@ -9,6 +9,7 @@ use rdkafka::config::RDKafkaLogLevel;
 
 use super::failure::Login;
 use super::iam::{self, Tokens};
+use crate::host::HostParser;
 use crate::log::RECORD_BYTES_MAX;
 use crate::seams::LogError;
 use crate::secret::{self, Secret};
@@ -128,7 +129,12 @@ impl LostOffsets {
 #[command(next_help_heading = "Kafka")]
 pub struct KafkaArgs {
     /// Brokers to begin with: HOST:PORT, separated by commas.
-    #[arg(long = "kafka", env = "KAFKA_BOOTSTRAP_SERVERS", value_name = "BROKERS")]
+    #[arg(
+        long = "kafka",
+        env = "KAFKA_BOOTSTRAP_SERVERS",
+        value_name = "BROKERS",
+        value_parser = HostParser::brokers("KAFKA_USERNAME and KAFKA_PASSWORD say who asks")
+    )]
     pub kafka: Option<String>,
     /// Encryption and authentication.
     #[arg(
