@@ -1,5 +1,6 @@
 //! How a command says what it found.
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, ErrorKind, Stdout, Write};
 use std::process::ExitCode;
 
@@ -53,11 +54,40 @@ pub fn telling(
     if output.is_closed { Ok(ExitCode::SUCCESS) } else { told }
 }
 
+/// Somebody else's text for a terminal, which would obey what is in it: control characters, and those
+/// that turn the direction of writing, are shown by their number. Lines and tabs stay.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| {
+        let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns || c.is_control() && !matches!(c, '\n' | '\t')
+    };
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if obeyed(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
+}
+
 /// Prints the result of work that is done, whether or not somebody still reads.
 pub fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
     let mut out = io::stdout();
     match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_of_a_text() {
+        assert_eq!(printable("a\x1b]0;b\x07\r\u{9b}"), r"a\u{1b}]0;b\u{7}\u{d}\u{9b}");
+        assert_eq!(printable("\u{202e}txt.exe"), r"\u{202e}txt.exe");
+        assert!(matches!(printable("à la\n\tcarte ✓"), Cow::Borrowed(_)));
     }
 }

@@ -17,7 +17,25 @@ use crate::output::{self, Output};
 /// Hits that are printed unless --limit says otherwise.
 const LIMIT: &str = "100";
 
-/// Print documents that match a query, newest first.
+/// Characters of its fields that stand for an event without a message.
+const SAID_CHARS_MAX: usize = 200;
+/// Objects of fields that every event has, or that repeat others.
+const COMMON: [&str; 11] = [
+    "@timestamp",
+    "agent",
+    "data_stream",
+    "ecs",
+    "event",
+    "host",
+    "log",
+    "message",
+    "related",
+    "service",
+    "tahoe",
+];
+
+/// Print documents that match a query, newest first: time, dataset, level, and the first line of the
+/// message, or the fields of an event that has none.
 ///
 /// The query is what Kibana's search bar takes in Lucene syntax: log.level:error AND "timed out".
 ///
@@ -154,12 +172,61 @@ fn write_hit(out: &mut impl Write, args: &SearchArgs, hit: &Hit<'_>) -> io::Resu
     }
     let source: Value = serde_json::from_slice(hit.source).unwrap_or_default();
     let text = |pointer: &str| source.pointer(pointer).and_then(|v| v.as_str()).unwrap_or("-");
-    writeln!(
-        out,
-        "{} {:<14} {:<9} {}",
-        text("/@timestamp"),
-        text("/event/dataset"),
-        text("/log/level"),
-        text("/message").lines().next().unwrap_or_default()
-    )
+    let (time, dataset, level) = (text("/@timestamp"), text("/event/dataset"), text("/log/level"));
+    let message = source.pointer("/message").and_then(Value::as_str);
+    let said = match message.and_then(|message| message.lines().next()) {
+        Some(line) => line.to_owned(),
+        None => said_by_fields(&source),
+    };
+    writeln!(out, "{time} {dataset:<14} {level:<9} {}", output::printable(&said))
+}
+
+/// What an event without a message says: the fields that are not of every event.
+fn said_by_fields(source: &Value) -> String {
+    let mut said = String::new();
+    let own = source.as_object().into_iter().flatten();
+    for (name, value) in own.filter(|(name, _)| !COMMON.contains(&name.as_str())) {
+        leaves(name, value, &mut said);
+    }
+    match said.char_indices().nth(SAID_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &said[..end]),
+        None => said,
+    }
+}
+
+/// Adds `path=value` of everything in a value.
+fn leaves(path: &str, value: &Value, said: &mut String) {
+    let shown = match value {
+        Value::Object(inside) => {
+            return inside.iter().for_each(|(key, v)| leaves(&format!("{path}.{key}"), v, said));
+        }
+        Value::String(text) if !text.contains([' ', '"', '\n']) => text.clone(),
+        value => value.to_string(),
+    };
+    if said.len() > 4 * SAID_CHARS_MAX {
+        return;
+    }
+    if !said.is_empty() {
+        said.push(' ');
+    }
+    *said += &format!("{path}={shown}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_without_a_message_is_told_by_its_own_fields() {
+        let event = json!({
+            "@timestamp": "2026-11-21T09:00:00Z", "event": {"dataset": "nginx.access"},
+            "http": {"request": {"method": "GET"}, "response": {"status_code": 404}},
+            "url": {"original": "/a b"}, "tags": ["x"],
+        });
+        let said = r#"http.request.method=GET http.response.status_code=404 tags=["x"] url.original="/a b""#;
+        assert_eq!(said_by_fields(&event), said);
+        let long = said_by_fields(&json!({"db": {"after": {"a": "é".repeat(500), "b": 1}}}));
+        assert_eq!((long.chars().count(), long.ends_with("é…")), (SAID_CHARS_MAX + 1, true));
+        assert_eq!(said_by_fields(&json!({"event": {"kind": "event"}})), "");
+    }
 }

@@ -236,6 +236,8 @@ fn search_prints_hits_as_json_lines_and_counts_while_up_runs() {
     let rows: Vec<_> = rows.map(|row| (row["log.level"].clone(), row["count"].clone())).collect();
     assert_eq!(rows, [("info".into(), 60.into()), ("error".into(), 10.into())]);
     assert!(search(&["--by", "laravel.context.none"]).contains("70  -"), "it might be there");
+    let line = search(&["log.level:error", "--limit", "1"]);
+    assert!(line.contains(" laravel.log    error     "), "{line}");
     let unknown = run("tahoe", &["search", "--data", &data, "--by", "log.level,log.levle"]);
     assert_eq!((unknown.status.code(), unknown.stdout.as_str()), (Some(1), ""));
     assert!(unknown.stderr.contains("--by log.levle: "), "{}", unknown.stderr);

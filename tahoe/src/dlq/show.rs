@@ -1,5 +1,6 @@
 //! `tahoe dlq show`: one letter with everything that is known of it, and its bytes as they were.
 
+use std::io::{self, IsTerminal as _};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
@@ -73,7 +74,7 @@ fn for_people(visited: &Visited<'_, '_>) -> Vec<u8> {
     let mut lines = Vec::new();
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
-            lines.push(format!("{name:<12} {value}"));
+            lines.push(format!("{name:<12} {}", output::printable(value)));
         }
     };
     line("code", &letter.code);
@@ -113,7 +114,12 @@ fn for_people(visited: &Visited<'_, '_>) -> Vec<u8> {
     line("bytes", &format!("{}{repaired}", opened.bytes.len()));
     let mut out = lines.join("\n").into_bytes();
     out.extend_from_slice(b"\n\n");
-    out.extend_from_slice(opened.bytes);
+    if io::stdout().is_terminal() {
+        let text = String::from_utf8_lossy(opened.bytes);
+        out.extend_from_slice(output::printable(&text).as_bytes());
+    } else {
+        out.extend_from_slice(opened.bytes);
+    }
     out.push(b'\n');
     out
 }
