@@ -6,6 +6,7 @@
 //! line from outside must not stop the pipeline.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::json_token::{each_token, quoted, token_text};
@@ -104,10 +105,10 @@ pub(super) fn all(text: &str) -> Vec<Found> {
 
 fn forms(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
+    secrets(text, &mut found);
     emails(text, &mut found);
     numbers(text, &mut found);
     ibans(text, &mut found);
-    secrets(text, &mut found);
     found.retain(|(range, _)| !is_hidden(text, range));
     found
 }
@@ -126,8 +127,10 @@ fn digits(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
+/// What stands between the password of a URL and its host (`://user:…@host.example`) is none.
 fn emails(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
+    let secret_ends: HashSet<usize> = found.iter().map(|(range, _)| range.end).collect();
     let local = |byte: &u8| byte.is_ascii_alphanumeric() || b"._%+-".contains(byte);
     let domain = |byte: &u8| byte.is_ascii_alphanumeric() || b".-".contains(byte);
     for at in memchr::memchr_iter(b'@', bytes) {
@@ -136,7 +139,7 @@ fn emails(text: &str, found: &mut Vec<Found>) {
         let host = text[at + 1..at + 1 + after].trim_end_matches(['.', '-']);
         let last = host.rsplit_once('.').map_or("", |(_, last)| last);
         let is_name = last.len() >= 2 && last.bytes().all(|byte| byte.is_ascii_alphabetic());
-        if before > 0 && is_name {
+        if before > 0 && is_name && !secret_ends.contains(&at) {
             found.push((at - before..at + 1 + host.len(), "[email]"));
         }
     }
@@ -313,6 +316,8 @@ mod tests {
             ("Authorization: Bearer abc.DEF-123456", "Authorization: Bearer [token]"),
             ("t=eyJhbGciOi.eyJzdWIi.c2ln", "t=[token]"),
             ("mysql://app:hunter2@db/shop", "mysql://app:[password]@db/shop"),
+            ("see https://app:hunter2@db.example/", "see https://app:[password]@db.example/"),
+            ("https://ana@shop.example/ or a@b.example", "https://[email]/ or [email]"),
             ("login?user=a&password=hunter2&x=1", "login?user=a&password=[password]&x=1"),
             ("{\"password\": \"hun ter2\"}", "{\"password\": \"[password]\"}"),
             ("CREATE USER a IDENTIFIED BY 'hunter2'", "CREATE USER a IDENTIFIED BY '[password]'"),
