@@ -119,6 +119,21 @@ fn standard_input_may_be_compressed_and_so_may_what_is_parsed() {
 }
 
 #[test]
+fn what_a_rule_leaves_out_is_counted() {
+    let site = Site::embedded("laravel_logs");
+    std::fs::write(site.path("rules"), "laravel.log user.id 3 none three\n").expect("written");
+    let (first, second) = (write(&site, "a.log", 0..5), write(&site, "b.log", 1..4));
+    let rules = site.flag("rules");
+    let load =
+        |file: &str| summary(&site.run(&[&INGEST[..], &["--sampling", &rules, file]].concat()));
+    let said = load(&first);
+    assert_eq!((&said["stored"], &said["dropped"]), (&4.into(), &1.into()), "{said}");
+    let ended = site.run(&["ingest", "--dataset", "laravel.log", "--sampling", &rules, &second]);
+    let expected = "stored: 2 records, 1 left out by rules, 0 rejected";
+    assert!(ended.stdout.contains(expected), "{}", ended.stdout);
+}
+
+#[test]
 fn settings_that_cannot_be_are_said_before_anything_is_loaded() {
     let site = Site::embedded("laravel_logs");
     let file = write(&site, "a.log", 0..5);

@@ -225,7 +225,13 @@ impl IngestArgs {
         let mut said: String = loaded.iter().map(file).collect();
         if let Some(counts) = stored {
             let (stored, rejected) = (counts.stored.get(), counts.dead_lettered.get());
-            said += &format!("stored: {stored} records, {rejected} rejected (tahoe dlq list)\n");
+            let dropped = match counts.dropped.get() {
+                0 => String::new(),
+                dropped => format!("{dropped} left out by rules, "),
+            };
+            said += &format!(
+                "stored: {stored} records, {dropped}{rejected} rejected (tahoe dlq list)\n"
+            );
         }
         output::print(said)
     }
@@ -266,6 +272,7 @@ fn summary(loaded: &[Loaded], stored: Option<&TransformerCounts>) -> Value {
         object["stored"] = counts.stored.get().into();
         object["already_there"] = counts.already_there.get().into();
         object["dead_lettered"] = counts.dead_lettered.get().into();
+        object["dropped"] = counts.dropped.get().into();
     }
     object
 }
