@@ -206,4 +206,6 @@ fn parse_shows_a_record_before_and_after_a_policy_and_as_a_producer_sends_it() {
     let sent = shown["sent"].as_str().expect("text");
     assert!(sent.contains("n=1 login of ") && !sent.contains("ES9121000418"), "{sent}");
     assert!(!shown["after"].to_string().contains("u1@shop.example"), "{shown}");
+    let keyless = site.run(&[&parse[..], &[&file]].concat());
+    assert!(keyless.stderr.contains("--policy: "), "{}", keyless.stderr);
 }

@@ -153,7 +153,7 @@ impl RuleArgs {
         let renewal = Renewal { geoip: self.geo_files()?, policy: self.policy()? };
         let privacy = match &renewal.policy {
             Some(policy) => policy.now(),
-            None => Arc::new(read_privacy(None, &self.privacy_key)?),
+            None => Arc::new(read_privacy("--privacy", None, &self.privacy_key)?),
         };
         let mut rules = self.read_tables(privacy)?;
         if let Some(files) = &renewal.geoip {
@@ -175,7 +175,7 @@ impl RuleArgs {
         if paths.is_empty() {
             return Ok(None);
         }
-        let read = move || read_privacy(privacy.as_deref(), &key);
+        let read = move || read_privacy("--privacy", privacy.as_deref(), &key);
         Renewed::open("--privacy", paths, Box::new(read)).map(Some)
     }
 

@@ -80,7 +80,7 @@ impl ScreenArgs {
         let paths = [&privacy, &key_file, &app_fields].into_iter().flatten().cloned().collect();
         let key = self.privacy_key.clone();
         let read = move || {
-            let policy = read_privacy(privacy.as_deref(), &key)?;
+            let policy = read_privacy("--privacy", privacy.as_deref(), &key)?;
             let app_fields = read_table("--app-fields", app_fields.as_deref(), AppFields::read)?;
             Screen::new(policy, app_fields.unwrap_or_default()).map_err(of_setting("--privacy"))
         };
@@ -90,14 +90,19 @@ impl ScreenArgs {
     }
 }
 
-/// The policy of a file, with its secret; without a file, what reads what was encrypted.
+/// The policy of the file that `setting` names, with its secret; without a file, what reads what was
+/// encrypted.
 ///
 /// # Errors
 /// Name the setting, and the file and line.
-pub fn read_privacy(path: Option<&Path>, key: &PrivacyKeyArgs) -> Result<Privacy, String> {
+pub fn read_privacy(
+    setting: &str,
+    path: Option<&Path>,
+    key: &PrivacyKeyArgs,
+) -> Result<Privacy, String> {
     let secret = key.secret()?;
     let secret = secret.as_ref().map(Secret::reveal);
-    let policy = read_table("--privacy", path, |name, text| Privacy::read(name, text, secret))?;
+    let policy = read_table(setting, path, |name, text| Privacy::read(name, text, secret))?;
     match (policy, secret) {
         (Some(policy), _) => Ok(policy),
         (None, Some(secret)) => Privacy::of_secret(secret).map_err(of_setting("--privacy-key")),
@@ -144,7 +149,9 @@ mod tests {
         };
         let binary = folder.path().join("binary");
         std::fs::write(&binary, b"* message detect\n* a\xff drop\n").expect("written");
-        let error = read_privacy(Some(&binary), &PrivacyKeyArgs::default()).expect_err("no text");
+        let read = |path| read_privacy("--policy", path, &PrivacyKeyArgs::default());
+        let error = read(Some(&binary)).expect_err("no text");
+        assert!(error.starts_with("--policy: "), "{error}");
         assert!(error.ends_with("binary:2: it is no UTF-8 at byte 21"), "{error}");
         let none = ScreenArgs::default();
         assert!(none.screens().expect("nothing is asked").is_none());

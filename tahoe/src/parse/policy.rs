@@ -35,17 +35,17 @@ impl Comparing {
         if args.policy.is_none() {
             return Ok(None);
         }
+        let key = &args.rules.privacy_key;
+        let read = read_privacy("--policy", args.policy.as_deref(), key);
+        let policy = read.map_err(|error| anyhow!(error))?;
         let mut rules = args.rules.clone();
         rules.privacy.clone_from(&args.policy);
         let rules = rules.read().map_err(|error| anyhow!(error))?;
         let app_fields = Arc::clone(&rules.app_fields);
         let after = Conditions { rules: rules.given(), ..before.clone() };
-        let key = &args.rules.privacy_key;
         let secret = key.secret().map_err(|error| anyhow!(error))?;
-        let screen = secret.map(|_| {
-            let policy = read_privacy(args.policy.as_deref(), key)?;
-            Screen::new(policy, app_fields).map_err(of_setting("--policy"))
-        });
+        let screen =
+            secret.map(|_| Screen::new(policy, app_fields).map_err(of_setting("--policy")));
         let screen = match screen.transpose() {
             Ok(screen) => screen,
             Err(error) => {
