@@ -55,15 +55,14 @@ fn line<'a>(text: &'a str, header: Header, event: &mut Event<'a>) -> Result<(), 
     }
     set_level(&text[level..end], event);
     let body = &text[end + 1..];
-    let Tail { message, mut context, mut extra } =
-        Tail::of(body.strip_prefix(' ').unwrap_or(body), event);
-    if let Some(entries) = &mut context {
+    let mut tail = Tail::of(body.strip_prefix(' ').unwrap_or(body), event);
+    if let Some(entries) = &mut tail.context {
         context::set(entries, fields::laravel::CONTEXT, event);
     }
-    if let Some(entries) = &mut extra {
+    if let Some(entries) = &mut tail.extra {
         context::set(entries, fields::laravel::EXTRA, event);
     }
-    set_message(message.trim(), event);
+    set_message(tail.message.trim(), event);
     Ok(())
 }
 

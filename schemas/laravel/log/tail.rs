@@ -26,99 +26,105 @@ impl<'a> Tail<'a> {
     pub fn of(body: &'a str, event: &mut Event<'a>) -> Self {
         let text = body.trim_end();
         let spaces = &body[text.len()..];
-        if spaces.ends_with("  ") {
-            return Self::message(text);
-        }
-        // An empty list is written by formatters that leave nothing out.
-        let has_no_extra = spaces == " " && !text.ends_with(" []");
-        let found = match text.ends_with(['}', ']']) {
-            true => at_end(text, has_no_extra, event),
-            false => None,
-        };
-        found.or_else(|| broken(text, event)).unwrap_or_else(|| Self::message(text))
-    }
-
-    fn message(message: &'a str) -> Self {
-        Self { message, context: None, extra: None }
-    }
-}
-
-/// The JSON that a record ends with.
-fn at_end<'a>(text: &'a str, has_no_extra: bool, event: &Event<'a>) -> Option<Tail<'a>> {
-    let bytes = text.as_bytes();
-    let mut budget = bytes.len() * READS_MAX + READS_BYTES;
-    for at in memchr::memchr2_iter(b'{', b'[', bytes) {
-        // What the body begins with is the message: there is a space before the context.
-        let alone = at > 0 && matches!(bytes[at - 1], b' ' | b'\n');
-        let object = matches!(bytes.get(at + 1), Some(b'"' | b'}' | b']' | b'{' | b'['));
-        if !alone || !(object || bytes[at] == b'[') {
-            continue;
-        }
-        let mut first = Scan::new(&bytes[at..]);
-        let end = first.run();
-        budget = budget.saturating_sub(first.at + 1);
-        if let Ok(length) = end {
-            let message = &text[..at];
-            let mut found = first.entries;
-            let rest = &bytes[at + length..];
-            if rest.is_empty() {
-                index(&bytes[at..], &mut found, event);
-                let is_extra = !has_no_extra && message.ends_with("  ");
-                let (context, extra) =
-                    if is_extra { (None, Some(found)) } else { (Some(found), None) };
-                return Some(Tail { message, context, extra });
+        // Entries take half a kilobyte: they are written where they stay.
+        let mut tail = Self { message: text, context: None, extra: None };
+        if !spaces.ends_with("  ") {
+            // An empty list is written by formatters that leave nothing out.
+            let has_no_extra = spaces == " " && !text.ends_with(" []");
+            let is_found = text.ends_with(['}', ']']) && tail.take_end(text, has_no_extra, event);
+            if !is_found {
+                tail.take_broken(text, event);
             }
-            let second = rest.trim_ascii_start();
-            if !has_no_extra && !rest.starts_with(b"  ") && matches!(second[0], b'{' | b'[') {
-                let mut scan = Scan::new(second);
-                let is_whole = scan.run() == Ok(second.len());
-                budget = budget.saturating_sub(scan.at + 1);
-                if is_whole {
-                    index(&bytes[at..], &mut found, event);
-                    index(second, &mut scan.entries, event);
-                    return Some(Tail { message, context: Some(found), extra: Some(scan.entries) });
+        }
+        tail
+    }
+
+    /// Takes the JSON that a record ends with. Says whether it does.
+    fn take_end(&mut self, text: &'a str, has_no_extra: bool, event: &Event<'a>) -> bool {
+        let bytes = text.as_bytes();
+        let mut budget = bytes.len() * READS_MAX + READS_BYTES;
+        for at in memchr::memchr2_iter(b'{', b'[', bytes) {
+            // What the body begins with is the message: there is a space before the context.
+            let alone = at > 0 && matches!(bytes[at - 1], b' ' | b'\n');
+            let object = matches!(bytes.get(at + 1), Some(b'"' | b'}' | b']' | b'{' | b'['));
+            if !alone || !(object || bytes[at] == b'[') {
+                continue;
+            }
+            let mut first = Scan::new(&bytes[at..]);
+            let end = first.run();
+            budget = budget.saturating_sub(first.at + 1);
+            if let Ok(length) = end {
+                let message = &text[..at];
+                let rest = &bytes[at + length..];
+                if rest.is_empty() {
+                    index(&bytes[at..], &mut first.entries, event);
+                    let is_extra = !has_no_extra && message.ends_with("  ");
+                    let place = if is_extra { &mut self.extra } else { &mut self.context };
+                    *place = Some(first.entries);
+                    self.message = message;
+                    return true;
+                }
+                let second = rest.trim_ascii_start();
+                if !has_no_extra && !rest.starts_with(b"  ") && matches!(second[0], b'{' | b'[') {
+                    let mut scan = Scan::new(second);
+                    let is_whole = scan.run() == Ok(second.len());
+                    budget = budget.saturating_sub(scan.at + 1);
+                    if is_whole {
+                        index(&bytes[at..], &mut first.entries, event);
+                        index(second, &mut scan.entries, event);
+                        self.context = Some(first.entries);
+                        self.extra = Some(scan.entries);
+                        self.message = message;
+                        return true;
+                    }
                 }
             }
+            if budget == 0 {
+                break;
+            }
         }
-        if budget == 0 {
-            break;
-        }
+        false
     }
-    None
-}
 
-/// A context with an exception that is not what the record ends with: below it is a line that came
-/// from elsewhere, which stays in the message, or its own end was never written.
-fn broken<'a>(text: &'a str, event: &mut Event<'a>) -> Option<Tail<'a>> {
-    const KEY: &[u8] = b"\"exception\":\"";
-    let bytes = text.as_bytes();
-    let key_at = find(bytes, b"[object] (")?.checked_sub(KEY.len())?;
-    if !bytes[key_at..].starts_with(KEY) {
-        return None;
-    }
-    let mut budget = bytes.len() * READS_MAX + READS_BYTES;
-    for at in memchr::memchr_iter(b'{', &bytes[..key_at]) {
-        if at == 0 || bytes[at - 1] != b' ' || bytes[at + 1] != b'"' {
-            continue;
-        }
-        let mut scan = Scan::new(&bytes[at..]);
-        let end = scan.run();
-        budget = budget.saturating_sub(scan.at + 1);
-        let (message, context) = (&text[..at], scan.entries);
-        let found = match end {
-            Ok(length) if at + length > key_at => {
-                with_lines_below(message, context, &text[at + length..], event)
-            }
-            Err(Flaw::Unfinished) if end_of(&context, bytes).unwrap_or(at) + 1 == key_at => {
-                cut_off(message, context, &text[key_at + KEY.len() - 1..], event)
-            }
-            _ => None,
+    /// Takes a context with an exception that is not what the record ends with: below it is a line
+    /// that came from elsewhere, which stays in the message, or its own end was never written.
+    fn take_broken(&mut self, text: &'a str, event: &mut Event<'a>) {
+        const KEY: &[u8] = b"\"exception\":\"";
+        let bytes = text.as_bytes();
+        let Some(key_at) = find(bytes, b"[object] (").and_then(|at| at.checked_sub(KEY.len()))
+        else {
+            return;
         };
-        if found.is_some() || budget == 0 {
-            return found;
+        if !bytes[key_at..].starts_with(KEY) {
+            return;
+        }
+        let mut budget = bytes.len() * READS_MAX + READS_BYTES;
+        for at in memchr::memchr_iter(b'{', &bytes[..key_at]) {
+            if at == 0 || bytes[at - 1] != b' ' || bytes[at + 1] != b'"' {
+                continue;
+            }
+            let mut scan = Scan::new(&bytes[at..]);
+            let end = scan.run();
+            budget = budget.saturating_sub(scan.at + 1);
+            let (message, context) = (&text[..at], scan.entries);
+            let found = match end {
+                Ok(length) if at + length > key_at => {
+                    with_lines_below(message, context, &text[at + length..], event)
+                }
+                Err(Flaw::Unfinished) if end_of(&context, bytes).unwrap_or(at) + 1 == key_at => {
+                    cut_off(message, context, &text[key_at + KEY.len() - 1..], event)
+                }
+                _ => None,
+            };
+            if let Some(found) = found {
+                *self = found;
+                return;
+            }
+            if budget == 0 {
+                return;
+            }
         }
     }
-    None
 }
 
 /// Where the last of the entries that are in `bytes` ends.
