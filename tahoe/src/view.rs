@@ -150,10 +150,14 @@ impl Health for Depending {
     }
 
     fn measured(&self) -> Vec<Map<String, Value>> {
-        let Self { pipeline, dependencies } = self;
+        let Self { pipeline, .. } = self;
         let mut records = source_records(&pipeline.sources);
-        records.extend(dependencies.measured(&pipeline.transformer));
+        records.extend(pipeline.transformer.measured());
         records
+    }
+
+    fn measured_around(&self) -> Vec<Map<String, Value>> {
+        self.dependencies.records(&self.pipeline.transformer)
     }
 }
 

@@ -1,5 +1,4 @@
-//! What the transformer says in the log of what it depends on, and of its half of the law: the
-//! collector behind the dashboard of the pipeline.
+//! What the transformer says in the log of what it depends on, for the dashboard of the pipeline.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,15 +61,8 @@ impl Dependencies {
         Ok(self)
     }
 
-    /// What a transformer says of its parts: its half of the law by dataset, and what it depends on.
-    pub fn measured(&self, counts: &TransformerCounts) -> Vec<Map<String, Value>> {
-        let mut records = dataset_records(counts);
-        records.extend(self.records(counts));
-        records
-    }
-
     /// A record of each service, and of each topic.
-    fn records(&self, counts: &TransformerCounts) -> Vec<Map<String, Value>> {
+    pub fn records(&self, counts: &TransformerCounts) -> Vec<Map<String, Value>> {
         let mut records = vec![
             service("kafka", &self.brokers, || {
                 self.log.check(&self.topics).map(drop).map_err(|error| error.to_string())
@@ -112,25 +104,6 @@ impl Dependencies {
     }
 }
 
-/// The transformer's half of the law, by dataset.
-fn dataset_records(counts: &TransformerCounts) -> Vec<Map<String, Value>> {
-    let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
-    for ((dataset, _), records) in counts.dropped_by() {
-        *dropped.entry(dataset).or_default() += records;
-    }
-    let record = |(name, of): (&String, &Arc<crate::RecordCounts>)| {
-        object(json!({
-            "tahoe.set": "dataset",
-            "tahoe.counted.dataset": name,
-            "tahoe.counts.stored": of.stored.get(),
-            "tahoe.counts.already_there": of.already_there.get(),
-            "tahoe.counts.dead_lettered": of.dead_lettered.get(),
-            "tahoe.counts.dropped": dropped.get(name).copied().unwrap_or(0),
-        }))
-    };
-    counts.datasets().iter().map(record).collect()
-}
-
 /// A service that is asked now.
 fn service(name: &str, node: &str, ask: impl FnOnce() -> Result<(), String>) -> Map<String, Value> {
     let asked = Instant::now();
@@ -147,6 +120,7 @@ fn service(name: &str, node: &str, ask: impl FnOnce() -> Result<(), String>) -> 
     record
 }
 
-fn object(value: Value) -> Map<String, Value> {
+/// The fields of a record.
+pub(crate) fn object(value: Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }

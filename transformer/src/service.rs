@@ -153,7 +153,11 @@ impl Health for TransformerHealth {
     }
 
     fn measured(&self) -> Vec<Map<String, Value>> {
-        self.dependencies.measured(&self.counts)
+        self.counts.measured()
+    }
+
+    fn measured_around(&self) -> Vec<Map<String, Value>> {
+        self.dependencies.records(&self.counts)
     }
 
     fn not_ready(&self) -> Option<String> {

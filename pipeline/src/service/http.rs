@@ -26,8 +26,12 @@ pub trait Health: Send + Sync + 'static {
         Vec::new()
     }
     /// What it says of its parts in the log: fields of `tahoe.service`, counts as totals since the
-    /// start. May block while it asks what it depends on.
+    /// start.
     fn measured(&self) -> Vec<Map<String, Value>> {
+        Vec::new()
+    }
+    /// The same of what it depends on. May block while it asks it.
+    fn measured_around(&self) -> Vec<Map<String, Value>> {
         Vec::new()
     }
     /// Asks for polled tables to be read now; false if there are none.

@@ -1,10 +1,12 @@
 //! What a service says of itself in the log: every half minute a few records of the dataset
 //! `tahoe.service`, which the transformer stores like any other, so that Kibana shows the pipeline's
-//! health. A thread of its own says it; where the log does not take it, nothing else is held up.
+//! health. A thread of its own says it; where the log does not take it, nothing else is held up. What
+//! it counts itself comes first, and its last word waits for no answer of what it depends on, which
+//! may be away when the service ends.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -15,6 +17,7 @@ use tahoe_seams::{Log, LogError, Outgoing};
 use super::Health;
 use super::usage::Usage;
 use crate::clock::{now_ms, timestamp};
+use crate::lock::lock;
 use crate::partition;
 use crate::stop::Patience;
 
@@ -57,9 +60,7 @@ pub struct Speaker {
 
 /// Says it until it is dropped, and then once more, that it stopped.
 pub struct Measured {
-    going: Option<Sender<()>>,
-    /// Closed when the last was said.
-    ended: Option<Receiver<()>>,
+    going: Option<(Sender<()>, Arc<Mutex<Telling>>)>,
     patience: Patience,
 }
 
@@ -72,36 +73,58 @@ impl Measured {
         health: Arc<dyn Health>,
         patience: Patience,
     ) -> Self {
-        let Some(every) = every else { return Self { going: None, ended: None, patience } };
+        let Some(every) = every else { return Self { going: None, patience } };
         let (going, gone) = mpsc::channel::<()>();
-        let (ending, ended) = mpsc::channel::<()>();
-        let mut telling = Telling {
+        let telling = Arc::new(Mutex::new(Telling {
             speaker,
             log: Arc::clone(log),
-            health,
+            health: Arc::clone(&health),
             usage: Usage::begin(),
             started: Instant::now(),
             before: BTreeMap::new(),
             failed: None,
-        };
+        }));
+        let shared = Arc::clone(&telling);
         let body = move || {
             while gone.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                telling.say(None, every);
+                let why = health.not_ready();
+                let state = if why.is_some() { "down" } else { "up" };
+                unless_gone(&gone, &shared, |telling| telling.say_own(state, why, every));
+                let around = health.measured_around();
+                unless_gone(&gone, &shared, |telling| telling.say(around, every));
             }
-            telling.say(Some("stopped"), LAST_WITHIN);
-            drop(ending);
         };
-        let thread = std::thread::Builder::new().name("measured".to_owned()).spawn(body);
-        thread.expect("the system gives a thread");
-        Self { going: Some(going), ended: Some(ended), patience }
+        start_thread(body).expect("the system gives a thread");
+        Self { going: Some((going, telling)), patience }
+    }
+}
+
+fn start_thread(body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    std::thread::Builder::new().name("measured".to_owned()).spawn(body).map(drop)
+}
+
+/// Says something, but nothing after the last word.
+fn unless_gone(gone: &Receiver<()>, telling: &Mutex<Telling>, say: impl FnOnce(&mut Telling)) {
+    let mut telling = lock(telling);
+    if gone.try_recv() != Err(TryRecvError::Disconnected) {
+        say(&mut telling);
     }
 }
 
 impl Drop for Measured {
     fn drop(&mut self) {
-        drop(self.going.take());
+        let Some((going, telling)) = self.going.take() else { return };
+        // What is asked now is not said any more.
+        drop(going);
+        let (ending, ended) = mpsc::channel::<()>();
+        let last = move || {
+            lock(&telling).say_own("stopped", None, LAST_WITHIN);
+            drop(ending);
+        };
+        if start_thread(last).is_err() {
+            return;
+        }
         // A log that does not answer shall not hold up the end.
-        let Some(ended) = &self.ended else { return };
         let until = Instant::now() + LAST_WITHIN;
         while Instant::now() < until && !self.patience.is_over() {
             if ended.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
@@ -124,10 +147,15 @@ struct Telling {
 }
 
 impl Telling {
-    /// Appends a set and waits at most `within` for the log to have it.
-    fn say(&mut self, state: Option<&str>, within: Duration) {
-        let mut records = vec![self.own(state)];
+    /// Says what the service counts itself.
+    fn say_own(&mut self, state: &str, why: Option<String>, within: Duration) {
+        let mut records = vec![self.own(state, why)];
         records.extend(self.health.measured());
+        self.say(records, within);
+    }
+
+    /// Appends a set and waits at most `within` for the log to have it.
+    fn say(&mut self, records: Vec<Map<String, Value>>, within: Duration) {
         let at = json!(timestamp().to_string());
         let lines: Vec<_> = records.into_iter().map(|record| self.line(record, &at)).collect();
         let failure = self.append(&lines, within).err().map(|error| error.to_string());
@@ -158,12 +186,10 @@ impl Telling {
     }
 
     /// The service itself.
-    fn own(&mut self, state: Option<&str>) -> Map<String, Value> {
+    fn own(&mut self, state: &str, why: Option<String>) -> Map<String, Value> {
         let mut record = self.usage.look();
         record.insert("tahoe.set".to_owned(), json!("service"));
-        let why = if state.is_none() { self.health.not_ready() } else { None };
-        let found = if why.is_some() { "down" } else { "up" };
-        record.insert("service.state".to_owned(), json!(state.unwrap_or(found)));
+        record.insert("service.state".to_owned(), json!(state));
         record.extend(why.map(|why| ("event.reason".to_owned(), json!(why))));
         record.insert("process.pid".to_owned(), json!(std::process::id()));
         record.insert("process.uptime".to_owned(), json!(self.started.elapsed().as_secs()));
@@ -202,7 +228,12 @@ impl Telling {
 mod tests {
     use super::*;
 
-    struct Counting(std::sync::atomic::AtomicU64);
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use crate::log::embedded::{EmbeddedLog, EmbeddedSettings};
+
+    /// Counts five more each time; what it depends on answers when the sender is gone.
+    struct Counting(AtomicU64, Mutex<Option<Receiver<()>>>);
 
     impl Health for Counting {
         fn metrics(&self, _out: &mut String) {}
@@ -210,7 +241,7 @@ mod tests {
             None
         }
         fn measured(&self) -> Vec<Map<String, Value>> {
-            let read = self.0.fetch_add(5, std::sync::atomic::Ordering::Relaxed);
+            let read = self.0.fetch_add(5, Ordering::Relaxed);
             let source = json!({
                 "tahoe.set": "source",
                 "tahoe.source.name": "laravel",
@@ -219,34 +250,59 @@ mod tests {
             });
             source.as_object().cloned().into_iter().collect()
         }
+        fn measured_around(&self) -> Vec<Map<String, Value>> {
+            if let Some(answer) = &*lock(&self.1) {
+                assert!(answer.recv().is_err(), "nothing is sent");
+            }
+            let kafka = json!({"tahoe.set": "service", "service.name": "kafka"});
+            kafka.as_object().cloned().into_iter().collect()
+        }
+    }
+
+    struct Site {
+        log: Arc<dyn Log>,
+        health: Arc<Counting>,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Site {
+        fn set_up(answer: Option<Receiver<()>>) -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            let log = EmbeddedLog::open(folder.path(), &EmbeddedSettings::default());
+            let log: Arc<dyn Log> = Arc::new(log.expect("an empty folder"));
+            let name = DATASET.declared().topic.to_owned();
+            let topic = tahoe_seams::Topic { name, partitions: 1, compacted: false };
+            log.setup(&[topic]).expect("created");
+            let health = Arc::new(Counting(7.into(), Mutex::new(answer)));
+            Self { log, health, _folder: folder }
+        }
+
+        fn begin(&self) -> Measured {
+            let speaker = Speaker { service: "tahoe-laravel", node: "web-1".to_owned() };
+            let every = Some(Duration::from_millis(1));
+            let health = Arc::clone(&self.health) as Arc<dyn Health>;
+            Measured::begin(every, speaker, &self.log, health, Patience::default())
+        }
+
+        fn told(&self) -> Vec<Value> {
+            let topic = DATASET.declared().topic;
+            let mut told = Vec::new();
+            let end = self.log.offsets(topic, 0, None).expect("there").end;
+            let scanned = self.log.scan(topic, 0, 0, end, &mut |record| {
+                let line: Value = serde_json::from_slice(record.value).expect("JSON");
+                told.push(line);
+                std::ops::ControlFlow::Continue(())
+            });
+            scanned.expect("readable");
+            told
+        }
     }
 
     #[test]
     fn a_total_is_told_as_what_came_since_the_record_before() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let settings = crate::log::embedded::EmbeddedSettings::default();
-        let log = crate::log::embedded::EmbeddedLog::open(folder.path(), &settings);
-        let log: Arc<dyn Log> = Arc::new(log.expect("an empty folder"));
-        let topic = DATASET.declared().topic.to_owned();
-        let wanted = tahoe_seams::Topic { name: topic.clone(), partitions: 1, compacted: false };
-        log.setup(&[wanted]).expect("created");
-        let speaker = Speaker { service: "tahoe-laravel", node: "web-1".to_owned() };
-        let health = Arc::new(Counting(7.into()));
-        drop(Measured::begin(
-            Some(Duration::from_millis(1)),
-            speaker,
-            &log,
-            health,
-            Patience::default(),
-        ));
-        let mut told = Vec::new();
-        let end = log.offsets(&topic, 0, None).expect("there").end;
-        let scanned = log.scan(&topic, 0, 0, end, &mut |record| {
-            let line: Value = serde_json::from_slice(record.value).expect("JSON");
-            told.push(line);
-            std::ops::ControlFlow::Continue(())
-        });
-        scanned.expect("readable");
+        let site = Site::set_up(None);
+        drop(site.begin());
+        let told = site.told();
         let read: Vec<_> =
             told.iter().filter_map(|line| line["tahoe.counts.read"].as_u64()).collect();
         assert_eq!((read[0], &read[1..]), (7, &*vec![5; read.len() - 1]), "{told:?}");
@@ -255,5 +311,29 @@ mod tests {
             (&last["tahoe.set"], &last["service.state"]),
             (&json!("service"), &json!("stopped"))
         );
+    }
+
+    #[test]
+    fn the_last_word_waits_for_no_answer_and_is_the_last() {
+        let (answer, answered) = mpsc::channel();
+        let site = Site::set_up(Some(answered));
+        let measured = site.begin();
+        while site.health.0.load(Ordering::Relaxed) == 7 {
+            std::thread::yield_now();
+        }
+        drop(measured);
+        let states = || -> Vec<_> {
+            let told = site.told();
+            told.iter().map(|line| line["service.state"].as_str().map(str::to_owned)).collect()
+        };
+        let expected =
+            ["up", "", "stopped", ""].map(|state| (!state.is_empty()).then(|| state.to_owned()));
+        assert_eq!(states(), expected);
+        drop(answer);
+        // Until nobody is there who could say more.
+        while Arc::strong_count(&site.health) > 1 {
+            std::thread::yield_now();
+        }
+        assert_eq!(states(), expected);
     }
 }
