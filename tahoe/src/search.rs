@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use tahoe_schemas::Field;
 use tahoe_seams::search::{Hit, Search, SearchRequest};
+use tahoe_transformer::replay::leaves;
 
 use crate::backends::BackendArgs;
 use crate::output::{self, Output};
@@ -176,40 +177,24 @@ fn write_hit(out: &mut impl Write, args: &SearchArgs, hit: &Hit<'_>) -> io::Resu
     let message = source.pointer("/message").and_then(Value::as_str);
     let said = match message.and_then(|message| message.lines().next()) {
         Some(line) => line.to_owned(),
-        None => said_by_fields(&source),
+        None => said_by_fields(hit.source),
     };
     writeln!(out, "{time} {dataset:<14} {level:<9} {}", output::printable(&said))
 }
 
 /// What an event without a message says: the fields that are not of every event.
-fn said_by_fields(source: &Value) -> String {
-    let mut said = String::new();
-    let own = source.as_object().into_iter().flatten();
-    for (name, value) in own.filter(|(name, _)| !COMMON.contains(&name.as_str())) {
-        leaves(name, value, &mut said);
-    }
+fn said_by_fields(source: &[u8]) -> String {
+    let is_common = |path: &str| COMMON.contains(&path.split('.').next().unwrap_or(path));
+    let own = leaves(source).into_iter().filter(|(path, _)| !is_common(path));
+    let shown = |(path, value): (String, Value)| match value {
+        Value::String(text) if !text.contains([' ', '"', '\n']) => format!("{path}={text}"),
+        value => format!("{path}={value}"),
+    };
+    let said = own.map(shown).collect::<Vec<_>>().join(" ");
     match said.char_indices().nth(SAID_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &said[..end]),
         None => said,
     }
-}
-
-/// Adds `path=value` of everything in a value.
-fn leaves(path: &str, value: &Value, said: &mut String) {
-    let shown = match value {
-        Value::Object(inside) => {
-            return inside.iter().for_each(|(key, v)| leaves(&format!("{path}.{key}"), v, said));
-        }
-        Value::String(text) if !text.contains([' ', '"', '\n']) => text.clone(),
-        value => value.to_string(),
-    };
-    if said.len() > 4 * SAID_CHARS_MAX {
-        return;
-    }
-    if !said.is_empty() {
-        said.push(' ');
-    }
-    *said += &format!("{path}={shown}");
 }
 
 #[cfg(test)]
@@ -224,6 +209,7 @@ mod tests {
             "url": {"original": "/a b"}, "tags": ["x"],
         });
         let said = r#"http.request.method=GET http.response.status_code=404 tags=["x"] url.original="/a b""#;
+        let said_by_fields = |event: &Value| said_by_fields(event.to_string().as_bytes());
         assert_eq!(said_by_fields(&event), said);
         let long = said_by_fields(&json!({"db": {"after": {"a": "é".repeat(500), "b": 1}}}));
         assert_eq!((long.chars().count(), long.ends_with("é…")), (SAID_CHARS_MAX + 1, true));

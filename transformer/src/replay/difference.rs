@@ -41,8 +41,8 @@ pub fn count_differences(
     differ
 }
 
-/// Values by dotted path; an array is one value.
-fn leaves(document: &[u8]) -> BTreeMap<String, Value> {
+/// Values of a document by dotted path; an array is one value.
+pub fn leaves(document: &[u8]) -> BTreeMap<String, Value> {
     let mut leaves = BTreeMap::new();
     match serde_json::from_slice(document) {
         Ok(value) => collect(String::new(), value, &mut leaves),

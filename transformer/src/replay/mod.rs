@@ -13,7 +13,7 @@ mod records;
 use tahoe_schemas::rules::EventRules;
 use tahoe_seams::{Conditions, LogError, SinkError};
 
-pub use difference::FieldCounts;
+pub use difference::{FieldCounts, leaves};
 pub use letter::{Letter, Opened};
 pub use letters::{LetterCounts, LetterFilter, LetterReplay, Letters, Visited};
 pub use marks::Mark;
