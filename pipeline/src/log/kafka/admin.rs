@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
 
 use super::failure::{Faults, Plain};
 use super::iam;
@@ -48,13 +49,16 @@ impl Admin {
         self.faults.decide(error, topic)
     }
 
-    fn find(&self, topic: &str) -> Result<Found, LogError> {
+    fn metadata(&self, topic: Option<&str>) -> Result<Metadata, LogError> {
         self.faults.can_log_in()?;
-        let metadata = self
-            .client
-            .inner()
-            .fetch_metadata(Some(topic), REQUEST)
-            .map_err(|error| self.decide(&error, Some(topic)))?;
+        let told = self.client.inner().fetch_metadata(topic, REQUEST);
+        let metadata = told.map_err(|error| self.decide(&error, topic))?;
+        self.faults.answered();
+        Ok(metadata)
+    }
+
+    fn find(&self, topic: &str) -> Result<Found, LogError> {
+        let metadata = self.metadata(Some(topic))?;
         let brokers = metadata.brokers().len();
         let found = metadata.topics().first();
         if let Some(error) = found.and_then(|topic| topic.error()) {
@@ -75,9 +79,7 @@ impl Admin {
     }
 
     fn brokers(&self) -> Result<usize, LogError> {
-        self.faults.can_log_in()?;
-        let metadata = self.client.inner().fetch_metadata(None, REQUEST);
-        Ok(metadata.map_err(|error| self.decide(&error, None))?.brokers().len())
+        Ok(self.metadata(None)?.brokers().len())
     }
 
     /// Creates what is missing and waits until it can be used.

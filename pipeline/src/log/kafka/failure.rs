@@ -1,14 +1,13 @@
 //! The one place where Kafka's errors become decisions.
 
-use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::iam::{Tokens, Unpolled};
+use super::iam::{ShowsToken, Tokens};
 use crate::lock::lock;
 use crate::seams::LogError;
 
@@ -28,6 +27,7 @@ pub(super) enum Login {
 pub(super) struct Faults {
     brokers: Arc<str>,
     state: Arc<Mutex<State>>,
+    let_in: Arc<AtomicBool>,
     login: Login,
 }
 
@@ -47,13 +47,10 @@ struct Fault {
 /// An older fault is no reason for a call that fails now.
 const FRESH: Duration = Duration::from_secs(15);
 
-/// What librdkafka says before the error with which [`Faults::token`] answered it.
-const NO_TOKEN: &str = "Failed to acquire SASL OAUTHBEARER token: ";
-
 impl Faults {
     /// Nothing was said yet.
     pub fn of(brokers: &str, login: Login) -> Self {
-        Self { brokers: brokers.into(), state: Arc::default(), login }
+        Self { brokers: brokers.into(), state: Arc::default(), let_in: Arc::default(), login }
     }
 
     /// The brokers that the clients begin with, as they are set.
@@ -72,19 +69,8 @@ impl Faults {
         }
     }
 
-    /// The token that librdkafka asks for.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub fn token(&self) -> Result<OAuthToken, Box<dyn Error>> {
-        match &self.login {
-            Login::Configured => Err("KAFKA_SASL_MECHANISM is not aws-msk-iam".into()),
-            Login::Iam(tokens) => tokens.oauth(),
-        }
-    }
-
-    /// Sees to the tokens of a client that is not always polled.
-    pub fn supply<C: Unpolled + 'static>(&self, client: &Arc<C>) {
+    /// Sees to the tokens of a client, where it shows any.
+    pub fn supply<C: ShowsToken + 'static>(&self, client: &Arc<C>) {
         if let Login::Iam(tokens) = &self.login {
             tokens.supply(client);
         }
@@ -108,6 +94,11 @@ impl Faults {
                 state.latest = Some(fault);
             }
         }
+    }
+
+    /// Brokers have answered, and so they take the login.
+    pub fn answered(&self) {
+        self.let_in.store(true, Ordering::Relaxed);
     }
 
     /// What was said last, if no waiting helps.
@@ -134,7 +125,8 @@ impl Faults {
                 | RDKafkaErrorCode::Resolve
                 | RDKafkaErrorCode::CoordinatorNotAvailable
         );
-        match latest.filter(|fault| vague && fault.at.elapsed() < FRESH) {
+        let explains = |fault: &Fault| vague || fault.code == code;
+        match latest.filter(|fault| explains(fault) && fault.at.elapsed() < FRESH) {
             Some(fault) => self.judge(fault.code, &fault.reason, topic),
             None => self.judge(code, &error.to_string(), topic),
         }
@@ -145,10 +137,17 @@ impl Faults {
         use RDKafkaErrorCode as Code;
         let brokers = &*self.brokers;
         let stop = |text: String| LogError::Stop(text, None);
-        let code = if is_about_certificates(reason) { Code::SSL } else { code };
+        let code = match code {
+            _ if is_about_certificates(reason) => Code::SSL,
+            Code::Authentication if is_too_soon(reason) => Code::IllegalSASLState,
+            code => code,
+        };
         match code {
             Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
                 LogError::NoTopic(topic.unwrap_or("of the subscription").to_owned())
+            }
+            Code::IllegalSASLState if self.let_in.load(Ordering::Relaxed) => {
+                LogError::Retry(format!("{brokers} ended a connection ({reason})"), None)
             }
             Code::Authentication
             | Code::SaslAuthenticationFailed
@@ -190,6 +189,13 @@ fn is_about_certificates(reason: &str) -> bool {
         && ["certificate", "unknown ca"].iter().any(|word| reason.contains(word))
 }
 
+/// Whether a broker did not even look at a login: it expects none, since the listener is another, or
+/// it expects none yet. It takes a connection's login again when its token ends, but not twice
+/// within a second, which a token near its end leads to; the next connection is let in.
+fn is_too_soon(reason: &str) -> bool {
+    reason.contains("Request not valid in current SASL state")
+}
+
 impl Login {
     /// What to do about a login that the brokers refuse, or that could not even be tried.
     fn refused(&self, brokers: &str, reason: &str) -> LogError {
@@ -200,12 +206,11 @@ impl Login {
             );
             return LogError::Stop(text, None);
         };
-        if let Some((_, failure)) = reason.split_once(NO_TOKEN) {
-            return LogError::Retry(failure.to_owned(), None);
-        }
-        let Some(principal) = tokens.principal() else {
+        let principal = match tokens.holder() {
+            Some(Ok(principal)) => principal,
+            Some(Err(why)) => return why,
             // It ended before the next one came, as on a machine that slept.
-            return LogError::Retry(format!("the token for {brokers} has expired"), None);
+            None => return LogError::Retry(format!("the token for {brokers} has expired"), None),
         };
         let text = format!(
             "{brokers} refuses the token of AWS access key {principal} ({reason}): check the AWS \
@@ -290,12 +295,31 @@ mod tests {
     }
 
     #[test]
+    fn a_login_that_comes_too_soon_is_none_that_is_refused() {
+        let said = "GroupCoordinator: a:1: SASL OAUTHBEARER mechanism handshake failed: Broker: \
+                    Request not valid in current SASL state: broker's supported mechanisms:  \
+                    (after 1ms in state AUTH_HANDSHAKE)";
+        let code = RDKafkaErrorCode::Authentication;
+        let faults = Faults::of("a:1", Login::Configured);
+        let decide = || {
+            faults.note(&KafkaError::Global(code), said);
+            faults.decide(&KafkaError::MessageConsumption(code), None)
+        };
+        let decided = decide();
+        assert!(matches!(decided, LogError::Stop(..)), "a listener without SASL: {decided}");
+        faults.answered();
+        let decided = decide();
+        assert!(matches!(&decided, LogError::Retry(text, _) if text.contains(said)), "{decided}");
+        faults.note(&KafkaError::Global(code), "wrong password");
+        let decided = faults.decide(&KafkaError::MessageConsumption(code), None);
+        assert!(matches!(decided, LogError::Stop(..)), "{decided}");
+    }
+
+    #[test]
     fn no_token_is_no_reason_to_stop_and_a_refused_one_is() {
         let tokens = Tokens::of("AKIATEST", "eu-central-1");
         let faults = Faults::of("a:1", Login::Iam(Arc::new(tokens)));
         let authentication = RDKafkaErrorCode::Authentication;
-        let decided = faults.judge(authentication, &format!("{NO_TOKEN}away"), None);
-        assert!(matches!(&decided, LogError::Retry(text, _) if text == "away"), "{decided}");
         let decided = faults.judge(authentication, "Access denied", None);
         let LogError::Stop(text, _) = &decided else { panic!("{decided}") };
         for part in ["AKIATEST", "Access denied", "eu-central-1", "kafka-cluster:Connect"] {
@@ -304,8 +328,10 @@ mod tests {
         assert!(!text.contains("KAFKA_PASSWORD"), "{text}");
         let without = Login::Iam(Arc::new(Tokens::without_one("eu-central-1")));
         let sleeper = Faults::of("a:1", without);
-        let decided = sleeper.judge(authentication, "Access denied", None);
-        assert!(matches!(decided, LogError::Retry(..)), "{decided}");
+        let decided = || sleeper.judge(authentication, "Access denied", None);
+        while !matches!(decided(), LogError::Retry(text, _) if text == "away") {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

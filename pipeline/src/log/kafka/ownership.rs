@@ -1,14 +1,12 @@
 //! One owner per source: a static member of a consumer group. Kafka itself fences the older of two
 //! members with one name, and a crash needs no clean-up, since the name can be taken at once.
 
-use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -32,12 +30,6 @@ struct Holder {
 }
 
 impl rdkafka::ClientContext for Holder {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        self.faults.token()
-    }
-
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         journal(level, facility, message);
     }
@@ -154,17 +146,24 @@ struct Member {
 }
 
 impl Member {
-    fn join(&self) -> Result<BaseConsumer<Holder>, LogError> {
+    fn join(&self) -> Result<Arc<BaseConsumer<Holder>>, LogError> {
         let holder = Holder { faults: self.faults.clone(), held: self.held.clone() };
         let consumer: BaseConsumer<Holder> =
             self.config.create_with_context(holder).map_err(|error| unusable(&error))?;
+        let consumer = Arc::new(consumer);
+        self.faults.supply(&consumer);
         consumer.subscribe(&[&self.topic]).map_err(|error| unusable(&error))?;
         Ok(consumer)
     }
 
     /// A session that ends because a broker does is joined again by librdkafka; only a fence ends
     /// the claim. Any other fatal error needs a new client, and the name is still ours to take.
-    fn hold(&self, mut consumer: BaseConsumer<Holder>, stop: &AtomicBool, lost: &OnceLock<()>) {
+    fn hold(
+        &self,
+        mut consumer: Arc<BaseConsumer<Holder>>,
+        stop: &AtomicBool,
+        lost: &OnceLock<()>,
+    ) {
         while !stop.load(Ordering::Acquire) {
             if let Some(Err(error)) = consumer.poll(POLL) {
                 tracing::debug!(%error, owner = self.owner, "the claim's session");

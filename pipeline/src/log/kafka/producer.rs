@@ -2,12 +2,10 @@
 //! acknowledge them; what is on its way is bounded by bytes, and `append` waits while that is full,
 //! for as long as there is patience.
 
-use std::error::Error;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Message, OwnedHeaders};
@@ -86,12 +84,6 @@ pub(super) struct Deliveries {
 }
 
 impl rdkafka::ClientContext for Deliveries {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        self.faults.token()
-    }
-
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         journal(level, facility, message);
     }
@@ -138,7 +130,7 @@ type ToSend<'r> = BaseRecord<'r, [u8], [u8], Arc<Batch>>;
 
 /// The producer, which librdkafka's own thread and one of ours serve.
 pub(super) struct Producer {
-    pub inner: ThreadedProducer<Deliveries>,
+    pub inner: Arc<ThreadedProducer<Deliveries>>,
     cloudevents: Option<CloudEvents>,
 }
 
@@ -146,6 +138,8 @@ impl Producer {
     pub fn new(config: &ClientConfig, headers: Headers, faults: &Faults) -> Result<Self, LogError> {
         let context = Deliveries { faults: faults.clone() };
         let inner = config.create_with_context(context).map_err(|error| unusable(&error))?;
+        let inner = Arc::new(inner);
+        faults.supply(&inner);
         let cloudevents = (headers == Headers::CloudEvents).then(CloudEvents::default);
         Ok(Self { inner, cloudevents })
     }

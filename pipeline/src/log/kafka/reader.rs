@@ -5,12 +5,10 @@
 //! session is lost already there is nothing to wait for.
 
 use std::collections::{HashMap, VecDeque};
-use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -51,12 +49,6 @@ struct Member {
 }
 
 impl rdkafka::ClientContext for Member {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        self.faults.token()
-    }
-
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         journal(level, facility, message);
     }
@@ -163,10 +155,12 @@ impl Reader {
         };
         let consumer: BaseConsumer<Member> =
             config.create_with_context(member).map_err(|error| unusable(&error))?;
+        let consumer = Arc::new(consumer);
+        faults.supply(&consumer);
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(|error| unusable(&error))?;
         Ok(Self {
-            consumer: Arc::new(consumer),
+            consumer,
             faults: faults.clone(),
             lost_offsets,
             patience,

@@ -1,14 +1,13 @@
 //! Logins at Amazon MSK by IAM: each client shows a token that is signed anew every few minutes.
 //!
-//! librdkafka asks for a token where a client is polled. Two of ours are not, or not always: what
-//! asks the cluster about itself, and what reads outside of groups. So a thread makes the tokens,
-//! long before they end, and hands them to those two; the others are given the latest.
+//! librdkafka asks for a token where a client is polled, and ours are not always: one that waits for
+//! a store, or for work, would show its old one, and be refused. So a thread makes the tokens, long
+//! before they end, and hands each of them to every client.
 
 mod credentials;
 mod region;
 mod token;
 
-use std::error::Error;
 use std::ffi::{CStr, CString, c_char};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -17,8 +16,9 @@ use aws_credential_types::Credentials;
 use rdkafka::ClientContext;
 use rdkafka::admin::AdminClient;
 use rdkafka::bindings::rd_kafka_oauthbearer_set_token;
-use rdkafka::client::{Client, OAuthToken};
+use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::producer::{Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::types::RDKafkaRespErr;
 
 use self::credentials::Chain;
@@ -71,8 +71,22 @@ struct State {
     latest: Option<Arc<Token>>,
     /// Of the last attempt.
     failure: Option<Failure>,
-    unpolled: Vec<Weak<dyn Unpolled>>,
+    clients: Vec<Weak<dyn ShowsToken>>,
     ended: bool,
+}
+
+impl State {
+    /// The token if it still holds, or why there is none, if that is known.
+    fn told(&self) -> Option<Result<&Arc<Token>, LogError>> {
+        if let Some(token) = self.latest.as_ref().filter(|token| token.holds()) {
+            return Some(Ok(token));
+        }
+        let worked = self.latest.is_some();
+        Some(Err(match self.failure.as_ref()? {
+            Failure::Final(text) if !worked => LogError::Stop(text.clone(), None),
+            failure => LogError::Retry(failure.text().to_owned(), None),
+        }))
+    }
 }
 
 impl Shared {
@@ -119,16 +133,8 @@ impl Tokens {
         // Is it late, as after a sleep, it looks at the clock now.
         self.shared.changed.notify_all();
         loop {
-            if let Some(token) = state.latest.as_ref().filter(|one| one.holds()) {
-                return Ok(Arc::clone(token));
-            }
-            let worked = state.latest.is_some();
-            match &state.failure {
-                Some(Failure::Final(text)) if !worked => {
-                    return Err(LogError::Stop(text.clone(), None));
-                }
-                Some(failure) => return Err(LogError::Retry(failure.text().to_owned(), None)),
-                None => {}
+            if let Some(told) = state.told() {
+                return told.cloned();
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -141,34 +147,21 @@ impl Tokens {
         }
     }
 
-    /// The latest token's owner, if it still holds: then it was not its age that was refused.
-    pub fn principal(&self) -> Option<String> {
+    /// The latest token's owner, if it still holds: then it was not its age that was refused. If
+    /// not, why there is none, if that is known.
+    pub fn holder(&self) -> Option<Result<String, LogError>> {
         let state = self.shared.state();
-        let holding = state.latest.as_ref().filter(|token| token.holds());
-        holding.map(|token| token.principal.clone())
+        state.told().map(|told| told.map(|token| token.principal.clone()))
     }
 
-    /// For a client that is polled, when librdkafka asks.
-    ///
-    /// # Errors
-    /// As [`Tokens::current`]; librdkafka asks again after ten seconds.
-    pub fn oauth(&self) -> Result<OAuthToken, Box<dyn Error>> {
-        let token = self.current()?;
-        Ok(OAuthToken {
-            token: token.text.clone(),
-            principal_name: token.principal.clone(),
-            lifetime_ms: token.expires_ms(),
-        })
-    }
-
-    /// Gives each token to a client that is not always polled, for as long as it lives.
-    pub fn supply<C: Unpolled + 'static>(&self, client: &Arc<C>) {
-        let client: Arc<dyn Unpolled> = Arc::<C>::clone(client);
+    /// Gives each token to a client, for as long as it lives.
+    pub fn supply<C: ShowsToken + 'static>(&self, client: &Arc<C>) {
+        let client: Arc<dyn ShowsToken> = Arc::<C>::clone(client);
         let mut state = self.shared.state();
-        if let Some(token) = &state.latest {
+        if let Some(Ok(token)) = state.told() {
             client.take(token);
         }
-        state.unpolled.push(Arc::downgrade(&client));
+        state.clients.push(Arc::downgrade(&client));
     }
 }
 
@@ -246,8 +239,8 @@ impl Maker {
     fn publish(&self, token: Token) {
         let token = Arc::new(token);
         let mut state = self.shared.state();
-        state.unpolled.retain(|client| client.strong_count() > 0);
-        let clients: Vec<_> = state.unpolled.iter().filter_map(Weak::upgrade).collect();
+        state.clients.retain(|client| client.strong_count() > 0);
+        let clients: Vec<_> = state.clients.iter().filter_map(Weak::upgrade).collect();
         clients.iter().for_each(|client| client.take(&token));
         tracing::debug!(principal = token.principal, "a new token for MSK");
         state.latest = Some(token);
@@ -269,19 +262,25 @@ impl Maker {
     }
 }
 
-/// A client whose events nobody may be looking at when its token ends.
-pub trait Unpolled: Send + Sync {
+/// A client that logs in with a token.
+pub trait ShowsToken: Send + Sync {
     /// Uses that token from now on.
     fn take(&self, token: &Token);
 }
 
-impl<C: ClientContext> Unpolled for AdminClient<C> {
+impl<C: ClientContext> ShowsToken for AdminClient<C> {
     fn take(&self, token: &Token) {
         set(self.inner(), token);
     }
 }
 
-impl<C: ConsumerContext> Unpolled for BaseConsumer<C> {
+impl<C: ConsumerContext> ShowsToken for BaseConsumer<C> {
+    fn take(&self, token: &Token) {
+        set(self.client(), token);
+    }
+}
+
+impl<C: ProducerContext + 'static> ShowsToken for ThreadedProducer<C> {
     fn take(&self, token: &Token) {
         set(self.client(), token);
     }
@@ -367,13 +366,13 @@ mod tests {
         while late.current().is_err() {
             std::thread::yield_now();
         }
-        assert_eq!(late.oauth().expect("a token").principal_name, "K");
+        assert_eq!(late.current().ok().map(|token| token.principal.clone()).as_deref(), Some("K"));
     }
 
     #[test]
-    fn a_token_is_renewed_before_it_ends_and_given_to_who_is_not_polled() {
+    fn a_token_is_renewed_before_it_ends_and_given_to_who_asks_for_nothing() {
         struct Idle(Mutex<mpsc::Sender<String>>);
-        impl Unpolled for Idle {
+        impl ShowsToken for Idle {
             fn take(&self, token: &Token) {
                 let given = self.0.lock().expect("nobody panicked");
                 given.send(token.principal.clone()).expect("the test listens");
@@ -390,7 +389,8 @@ mod tests {
         tokens.supply(&idle);
         assert_eq!(taken.recv().as_deref(), Ok("K1"));
         assert_eq!(taken.recv().as_deref(), Ok("K2"));
-        assert_eq!(tokens.principal().as_deref(), Some("K2"));
+        let holder = tokens.holder().and_then(Result::ok);
+        assert_eq!(holder.as_deref(), Some("K2"));
         drop(idle);
         assert!(taken.recv().is_err(), "a client that is gone is held");
     }
