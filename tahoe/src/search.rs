@@ -172,18 +172,19 @@ fn write_hit(out: &mut impl Write, args: &SearchArgs, hit: &Hit<'_>) -> io::Resu
         return out.write_all(b"}\n");
     }
     let source: Value = serde_json::from_slice(hit.source).unwrap_or_default();
-    let text = |pointer: &str| source.pointer(pointer).and_then(|v| v.as_str()).unwrap_or("-");
-    let (time, dataset, level) = (text("/@timestamp"), text("/event/dataset"), text("/log/level"));
-    let message = source.pointer("/message").and_then(Value::as_str);
-    let said = match message.and_then(|message| message.lines().next()) {
+    let text = |pointer: &str| source.pointer(pointer).and_then(Value::as_str);
+    let head = |pointer: &str| text(pointer).unwrap_or("-");
+    let (time, dataset, level) = (head("/@timestamp"), head("/event/dataset"), head("/log/level"));
+    write!(out, "{time} {dataset:<14} {level:<9} ")?;
+    let said = match text("/message").and_then(|message| message.lines().next()) {
         Some(line) => line.to_owned(),
-        None => said_by_fields(hit.source),
+        None => said_by_fields(source),
     };
-    writeln!(out, "{time} {dataset:<14} {level:<9} {}", output::printable(&said))
+    writeln!(out, "{}", output::printable(&said))
 }
 
 /// What an event without a message says: the fields that are not of every event.
-fn said_by_fields(source: &[u8]) -> String {
+fn said_by_fields(source: Value) -> String {
     let is_common = |path: &str| COMMON.contains(&path.split('.').next().unwrap_or(path));
     let own = leaves(source).into_iter().filter(|(path, _)| !is_common(path));
     let shown = |(path, value): (String, Value)| match value {
@@ -209,10 +210,9 @@ mod tests {
             "url": {"original": "/a b"}, "tags": ["x"],
         });
         let said = r#"http.request.method=GET http.response.status_code=404 tags=["x"] url.original="/a b""#;
-        let said_by_fields = |event: &Value| said_by_fields(event.to_string().as_bytes());
-        assert_eq!(said_by_fields(&event), said);
-        let long = said_by_fields(&json!({"db": {"after": {"a": "é".repeat(500), "b": 1}}}));
+        assert_eq!(said_by_fields(event), said);
+        let long = said_by_fields(json!({"db": {"after": {"a": "é".repeat(500), "b": 1}}}));
         assert_eq!((long.chars().count(), long.ends_with("é…")), (SAID_CHARS_MAX + 1, true));
-        assert_eq!(said_by_fields(&json!({"event": {"kind": "event"}})), "");
+        assert_eq!(said_by_fields(json!({"event": {"kind": "event"}})), "");
     }
 }

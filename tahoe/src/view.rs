@@ -150,9 +150,8 @@ impl Health for Depending {
     }
 
     fn measured(&self) -> Vec<Map<String, Value>> {
-        let Self { pipeline, .. } = self;
-        let mut records = source_records(&pipeline.sources);
-        records.extend(pipeline.transformer.measured());
+        let mut records = source_records(&self.pipeline.sources);
+        records.extend(self.pipeline.transformer.measured());
         records
     }
 

@@ -8,10 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value, json};
 use tahoe_pipeline::clock::now_ms;
-use tahoe_pipeline::service::metric;
+use tahoe_pipeline::service::{metric, object};
 use tahoe_pipeline::telemetry::{Count, SourceName};
-
-use crate::dependencies::object;
 
 /// Counted over one run.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use tahoe_pipeline::clock::now_ms;
 use tahoe_pipeline::log::kafka::KafkaArgs;
 use tahoe_pipeline::seams::{Log, Sink};
+use tahoe_pipeline::service::object;
 use tahoe_sink_elasticsearch::{AccessArgs, Address, ElasticsearchArgs, Kibana};
 use tokio::runtime::Handle;
 
@@ -118,9 +119,4 @@ fn service(name: &str, node: &str, ask: impl FnOnce() -> Result<(), String>) -> 
     }));
     record.extend(answer.err().map(|why| ("event.reason".to_owned(), json!(why))));
     record
-}
-
-/// The fields of a record.
-pub(crate) fn object(value: Value) -> Map<String, Value> {
-    value.as_object().cloned().unwrap_or_default()
 }

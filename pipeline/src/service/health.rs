@@ -103,7 +103,7 @@ pub fn source_records(sources: &[Metered]) -> Vec<Map<String, Value>> {
         let lags = counts.lag();
         let bytes: u64 = lags.iter().map(|lag| lag.bytes).sum();
         let seconds = lags.iter().map(|lag| lag.seconds).fold(0.0, f64::max);
-        let mut record = json!({
+        let mut record = object(json!({
             "tahoe.set": "source",
             "tahoe.source.name": source.name,
             "service.state": if why.is_none() { "up" } else { "down" },
@@ -115,13 +115,19 @@ pub fn source_records(sources: &[Metered]) -> Vec<Map<String, Value>> {
             "tahoe.counts.in_flight": read.saturating_sub(appended + dropped + undone),
             "tahoe.lag.bytes": bytes,
             "tahoe.lag.seconds": seconds,
-        });
-        if let Some(why) = why {
-            record["event.reason"] = json!(why);
-        }
-        record.as_object().cloned().unwrap_or_default()
+        }));
+        record.extend(why.map(|why| ("event.reason".to_owned(), json!(why))));
+        record
     };
     sources.iter().map(record).collect()
+}
+
+/// The fields of a record of [`Health::measured`](super::Health::measured).
+pub fn object(fields: Value) -> Map<String, Value> {
+    match fields {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
 }
 
 #[cfg(test)]

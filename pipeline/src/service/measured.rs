@@ -226,6 +226,7 @@ impl Telling {
 
 #[cfg(test)]
 mod tests {
+    use super::super::object;
     use super::*;
 
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -248,14 +249,14 @@ mod tests {
                 "tahoe.counts.read": read,
                 "tahoe.counts.in_flight": 2,
             });
-            source.as_object().cloned().into_iter().collect()
+            vec![object(source)]
         }
         fn measured_around(&self) -> Vec<Map<String, Value>> {
             if let Some(answer) = &*lock(&self.1) {
                 assert!(answer.recv().is_err(), "nothing is sent");
             }
             let kafka = json!({"tahoe.set": "service", "service.name": "kafka"});
-            kafka.as_object().cloned().into_iter().collect()
+            vec![object(kafka)]
         }
     }
 

@@ -27,7 +27,7 @@ pub use args::{Place, RecordArgs, SourceArgs, host_name};
 pub use checks::{Check, run_checks};
 pub use emf::{EmfArgs, Measure};
 pub use files::{path_set, plan_files};
-pub use health::{Readiness, not_running, source_metrics, source_records};
+pub use health::{Readiness, not_running, object, source_metrics, source_records};
 pub use http::{Health, ServeArgs, metric, probe, serve};
 pub use lists::{CheckValue, List, add_lists};
 pub use main::{

@@ -23,7 +23,10 @@ pub fn count_differences(
     after: &[u8],
     counts: &mut BTreeMap<String, FieldCounts>,
 ) -> bool {
-    let [before, after] = [before, after].map(leaves);
+    let [before, after] = [before, after].map(|document| match serde_json::from_slice(document) {
+        Ok(value) => leaves(value),
+        Err(_) => BTreeMap::from([("(no JSON)".to_owned(), Value::Null)]),
+    });
     let mut differ = false;
     let paths: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     for path in paths.into_iter().filter(|path| *path != fields::event::INGESTED.path()) {
@@ -42,12 +45,9 @@ pub fn count_differences(
 }
 
 /// Values of a document by dotted path; an array is one value.
-pub fn leaves(document: &[u8]) -> BTreeMap<String, Value> {
+pub fn leaves(document: Value) -> BTreeMap<String, Value> {
     let mut leaves = BTreeMap::new();
-    match serde_json::from_slice(document) {
-        Ok(value) => collect(String::new(), value, &mut leaves),
-        Err(_) => drop(leaves.insert("(no JSON)".to_owned(), Value::Null)),
-    }
+    collect(String::new(), document, &mut leaves);
     leaves
 }
 
