@@ -22,6 +22,8 @@ pub(super) struct Recovery {
     /// What stood for streams that have another id today.
     pub(super) renamed: Vec<SourceId>,
     pub(super) records: u64,
+    /// Of each partition that was read: nothing sent from now on is before it.
+    pub(super) fences: HashMap<(String, u32), u64>,
 }
 
 /// Positions that an earlier version stored become those of the streams that took over, unless
@@ -57,6 +59,7 @@ pub(super) fn recover(
         renamed,
         held: HashSet::new(),
         records: 0,
+        fences: HashMap::new(),
     };
     let mut decoder = Decoder::default();
     for ((topic, partition), from) in scans {
@@ -84,6 +87,7 @@ pub(super) fn recover(
         for position in here.filter(|p| p.topic == topic && p.partition == partition) {
             position.scan_from = fence;
         }
+        recovery.fences.insert((topic, partition), fence);
     }
     Ok(recovery)
 }

@@ -46,7 +46,8 @@ pub(super) struct Streams {
     /// Positions of earlier runs whose stream was not seen yet in this one.
     recovered: HashMap<SourceId, Position>,
     partitions: HashMap<String, u32>,
-    /// An offset of each partition that nothing sent from now on can be below.
+    /// An offset of each partition that nothing sent from now on can be below. It is there before
+    /// a resumable record goes to the partition: a fence behind records in flight would hide them.
     floors: Floors,
     /// The same as they were at the marks that a position may still be moved to.
     marks: BTreeMap<u64, Floors>,
@@ -85,13 +86,11 @@ impl Streams {
         screen: Option<Arc<Screen>>,
         now_ms: i64,
     ) -> Result<Self, LogError> {
-        let mut floors = Floors::new();
         let mut changes = Changes::new(owner, screen.as_deref(), now_ms);
         let has_renamed = !recovery.renamed.is_empty();
         for position in recovery.positions.values_mut() {
             let is_certain = !recovery.held.contains(&position.source) && !position.clean;
             if is_certain {
-                floors.insert((position.topic.clone(), position.partition), position.scan_from);
                 position.clean = true;
             }
             if is_certain || has_renamed {
@@ -108,7 +107,7 @@ impl Streams {
             states: HashMap::new(),
             recovered: recovery.positions,
             partitions: HashMap::new(),
-            floors,
+            floors: recovery.fences,
             marks: BTreeMap::new(),
             screen,
         })
@@ -465,5 +464,53 @@ mod tests {
         let clean: Vec<_> = found.iter().map(|position| position.clean).collect();
         assert_eq!(clean, [true, false, false], "quiet, busy, in flight");
         assert_eq!((found[0].next, found[0].scan_from), (10, 8));
+    }
+
+    #[test]
+    fn a_fence_behind_records_in_flight_does_not_hide_them_from_the_next_start() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = EmbeddedLog::open(folder.path(), &EmbeddedSettings::default()).expect("opens");
+        let topics = [("t", false), ("tahoe.positions", true)].map(|(name, compacted)| Topic {
+            name: name.into(),
+            partitions: 1,
+            compacted,
+        });
+        log.setup(&topics).expect("topics can be created");
+        let mut held = Arc::into_inner(stream(1)).expect("ours alone");
+        held.lane = Some(tahoe_seams::Lane { number: 0, may_change: true });
+        let source = held.origin.source;
+        let crashed = Position {
+            source,
+            generation: 0,
+            next: 0,
+            context: Vec::new(),
+            segments: Vec::new(),
+            topic: "t".to_owned(),
+            partition: 0,
+            scan_from: 3,
+            clean: false,
+            identity: serde_json::Value::Null,
+        };
+        let recovery = Recovery {
+            positions: HashMap::from([(source, crashed)]),
+            held: HashSet::from([source]),
+            fences: HashMap::from([(("t".to_owned(), 0), 5)]),
+            ..Recovery::default()
+        };
+        // What the stream sent before another was first heard of stands at 6 and 7.
+        (0..8).for_each(|_| drop(log.fence("t", 0).expect("stored")));
+        let mut streams = Streams::new(&log, "o", recovery, None, 0).expect("stored");
+        let mut batch = Batch::new(1 << 20);
+        batch.stream(&Arc::new(held));
+        batch.stream(&stream(2));
+        streams.admit(&log, &batch).expect("admitted");
+        let now = Moment { ms: 0, at: Instant::now() };
+        streams.reserve(&log, &[span(1, 0)], now).expect("stored");
+        streams.reserve(&log, &[span(2, 0)], now).expect("stored");
+        streams.mark(&[1]);
+        streams.acknowledge(&[span(1, 0)], &[], &[("t".to_owned(), 0, 7)]);
+        let moved = Span { mark: Some(1), ..span(1, 0) };
+        streams.acknowledge(&[span(2, 0)], &[moved], &[("t".to_owned(), 0, 9)]);
+        assert_eq!(streams.states[&source].position.scan_from, 5);
     }
 }

@@ -116,6 +116,8 @@ pub struct Replicate<F> {
     moved: bool,
     /// The last point is that of this mark.
     at_mark: Option<u64>,
+    /// Nothing that the log had at the start was still to come at the last point.
+    all_came: bool,
     /// Marks at which a point may still be given, and the records of each kind before them.
     marks: VecDeque<(u64, Vec<u64>)>,
     there: There,
@@ -136,6 +138,7 @@ impl<F: Feed> Replicate<F> {
             begun: false,
             moved: false,
             at_mark: None,
+            all_came: true,
             marks: VecDeque::new(),
             there,
             points: VecDeque::new(),
@@ -151,9 +154,8 @@ impl<F: Feed> Replicate<F> {
         if !std::mem::replace(&mut self.begun, true) {
             self.lanes.begin(batch);
         }
-        let all = self.there.is_empty();
         let carried = self.point.encode();
-        self.lanes.advance(batch, &self.point.counts, &carried, self.at_mark, all);
+        self.lanes.advance(batch, &self.point.counts, &carried, self.at_mark, self.all_came);
         self.points.push_back((batch.end(), self.point.bytes.clone()));
     }
 }
@@ -208,7 +210,9 @@ impl<F: Feed> Source for Replicate<F> {
         if self.closed {
             return Ok(());
         }
-        let Self { feed, lanes, point, counts, begun, moved, at_mark, marks, there, .. } = self;
+        let Self {
+            feed, lanes, point, counts, begun, moved, at_mark, all_came, marks, there, ..
+        } = self;
         let read_at_ms = now_ms();
         let mut carried = point.encode();
         let result = feed.read(wait, &mut |step| match step {
@@ -239,7 +243,7 @@ impl<F: Feed> Source for Replicate<F> {
                 if let Some((_, counts)) = marks.front().filter(|(at, _)| *at == number) {
                     point.advance(counts, bytes);
                     carried = point.encode();
-                    (*moved, *at_mark) = (true, Some(number));
+                    (*moved, *at_mark, *all_came) = (true, Some(number), there.is_empty());
                 }
                 ControlFlow::Continue(())
             }
@@ -254,9 +258,10 @@ impl<F: Feed> Source for Replicate<F> {
             Step::Point(bytes) => {
                 point.advance(counts, bytes);
                 carried = point.encode();
-                (*moved, *at_mark) = (true, None);
-                marks.clear();
                 there.expire();
+                // What the log has and comes behind this point in this same call must be found again.
+                (*moved, *at_mark, *all_came) = (true, None, there.is_empty());
+                marks.clear();
                 // Where everything begins is stored before anything is sent.
                 match *begun {
                     true => ControlFlow::Continue(()),
