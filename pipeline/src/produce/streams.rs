@@ -498,7 +498,9 @@ mod tests {
             ..Recovery::default()
         };
         // What the stream sent before another was first heard of stands at 6 and 7.
-        (0..8).for_each(|_| drop(log.fence("t", 0).expect("stored")));
+        for _ in 0..8 {
+            log.fence("t", 0).expect("stored");
+        }
         let mut streams = Streams::new(&log, "o", recovery, None, 0).expect("stored");
         let mut batch = Batch::new(1 << 20);
         batch.stream(&Arc::new(held));
