@@ -1,5 +1,5 @@
 //! Logs of databases: PostgreSQL's with Debian's `log_line_prefix` and every statement's duration,
-//! MySQL's slow log, and MongoDB's slow queries and connections.
+//! MySQL's slow and general logs, MariaDB's audit log, and MongoDB's slow queries and connections.
 
 use std::fmt::Write as _;
 
@@ -74,6 +74,40 @@ pub(super) fn slow_log(number: u64, draw: &mut Draw, out: &mut String) {
     );
     statement(draw, out);
     out.push_str(";\n");
+}
+
+/// Appends record `number` of MySQL 8's general log.
+pub(super) fn general_log(number: u64, draw: &mut Draw, out: &mut String) {
+    let clock = Clock::of(number);
+    let (date, time, micros) = (clock.date(), clock.time(), draw.between(0, 1_000_000));
+    let id = draw.between(8, 9_999);
+    let _ = write!(out, "{date}T{time}.{micros:06}Z\t{id:5} ");
+    match draw.between(0, 12) {
+        0 => out.push_str("Connect\tapp@web-1.example.com on shop using SSL/TLS"),
+        1 => out.push_str("Quit\t"),
+        _ => {
+            out.push_str("Query\t");
+            statement(draw, out);
+        }
+    }
+    out.push('\n');
+}
+
+/// Appends record `number` of MariaDB's plugin `server_audit`.
+pub(super) fn audit_log(number: u64, draw: &mut Draw, out: &mut String) {
+    let clock = Clock::of(number);
+    let (date, time) = (clock.date().replace('-', ""), clock.time());
+    let (connection, address) = (draw.between(8, 9_999), draw.address());
+    let _ = write!(out, "{date} {time},db-1,app,{address},{connection},");
+    let kind = draw.between(0, 12);
+    if kind < 2 {
+        let name = if kind == 0 { "CONNECT" } else { "DISCONNECT" };
+        let _ = writeln!(out, "0,{name},shop,,0");
+        return;
+    }
+    let (mut text, query) = (String::new(), draw.between(1, 9_999_999));
+    statement(draw, &mut text);
+    let _ = writeln!(out, "{query},QUERY,shop,'{}',0", text.replace('\'', "\\'"));
 }
 
 /// Appends record `number` of MongoDB 4.4 and later.

@@ -1,6 +1,7 @@
 //! Lines as real programs write them, the same for the same seed on every machine.
 
 mod application;
+mod aws;
 mod database;
 mod draw;
 mod laravel;
@@ -26,14 +27,26 @@ pub enum Kind {
     Container,
     /// Requests in nginx's format `combined`.
     Nginx,
+    /// The same, of Apache.
+    Apache,
     /// Entries of an application load balancer.
     Elb,
     /// PostgreSQL's statements with their durations, and its connections.
     Postgresql,
     /// Statements of MySQL's slow log.
     Slowlog,
+    /// Statements and connections of MySQL's general log.
+    General,
+    /// The same in MariaDB's audit log.
+    Audit,
     /// MongoDB's slow queries and connections, as JSON.
     Mongodb,
+    /// Log events of CloudWatch: flow logs and functions.
+    Cloudwatch,
+    /// Logins, cron and sudo of one machine.
+    Auth,
+    /// A firewall's packets and the kernel's links.
+    Kern,
 }
 
 /// Appends one record, by its number.
@@ -41,16 +54,22 @@ type Generator = fn(u64, &mut Draw, &mut String);
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 15] = [
         Self::Laravel,
         Self::Syslog,
         Self::App,
         Self::Container,
         Self::Nginx,
+        Self::Apache,
         Self::Elb,
         Self::Postgresql,
         Self::Slowlog,
+        Self::General,
+        Self::Audit,
         Self::Mongodb,
+        Self::Cloudwatch,
+        Self::Auth,
+        Self::Kern,
     ];
     /// Those that are measured through Kafka, unless one is named.
     pub const THROUGH_KAFKA: [Self; 2] = [Self::Laravel, Self::Syslog];
@@ -61,11 +80,17 @@ impl Kind {
             Self::Syslog => ("syslog", "system.syslog", syslog::record),
             Self::App => ("app", "app.json", application::object),
             Self::Container => ("container", "container.log", application::container),
-            Self::Nginx => ("nginx", "nginx.access", web::nginx),
-            Self::Elb => ("elb", "aws.elb_logs", web::balancer),
+            Self::Nginx => ("nginx", "nginx.access", web::combined),
+            Self::Apache => ("apache", "apache.access", web::combined),
+            Self::Elb => ("elb", "aws.elb_logs", aws::balancer),
             Self::Postgresql => ("postgresql", "postgresql.log", database::postgresql),
             Self::Slowlog => ("slowlog", "mysql.slowlog", database::slow_log),
+            Self::General => ("general", "mysql.general", database::general_log),
+            Self::Audit => ("audit", "mysql.audit", database::audit_log),
             Self::Mongodb => ("mongodb", "mongodb.log", database::mongodb),
+            Self::Cloudwatch => ("cloudwatch", "aws.cloudwatch_logs", aws::cloudwatch),
+            Self::Auth => ("auth", "system.auth", syslog::auth),
+            Self::Kern => ("kern", "system.kern", syslog::kern),
         }
     }
 
@@ -140,8 +165,9 @@ mod tests {
             for document in events.documents() {
                 let text = String::from_utf8_lossy(document);
                 assert!(!text.contains("time_assumed"), "{text}");
-                let is_request = matches!(kind, Kind::Nginx | Kind::Elb);
-                assert!(is_request || text.contains("\"message\""), "{text}");
+                let is_request = matches!(kind, Kind::Nginx | Kind::Apache | Kind::Elb);
+                let says = ["\"message\"", "\"action\""].iter().any(|field| text.contains(field));
+                assert!(is_request || says, "{text}");
             }
         }
     }

@@ -27,13 +27,17 @@ const COMMANDS: [&str; 3] = [
     "test -x /usr/sbin/anacron || run-parts --report /etc/cron.daily",
 ];
 
-const PROGRAMS: [(u64, Program); 5] = [
-    (30, Program { name: "sshd", priority: 38, message: sshd }),
-    (15, Program { name: "CRON", priority: 78, message: cron }),
-    (25, Program { name: "systemd", priority: 30, message: systemd }),
-    (15, Program { name: "kernel", priority: 4, message: kernel }),
-    (15, Program { name: "postfix/smtpd", priority: 22, message: postfix }),
-];
+const SSHD: Program = Program { name: "sshd", priority: 38, message: sshd };
+const CRON: Program = Program { name: "CRON", priority: 78, message: cron };
+const SUDO: Program = Program { name: "sudo", priority: 85, message: sudo };
+const SYSTEMD: Program = Program { name: "systemd", priority: 30, message: systemd };
+const KERNEL: Program = Program { name: "kernel", priority: 4, message: kernel };
+const POSTFIX: Program = Program { name: "postfix/smtpd", priority: 22, message: postfix };
+
+const PROGRAMS: [(u64, Program); 5] =
+    [(30, SSHD), (15, CRON), (25, SYSTEMD), (15, KERNEL), (15, POSTFIX)];
+/// What a server that the internet reaches has in `auth.log`.
+const LOGINS: [(u64, Program); 3] = [(70, SSHD), (20, CRON), (10, SUDO)];
 
 struct Program {
     name: &'static str,
@@ -73,6 +77,29 @@ pub(super) fn record(number: u64, draw: &mut Draw, out: &mut String) {
     out.push('\n');
 }
 
+/// Appends line `number` of `auth.log`.
+pub(super) fn auth(number: u64, draw: &mut Draw, out: &mut String) {
+    local(number, draw.weighted(&LOGINS), draw, out);
+}
+
+/// Appends line `number` of `kern.log`, of a machine with a firewall.
+pub(super) fn kern(number: u64, draw: &mut Draw, out: &mut String) {
+    local(number, &KERNEL, draw, out);
+}
+
+/// As rsyslog writes it into the machine's own files.
+fn local(number: u64, program: &Program, draw: &mut Draw, out: &mut String) {
+    let clock = Clock::of(number);
+    let (month, day, time, name) = (clock.month_name(), clock.day, clock.time(), program.name);
+    let _ = write!(out, "{month} {day:2} {time} {} {name}", HOSTS[5]);
+    if name != KERNEL.name {
+        let _ = write!(out, "[{}]", draw.between(300, 32_768));
+    }
+    out.push_str(": ");
+    (program.message)(draw, out);
+    out.push('\n');
+}
+
 fn sshd(draw: &mut Draw, out: &mut String) {
     let (user, port) = (draw.pick(&USERS), draw.between(1024, 65_536));
     let address = draw.address();
@@ -98,6 +125,20 @@ fn cron(draw: &mut Draw, out: &mut String) {
             write!(out, "pam_unix(cron:session): session opened for user {user}(uid=0) by (uid=0)")
         }
         _ => write!(out, "({user}) CMD ({command})"),
+    };
+}
+
+fn sudo(draw: &mut Draw, out: &mut String) {
+    let user = draw.pick(&USERS);
+    let _ = match draw.between(0, 2) {
+        0 => write!(out, "pam_unix(sudo:session): session closed for user root"),
+        _ => write!(
+            out,
+            "  {user} : TTY=pts/{} ; PWD=/home/{user} ; USER=root ; COMMAND=/usr/bin/systemctl \
+             restart {}",
+            draw.between(0, 9),
+            draw.pick(&UNITS)
+        ),
     };
 }
 

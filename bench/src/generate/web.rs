@@ -1,4 +1,4 @@
-//! Access logs: nginx's format `combined`, and a load balancer's (ALB) entries.
+//! Access logs in the format `combined`, which nginx and Apache write alike, byte for byte.
 
 use std::fmt::Write as _;
 
@@ -31,8 +31,8 @@ pub(super) fn target(draw: &mut Draw, out: &mut String) {
     };
 }
 
-/// Appends record `number` of nginx.
-pub(super) fn nginx(number: u64, draw: &mut Draw, out: &mut String) {
+/// Appends request `number`.
+pub(super) fn combined(number: u64, draw: &mut Draw, out: &mut String) {
     let clock = Clock::of(number);
     let (day, month, time) = (clock.day, clock.month_name(), clock.time());
     let _ = write!(out, "{} - - [{day:02}/{month}/2026:{time} +0100] \"", draw.address());
@@ -41,33 +41,4 @@ pub(super) fn nginx(number: u64, draw: &mut Draw, out: &mut String) {
     let (status, bytes) = (draw.weighted(&STATUSES), draw.between(150, 90_000));
     let (referrer, agent) = (draw.weighted(&REFERRERS), draw.pick(&AGENTS));
     let _ = writeln!(out, " HTTP/1.1\" {status} {bytes} \"{referrer}\" \"{agent}\"");
-}
-
-/// Appends entry `number` of an application load balancer.
-pub(super) fn balancer(number: u64, draw: &mut Draw, out: &mut String) {
-    let clock = Clock::of(number);
-    let (micros, address) = (draw.between(0, 1_000_000), draw.address());
-    let stamp = format!("{}T{}.{micros:06}Z", clock.date(), clock.time());
-    let (port, host) = (draw.between(1024, 65_536), draw.between(4, 250));
-    let (took, status) = (draw.between(1, 900), draw.weighted(&STATUSES));
-    let (received, sent) = (draw.between(80, 2_000), draw.between(150, 90_000));
-    let _ = write!(
-        out,
-        "https {stamp} app/shop/50dc6c495c0c9188 {address}:{port} 10.0.0.{host}:80 0.000 \
-         0.{took:03} 0.000 {status} {status} {received} {sent} \"{} https://shop.example.com:443",
-        draw.weighted(&METHODS)
-    );
-    target(draw, out);
-    let _ = writeln!(
-        out,
-        " HTTP/2.0\" \"{}\" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 \
-         arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/shop/73e2d6bc24d8a067 \
-         \"Root=1-{:08x}-{:016x}{:08x}\" \"shop.example.com\" \
-         \"arn:aws:acm:eu-west-1:123456789012:certificate/12345678-1234-1234-1234-123456789012\" 1 \
-         {stamp} \"forward\" \"-\" \"-\" \"10.0.0.{host}:80\" \"{status}\" \"-\" \"-\"",
-        draw.pick(&AGENTS),
-        draw.word() >> 32,
-        draw.word(),
-        draw.word() >> 32,
-    );
 }
