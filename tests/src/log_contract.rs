@@ -459,6 +459,9 @@ pub fn further_headers_are_found_and_held_offsets_are_told(subject: &Subject) {
     let later = log.offsets(&topic, 1, Some(now)).expect("told");
     assert!(later.start <= 1 && later.end == 2, "{later:?}");
     assert_eq!(log.offsets(&topic, 0, Some(now)).expect("told"), 0..0);
+    let asked = [(topic.as_str(), 1), (topic.as_str(), 7), (topic.as_str(), 0)];
+    assert_eq!(log.ends(&asked).expect("told"), [Some(2), None, Some(0)]);
+    assert_eq!(log.ends(&[]).expect("told"), []);
 }
 
 /// Makes one test of each promise; the argument turns the test's name into `Option<Subject>`,

@@ -85,11 +85,15 @@ impl Dependencies {
     /// What waits in the partitions that this member has committed something of. The seconds are
     /// those of all topics together: of one nobody knows when its oldest record was read.
     fn topic_records(&self, counts: &TransformerCounts) -> Vec<Map<String, Value>> {
-        let mut waiting: BTreeMap<String, u64> = BTreeMap::new();
-        for ((topic, partition), next) in counts.reached() {
-            // One that cannot be asked now is told of next time.
-            if let Ok(held) = self.log.offsets(&topic, partition, None) {
-                *waiting.entry(topic).or_default() += held.end.saturating_sub(next);
+        let mut waiting: BTreeMap<&str, u64> = BTreeMap::new();
+        let reached = counts.reached();
+        let partitions: Vec<_> =
+            reached.keys().map(|(topic, partition)| (topic.as_str(), *partition)).collect();
+        let ends = self.log.ends(&partitions).unwrap_or_default();
+        for (((topic, _), next), end) in reached.iter().zip(ends) {
+            // One that cannot be told now is told next time.
+            if let Some(end) = end {
+                *waiting.entry(topic).or_default() += end.saturating_sub(*next);
             }
         }
         let seconds = counts.lag.seconds(now_ms());

@@ -143,6 +143,17 @@ pub trait Log: Send + Sync {
         partition: u32,
         from_ms: Option<i64>,
     ) -> Result<Range<u64>, LogError>;
+    /// Where each of these partitions ends now, as one question where the log can put it; `None` of
+    /// one that cannot be told now.
+    ///
+    /// # Errors
+    /// None of them can be told.
+    fn ends(&self, partitions: &[(&str, u32)]) -> Result<Vec<Option<u64>>, LogError> {
+        let end = |(topic, partition): &(&str, u32)| {
+            self.offsets(topic, *partition, None).ok().map(|held| held.end)
+        };
+        Ok(partitions.iter().map(end).collect())
+    }
     /// The latest value of every key in the compacted positions topic.
     fn positions(&self) -> Result<Vec<KeyValue>, LogError>;
     /// Durably replaces positions; `None` removes a key.

@@ -231,6 +231,11 @@ impl Log for KafkaLog {
         }
     }
 
+    fn ends(&self, partitions: &[(&str, u32)]) -> Result<Vec<Option<u64>>, LogError> {
+        let Some((topic, _)) = partitions.first() else { return Ok(Vec::new()) };
+        self.with_scanner(topic, |scanner| scanner.ends(partitions, &self.patience))
+    }
+
     fn positions(&self) -> Result<Vec<KeyValue>, LogError> {
         let topic = &self.args.kafka_positions_topic;
         let mut latest = BTreeMap::new();

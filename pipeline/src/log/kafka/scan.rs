@@ -101,6 +101,31 @@ impl Scanner {
         Ok(first..high)
     }
 
+    /// Where partitions end; `None` of one whose leader does not answer.
+    pub fn ends(
+        &self,
+        partitions: &[(&str, u32)],
+        patience: &Patience,
+    ) -> Result<Vec<Option<u64>>, LogError> {
+        let mut asked = TopicPartitionList::with_capacity(partitions.len());
+        for (topic, partition) in partitions {
+            asked
+                .add_partition_offset(topic, partition_i32(*partition), Offset::End)
+                .map_err(|error| self.faults.decide(&error, Some(topic)))?;
+        }
+        let of_all = || self.consumer.offsets_for_times(asked.clone(), ASK);
+        let found =
+            self.ask(partitions.first().map_or("", |(topic, _)| topic), patience, of_all)?;
+        let end = |(topic, partition): &(&str, u32)| {
+            let one = found.find_partition(topic, partition_i32(*partition))?;
+            match (one.error(), one.offset()) {
+                (Ok(()), Offset::Offset(end)) => Some(offset_u64(end)),
+                _ => None,
+            }
+        };
+        Ok(partitions.iter().map(end).collect())
+    }
+
     /// Asks again while no broker answers, and there is patience.
     fn ask<T>(
         &self,
