@@ -1,6 +1,6 @@
 //! The reader of feeds in the real loop, over a log that fails in mid-stream.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -349,6 +349,80 @@ fn the_database_may_forget_only_what_no_start_asks_for_again() {
     running.stop.ask();
     running.join().expect("it stops in order");
     assert_same(&old_texts(&log), &expected(0, 110));
+}
+
+/// Calls of [`Feed::read`], each with steps: a number is a point, anything else a row. Behind them
+/// comes one more row when the log has failed, so that the loop ends.
+struct Calls {
+    calls: VecDeque<&'static [&'static str]>,
+    opens_at: Option<&'static str>,
+    log: Arc<Watched>,
+}
+
+impl Feed for Calls {
+    fn open(&mut self, at: Option<&[u8]>) -> Result<(), SourceError> {
+        assert_eq!(at, self.opens_at.map(str::as_bytes));
+        Ok(())
+    }
+
+    fn read(&mut self, wait: Duration, take: &mut Take<'_>) -> Result<(), SourceError> {
+        let steps = match self.calls.pop_front() {
+            Some(steps) => steps,
+            None if self.log.is_full() => &["behind the failure"],
+            None => {
+                std::thread::park_timeout(wait);
+                return Ok(());
+            }
+        };
+        for step in steps {
+            let bytes = step.as_bytes();
+            let _ = take(match step.parse::<u64>() {
+                Ok(_) => Step::Point(bytes),
+                Err(_) => Step::Record { kind: ROW, key: bytes, bytes },
+            });
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, _before: &[u8]) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn lag(&self) -> Vec<Lag> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_known_row_behind_a_point_of_the_same_call_is_found_again_after_one_more_failure() {
+    let log = Watched::new();
+    let start = |opens_at, calls: &[&'static [&'static str]]| {
+        let calls = calls.iter().copied().collect();
+        let feed = Calls { calls, opens_at, log: Arc::clone(&log) };
+        Loop::start(&log, Replicate::new(feed, kinds(&NAME, "").to_vec()))
+    };
+    let fail = |running: Loop| {
+        log.fill();
+        running.join().expect_err("the log failed");
+        log.make_room();
+    };
+    let is_stored = |point: &str| {
+        let stored = positions::of_owner("host/test", &log.positions().expect("readable"), None);
+        let contexts = stored.expect("of this version").into_iter().map(|stored| stored.context);
+        let points = contexts.filter_map(|context| replicate::point(&context, 2));
+        points.into_iter().any(|found| found == point.as_bytes())
+    };
+    let running = start(None, &[&["0"], &["row a", "row b"]]);
+    wait_until("the rows are not in the log", || log.texts().len() == 2);
+    fail(running);
+    let running = start(Some("0"), &[&["row a", "1", "row b"]]);
+    wait_until("the point is not stored", || is_stored("1"));
+    fail(running);
+    let running = start(Some("1"), &[&["row b", "row c"]]);
+    wait_until("the last row is not in the log", || log.texts().contains(&"row c".to_owned()));
+    running.stop.ask();
+    running.join().expect("it stops in order");
+    assert_eq!(log.texts(), ["row a", "row b", "row c"]);
 }
 
 #[test]

@@ -67,6 +67,11 @@ impl Watched {
         self.state().full = true;
     }
 
+    /// It fails.
+    pub fn is_full(&self) -> bool {
+        self.state().full
+    }
+
     /// There is room again.
     pub fn make_room(&self) {
         self.state().full = false;
