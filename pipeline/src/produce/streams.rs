@@ -154,9 +154,18 @@ impl Streams {
             }
         };
         Ok(match stream.lane {
-            Some(lane) => lane.number % count.max(1),
+            Some(lane) => self.stays(stream).unwrap_or(lane.number % count.max(1)),
             None => partition::of_key(&stream.key, count),
         })
+    }
+
+    /// The partition in which a lane stays, whatever partitions its topic has today: the next start
+    /// must find there what this one found.
+    fn stays(&self, stream: &Stream) -> Option<u32> {
+        let source = &stream.origin.source;
+        let now = self.states.get(source).map(|state| &state.position);
+        let position = now.or(self.recovered.get(source).filter(|position| !position.clean))?;
+        (position.topic == stream.topic).then_some(position.partition)
     }
 
     fn open(&mut self, stream: &Arc<Stream>, partition: u32) -> Arc<[u8]> {
@@ -180,8 +189,11 @@ impl Streams {
         };
         let position = match known {
             Some(known) if known.generation == origin.generation => {
-                // The topic or its partitions may have been changed since.
-                Position { topic: stream.topic.clone(), partition, ..known }
+                // The topic or its partitions may have been changed since; an offset says nothing
+                // of another place.
+                let stays = (&known.topic, known.partition) == (&stream.topic, partition);
+                let clean = known.clean || !stays;
+                Position { topic: stream.topic.clone(), partition, clean, ..known }
             }
             Some(known) => Position { identity: known.identity, ..fresh },
             None => fresh,
@@ -417,6 +429,36 @@ mod tests {
         Arc::new(Stream { origin, topic: "t".into(), key: vec![n], lane: None, resumable: true })
     }
 
+    /// One with a topic of so many partitions.
+    fn log_of(partitions: u32) -> (EmbeddedLog, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = EmbeddedLog::open(folder.path(), &EmbeddedSettings::default()).expect("opens");
+        let topics = [("t", partitions, false), ("tahoe.positions", 1, true)].map(
+            |(name, partitions, compacted)| Topic { name: name.into(), partitions, compacted },
+        );
+        log.setup(&topics).expect("topics can be created");
+        (log, folder)
+    }
+
+    /// A lane whose records may change, and what was stored of it before a crash.
+    fn held(n: u8, lane: u32) -> (Arc<Stream>, Position) {
+        let mut held = Arc::into_inner(stream(n)).expect("ours alone");
+        held.lane = Some(tahoe_seams::Lane { number: lane, may_change: true });
+        let crashed = Position {
+            source: held.origin.source,
+            generation: 0,
+            next: 0,
+            context: Vec::new(),
+            segments: Vec::new(),
+            topic: "t".to_owned(),
+            partition: 0,
+            scan_from: 3,
+            clean: false,
+            identity: serde_json::Value::Null,
+        };
+        (Arc::new(held), crashed)
+    }
+
     fn span(n: u8, from: u64) -> Span {
         Span {
             source: SourceId([n; 16]),
@@ -432,14 +474,7 @@ mod tests {
 
     #[test]
     fn a_quiet_stream_is_stored_clean_while_others_are_busy_or_in_flight() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let log = EmbeddedLog::open(folder.path(), &EmbeddedSettings::default()).expect("opens");
-        let topics = [("t", false), ("tahoe.positions", true)].map(|(name, compacted)| Topic {
-            name: name.into(),
-            partitions: 1,
-            compacted,
-        });
-        log.setup(&topics).expect("topics can be created");
+        let (log, _folder) = log_of(1);
         let mut streams =
             Streams::new(&log, "o", Recovery::default(), None, 0).expect("nothing to store");
         let mut batch = Batch::new(1 << 20);
@@ -468,29 +503,9 @@ mod tests {
 
     #[test]
     fn a_fence_behind_records_in_flight_does_not_hide_them_from_the_next_start() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let log = EmbeddedLog::open(folder.path(), &EmbeddedSettings::default()).expect("opens");
-        let topics = [("t", false), ("tahoe.positions", true)].map(|(name, compacted)| Topic {
-            name: name.into(),
-            partitions: 1,
-            compacted,
-        });
-        log.setup(&topics).expect("topics can be created");
-        let mut held = Arc::into_inner(stream(1)).expect("ours alone");
-        held.lane = Some(tahoe_seams::Lane { number: 0, may_change: true });
-        let source = held.origin.source;
-        let crashed = Position {
-            source,
-            generation: 0,
-            next: 0,
-            context: Vec::new(),
-            segments: Vec::new(),
-            topic: "t".to_owned(),
-            partition: 0,
-            scan_from: 3,
-            clean: false,
-            identity: serde_json::Value::Null,
-        };
+        let (log, _folder) = log_of(1);
+        let (held, crashed) = held(1, 0);
+        let source = crashed.source;
         let recovery = Recovery {
             positions: HashMap::from([(source, crashed)]),
             held: HashSet::from([source]),
@@ -503,7 +518,7 @@ mod tests {
         }
         let mut streams = Streams::new(&log, "o", recovery, None, 0).expect("stored");
         let mut batch = Batch::new(1 << 20);
-        batch.stream(&Arc::new(held));
+        batch.stream(&held);
         batch.stream(&stream(2));
         streams.admit(&log, &batch).expect("admitted");
         let now = Moment { ms: 0, at: Instant::now() };
@@ -514,5 +529,34 @@ mod tests {
         let moved = Span { mark: Some(1), ..span(1, 0) };
         streams.acknowledge(&[span(2, 0)], &[moved], &[("t".to_owned(), 0, 9)]);
         assert_eq!(streams.states[&source].position.scan_from, 5);
+    }
+
+    #[test]
+    fn a_lane_stays_where_its_records_are_while_the_next_start_must_find_them() {
+        let (log, _folder) = log_of(2);
+        let (first, crashed) = held(1, 1);
+        let (second, elsewhere) = held(2, 1);
+        let (third, stopped) = held(3, 1);
+        let elsewhere = Position { topic: "former".to_owned(), scan_from: 900, ..elsewhere };
+        let positions = [crashed, elsewhere, Position { clean: true, ..stopped }];
+        let recovery = Recovery {
+            held: positions[..2].iter().map(|position| position.source).collect(),
+            positions: positions.into_iter().map(|found| (found.source, found)).collect(),
+            ..Recovery::default()
+        };
+        let mut streams = Streams::new(&log, "o", recovery, None, 0).expect("stored");
+        let mut batch = Batch::new(1 << 20);
+        for stream in [&first, &second, &third] {
+            batch.stream(stream);
+        }
+        for _ in 0..2 {
+            let addresses = streams.admit(&log, &batch).expect("admitted");
+            assert_eq!(addresses.iter().map(|at| at.partition).collect::<Vec<_>>(), [0, 1, 1]);
+        }
+        let now = Moment { ms: 0, at: Instant::now() };
+        let at = |n, partition| Span { partition, ..span(n, 0) };
+        streams.reserve(&log, &[at(1, 0), at(2, 1), at(3, 1)], now).expect("stored");
+        let from = |stream: &Stream| streams.states[&stream.origin.source].position.scan_from;
+        assert_eq!([from(&first), from(&second), from(&third)], [3, 0, 0]);
     }
 }
