@@ -42,18 +42,22 @@ impl Parser for ChangeRecord {
             }
         }
         if scan.repair {
-            return Err(Rejection::whole("malformed", "the change is not on one line"));
+            let end = text.bytes().position(|byte| byte.is_ascii_control()).unwrap_or(text.len());
+            return Err(Rejection::at("malformed", "the change is not on one line", end));
         }
         let entries = scan.entries;
-        if find(&entries, b"v").map(|entry| entry.value) != Some(b"1") {
+        let version = find(&entries, b"v").map(|entry| entry.value);
+        if version != Some(b"1") {
             let reason = "it says no version that is known: update this binary";
-            return Err(Rejection::whole("version", reason));
+            let at = version.map_or(text.len(), |version| event.place_of(version));
+            return Err(Rejection::at("version", reason, at));
         }
         for entry in &entries {
             set(entry, event)?;
         }
         let Some(operation) = event.get_str(fields::db::operation::NAME) else {
-            return Err(Rejection::whole("malformed", "the change does not say what was done"));
+            let reason = "the change does not say what was done";
+            return Err(Rejection::at("malformed", reason, text.len()));
         };
         event.set(fields::event::ACTION, operation);
         event.set(fields::event::CATEGORY, "database");
@@ -146,7 +150,8 @@ fn set<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
 fn set_time<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> Result<(), Rejection> {
     let stamp = scalar(entry.value, event).and_then(|text| time::parse_iso(text.as_bytes()));
     let Some((stamp, _)) = stamp else {
-        return Err(Rejection::whole("bad_timestamp", "time is no time of RFC 3339"));
+        let at = event.place_of(entry.value);
+        return Err(Rejection::at("bad_timestamp", "time is no time of RFC 3339", at));
     };
     event.time(stamp);
     Ok(())

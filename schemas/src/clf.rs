@@ -191,7 +191,7 @@ pub(crate) fn timed(line: &str) -> Result<(&str, Stamp, usize), Rejection> {
         }
     }
     Err(match first {
-        None => Rejection::whole("no_timestamp", "no [time] in the line"),
+        None => Rejection::at("no_timestamp", "no [time] in the line", line.len()),
         Some(at) => {
             let reason = "the time is not dd/Mmm/yyyy:hh:mm:ss ±hhmm or ISO 8601";
             Rejection::at("bad_timestamp", reason, at)

@@ -1,6 +1,11 @@
 //! Searches in texts as long as a line. What the general ones prepare for long texts costs more
 //! here than the search itself.
 
+/// Where a part of a text begins in it; where the text ends if it is no part of it.
+pub(crate) fn place(text: &[u8], part: &[u8]) -> usize {
+    part.as_ptr().addr().wrapping_sub(text.as_ptr().addr()).min(text.len())
+}
+
 /// Where `needle`, which is not empty, begins first.
 pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     let probe = probe_of(needle);

@@ -100,7 +100,7 @@ impl<P: Parser> Parse<P> {
             event.time_assumed(self.parser.stamp(record.context, record.read_at_ms));
         } else {
             self.parser.parse(record, &mut event)?;
-            event.check()?;
+            event.check(record.bytes.len())?;
         }
         event.obey_rules(record.id);
         self.parser.store(&mut event, record, given, events);

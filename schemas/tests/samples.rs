@@ -1,11 +1,12 @@
 //! Every dataset against its samples: `samples/<name>.log` gives `<name>.ndjson`, and every record
-//! of `samples/rejected_<name>.log` is rejected with its line of `<name>.codes`. `<name>.zone`
+//! of `samples/rejected_<name>.log` is rejected with its line of `<name>.codes`, its code and the byte. `<name>.zone`
 //! holds the zone of the source, if it is not UTC. `UPDATE_GOLDEN=1` writes what is expected.
 
 mod database;
 mod strict;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -131,7 +132,7 @@ fn every_sample_gives_its_golden_events() {
 }
 
 #[test]
-fn every_rejected_sample_is_rejected_with_its_code() {
+fn every_rejected_sample_is_rejected_with_its_code_and_byte() {
     for dataset in datasets::ALL {
         let samples = samples(dataset, true);
         assert!(!samples.is_empty(), "{dataset:?} has no samples/rejected_*.log");
@@ -141,8 +142,8 @@ fn every_rejected_sample_is_rejected_with_its_code() {
                 let Err(rejection) = result else {
                     panic!("{}:{line} is not rejected", sample.display());
                 };
-                made.push_str(rejection.code);
-                made.push('\n');
+                let byte = rejection.byte.expect("a parser says where");
+                let _ = writeln!(made, "{} {byte}", rejection.code);
             }
             expect(&sample.with_extension("codes"), &made);
         }

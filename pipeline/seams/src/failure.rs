@@ -12,7 +12,8 @@ pub struct Rejection {
     pub code: &'static str,
     /// A sentence for people.
     pub reason: Cow<'static, str>,
-    /// Where in the record's bytes, if it is one place.
+    /// Where in the record's bytes; what is missing is missed at their end. `None` if the bytes
+    /// are not at fault.
     pub byte: Option<usize>,
 }
 
@@ -22,7 +23,7 @@ impl Rejection {
         Self { code, reason: reason.into(), byte: Some(byte) }
     }
 
-    /// A rejection of the record as a whole.
+    /// A rejection for what is not in the record's bytes: its header, or what the store says.
     pub fn whole(code: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { code, reason: reason.into(), byte: None }
     }

@@ -79,7 +79,8 @@ pub(crate) fn entry<'a>(
     }
     custom.retain(|field| !entry.take_of_collector(*field, record.read_at_ms, event));
     if entry.envelope.message.is_empty() && custom.is_empty() && !without_message {
-        return Err(Rejection::whole("empty_message", "the entry has no MESSAGE"));
+        let end = record.bytes.len();
+        return Err(Rejection::at("empty_message", "the entry has no MESSAGE", end));
     }
     entry.complete();
     keep(custom.into_bump_slice_mut(), event);

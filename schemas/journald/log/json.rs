@@ -61,7 +61,7 @@ pub(super) fn fields<'a>(
             match value[0] {
                 b'{' => visit(of_collector(name, value, event)),
                 b'n' => event.transformation_of(Transformation::NullRemoved, name),
-                b'[' => match several(value, name, event) {
+                b'[' => match several(value, before + event.place_of(value), name, event) {
                     Ok(values) => values.into_iter().for_each(|value| visit(field(value))),
                     Err(_) => visit(field(value)),
                 },
@@ -75,7 +75,9 @@ pub(super) fn fields<'a>(
         } else if value == b"null" {
             event.transformation_of(Transformation::NullRemoved, name);
         } else {
-            several(value, name, event)?.into_iter().for_each(|value| visit(field(value)));
+            several(value, before + event.place_of(value), name, event)?
+                .into_iter()
+                .for_each(|value| visit(field(value)));
         }
     }
     Ok(found)
@@ -106,9 +108,14 @@ fn entries(text: &[u8], before: usize) -> Result<Entries<'_>, Rejection> {
     }
 }
 
-/// The values of a field that occurs several times.
-fn several<'a>(value: &'a [u8], name: &str, event: &Event<'a>) -> Result<Vec<&'a [u8]>, Rejection> {
-    let refuse = |what: &str| Rejection::whole("malformed_entry", format!("{name} is {what}"));
+/// The values, from that byte of the record on, of a field that occurs several times.
+fn several<'a>(
+    value: &'a [u8],
+    at: usize,
+    name: &str,
+    event: &Event<'a>,
+) -> Result<Vec<&'a [u8]>, Rejection> {
+    let refuse = |what: &str| Rejection::at("malformed_entry", format!("{name} is {what}"), at);
     let list = value.starts_with(b"[").then(|| whole(value)).flatten();
     let list = list.ok_or_else(|| refuse("neither text nor list"))?;
     let text = |entry: &Entry<'a>| {

@@ -35,12 +35,12 @@ fn line<'a>(record: &Record<'a>, event: &mut Event<'a>) -> Result<(), Rejection>
     let text = event.text(record.bytes);
     // `-- Boot 5a69… --`, `-- No entries --`: journalctl's own remarks.
     if text.starts_with("-- ") {
-        return Err(Rejection::whole("not_an_entry", "a remark of journalctl, not an entry"));
+        return Err(Rejection::at("not_an_entry", "a remark of journalctl, not an entry", 0));
     }
     let envelope = Envelope::parse(text, record.read_at_ms, event)?;
     match envelope.stamp {
         Some(stamp) => event.time(stamp),
-        None => return Err(Rejection::whole("not_an_entry", "neither an entry nor a line of one")),
+        None => return Err(Rejection::at("not_an_entry", "neither an entry nor a line of one", 0)),
     }
     let name = common(&envelope, event);
     match family_of(&envelope, name) {

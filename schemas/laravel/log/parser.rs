@@ -132,7 +132,7 @@ fn json_key<'a>(entry: &Entry<'a>, event: &mut Event<'a>) -> Result<bool, Reject
         (b"datetime" | b"@timestamp", _) => {
             let Some((stamp, zone)) = json_time(entry.value, event) else {
                 let reason = "datetime is no time that could be read";
-                return Err(Rejection::whole("bad_timestamp", reason));
+                return Err(Rejection::at("bad_timestamp", reason, event.place_of(entry.value)));
             };
             if let Some(zone) = zone {
                 event.use_time_zone(zone);

@@ -2,7 +2,7 @@
 //! their first words; and the account that one is about.
 
 use crate::fields::mysqlenterprise::audit::general_data;
-use crate::find::Find;
+use crate::find::{Find, place};
 use crate::{Event, fields};
 
 /// A kind of statement.
@@ -132,7 +132,7 @@ fn after_word<'q>(query: &'q str, before: &[&str]) -> Option<&'q str> {
     let words = query.split_ascii_whitespace();
     let mut words = words.skip_while(|found| !is_one(found, before)).skip(1);
     let first = words.find(|found| !is_one(found, &["if", "not", "exists", "for"]))?;
-    Some(&query[first.as_ptr() as usize - query.as_ptr() as usize..])
+    Some(&query[place(query.as_bytes(), first.as_bytes())..])
 }
 
 /// A name in quotes of any kind or none, and what follows it.

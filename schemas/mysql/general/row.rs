@@ -30,7 +30,9 @@ pub(super) fn set<'a>(row: &[Entry<'a>], event: &mut Event<'a>) -> Result<(), Re
     };
     let time = text(b"event_time", event).and_then(|time| stamp::parse(time.as_bytes()));
     let Some((time, _)) = time else {
-        return Err(Rejection::whole("bad_timestamp", "event_time is no time"));
+        let of = row.iter().find(|entry| entry.key == b"event_time");
+        let at = of.map_or(0, |entry| event.place_of(entry.value));
+        return Err(Rejection::at("bad_timestamp", "event_time is no time", at));
     };
     event.time(time);
     let command = text(b"command_type", event).unwrap_or_default();

@@ -3,7 +3,7 @@
 use crate::datasets::mysql::stamp;
 use crate::duration::{SECONDS, nanoseconds};
 use crate::time::Stamp;
-use crate::{Event, Field, fields, json};
+use crate::{Event, Field, fields, find, json};
 
 /// Keys without a field that are kept; the lines of the server's own profiler have some dozens.
 const OTHERS_MAX: usize = 128;
@@ -28,20 +28,16 @@ pub(super) fn set<'a>(line: &'a str, others: &mut Others<'a>, event: &mut Event<
     let Some(mut key) = line.split_ascii_whitespace().next().and_then(key_of) else {
         return false;
     };
-    let mut from = offset(line, key) + key.len() + 1;
+    let place = |part: &str| find::place(line.as_bytes(), part.as_bytes());
+    let mut from = place(key) + key.len() + 1;
     for word in line[from..].split_ascii_whitespace() {
         let Some(next) = key_of(word) else { continue };
-        set_key(key, line[from..offset(line, next)].trim(), others, event);
+        set_key(key, line[from..place(next)].trim(), others, event);
         key = next;
-        from = offset(line, next) + next.len() + 1;
+        from = place(next) + next.len() + 1;
     }
     set_key(key, line[from..].trim(), others, event);
     true
-}
-
-/// Where a part of a text stands in it.
-fn offset(text: &str, part: &str) -> usize {
-    part.as_ptr() as usize - text.as_ptr() as usize
 }
 
 /// The server's keys have a capital, digits and underscores, and end with a colon.

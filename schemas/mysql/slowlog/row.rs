@@ -48,7 +48,9 @@ pub(super) fn set<'a>(row: &[Entry<'a>], event: &mut Event<'a>) -> Result<(), Re
         Some(stamp)
     };
     let Some(began) = time(b"start_time", event) else {
-        return Err(Rejection::whole("bad_timestamp", "start_time is no time"));
+        let of = row.iter().find(|entry| entry.key == b"start_time");
+        let at = of.map_or(0, |entry| event.place_of(entry.value));
+        return Err(Rejection::at("bad_timestamp", "start_time is no time", at));
     };
     event.time(began);
     if let Some(ended) = time(b"end_time", event) {

@@ -9,7 +9,7 @@ use super::level::Label;
 use super::prefix::{Fit, Kind, LinePrefix, sql_state};
 use super::syslog::{self, Chunk};
 use super::{bouncer, context, csv, patroni, recognised};
-use crate::find::{Find, find};
+use crate::find::{Find, find, place};
 use crate::level::is_failure;
 use crate::time::Stamp;
 use crate::{Event, Parser, fields};
@@ -170,7 +170,7 @@ impl LogRecord {
             bare(message, prefix, &mut entry, event);
         }
         let part = |bytes: &[u8]| {
-            let from = bytes.as_ptr() as usize - line.as_ptr() as usize;
+            let from = place(line.as_bytes(), bytes);
             &line[from..from + bytes.len()]
         };
         if entry.pid.is_none() {

@@ -356,12 +356,12 @@ impl<'a> Event<'a> {
         self.left_out
     }
 
-    /// An event without a time can never be stored: `no_timestamp`.
-    pub(crate) fn check(&self) -> Result<(), Rejection> {
+    /// An event without a time can never be stored: `no_timestamp`. Its record has so many bytes.
+    pub(crate) fn check(&self, bytes: usize) -> Result<(), Rejection> {
         if self.has(fields::TIMESTAMP) {
             return Ok(());
         }
-        Err(Rejection::whole("no_timestamp", "the record gives no time"))
+        Err(Rejection::at("no_timestamp", "the record gives no time", bytes))
     }
 }
 

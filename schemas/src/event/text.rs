@@ -3,6 +3,7 @@
 
 use super::Event;
 use crate::Transformation;
+use crate::find::place;
 
 /// Of a longer record, an event may be a small part.
 const RECORD_BYTES_USUAL: usize = 4096;
@@ -25,6 +26,11 @@ impl<'a> Event<'a> {
     /// The longest text that was found to be UTF-8: that of the record.
     pub(crate) fn known_text(&self) -> &'a str {
         self.sound
+    }
+
+    /// Where a part of the record begins in it; where the record ends if it is no part of it.
+    pub(crate) fn place_of(&self, part: &[u8]) -> usize {
+        place(self.sound.as_bytes(), part)
     }
 
     /// Bytes as text, if they are UTF-8.

@@ -24,6 +24,7 @@ use super::privacy::WORD_BYTES_MIN;
 use super::privacy_rule::Action;
 use super::spelling::Values;
 use super::{AppFields, EventRules, Keys, MASK, Privacy};
+use crate::find::place;
 use crate::scan::Scan;
 use crate::{Dataset, datasets};
 
@@ -373,7 +374,7 @@ impl Place {
         scan.run().ok()?;
         let of = |key: &str| scan.entries.iter().find(|entry| entry.key == key.as_bytes());
         let at = |value: &[u8]| {
-            let from = value.as_ptr() as usize - text.as_ptr() as usize;
+            let from = place(text.as_bytes(), value);
             from..from + value.len()
         };
         if let Some(entry) = of(path) {

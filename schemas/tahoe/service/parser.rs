@@ -27,7 +27,7 @@ impl Parser for Measured {
         }
         match event.has(fields::service::NAME) {
             true => Ok(()),
-            false => Err(Rejection::whole("no_service", "it does not say which service")),
+            false => Err(Rejection::at("no_service", "it does not say which service", text.len())),
         }
     }
 }
