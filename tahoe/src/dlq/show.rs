@@ -127,10 +127,11 @@ fn for_people(visited: &Visited<'_, '_>) -> Vec<u8> {
 /// What stands around a byte, with a mark before it.
 fn around(bytes: &[u8], at: u64) -> String {
     let at = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
-    let before = &bytes[at.saturating_sub(AROUND)..at];
-    let after = &bytes[at..(at + AROUND).min(bytes.len())];
+    let (from, to) = (at.saturating_sub(AROUND), (at + AROUND).min(bytes.len()));
     let text = |bytes| String::from_utf8_lossy(bytes).replace(char::is_control, " ");
-    format!("…{}▶{}…", text(before), text(after))
+    let more = |is_cut| if is_cut { "…" } else { "" };
+    let (before, after) = (text(&bytes[from..at]), text(&bytes[at..to]));
+    format!("{}{before}▶{after}{}", more(from > 0), more(to < bytes.len()))
 }
 
 #[cfg(test)]
@@ -146,7 +147,11 @@ mod tests {
 
     #[test]
     fn the_byte_that_a_rejection_names_is_marked() {
-        assert_eq!(around(b"GET / HTTP", 4), "…GET ▶/ HTTP…");
-        assert_eq!(around(b"GET", 9), "…GET▶…");
+        assert_eq!(around(b"GET / HTTP", 4), "GET ▶/ HTTP");
+        assert_eq!(around(b"GET", 9), "GET▶");
+        let long = [b'a'; 2 * AROUND + 2];
+        let shown = around(&long, AROUND as u64 + 1);
+        let part = "a".repeat(AROUND);
+        assert_eq!(shown, format!("…{part}▶{part}…"));
     }
 }
