@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use tahoe_seams::{Log, LogError, LogReader, Outgoing, Pending, Polled, Topic};
+use tahoe_seams::{Log, LogError, LogReader, LogRecord, Outgoing, Pending, Polled, Topic};
 
 /// Long enough for a broker to form a group on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,6 +35,19 @@ pub struct Seen {
     pub value: Vec<u8>,
     /// The `tahoe` header.
     pub header: Option<Vec<u8>>,
+}
+
+impl Seen {
+    fn of(record: LogRecord<'_>) -> Self {
+        Self {
+            partition: record.partition,
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            key: record.key.to_vec(),
+            value: record.value.to_vec(),
+            header: record.header.map(<[u8]>::to_vec),
+        }
+    }
 }
 
 impl Subject {
@@ -84,14 +97,7 @@ pub fn scan(log: &dyn Log, topic: &str, partition: u32, from: u64, to: u64) -> V
     let mut seen = Vec::new();
     log.scan(topic, partition, from, to, &mut |record| {
         assert_eq!(record.topic, topic);
-        seen.push(Seen {
-            partition: record.partition,
-            offset: record.offset,
-            timestamp_ms: record.timestamp_ms,
-            key: record.key.to_vec(),
-            value: record.value.to_vec(),
-            header: record.header.map(<[u8]>::to_vec),
-        });
+        seen.push(Seen::of(record));
         ControlFlow::Continue(())
     })
     .expect("scanned");
@@ -111,14 +117,7 @@ pub fn read(reader: &mut dyn LogReader, count: usize) -> Vec<Seen> {
 /// One call of `read`; confirms what the group takes away.
 pub fn poll(reader: &mut dyn LogReader, wait: Duration, seen: &mut Vec<Seen>) -> Polled {
     let polled = reader.read(wait, &mut |record| {
-        seen.push(Seen {
-            partition: record.partition,
-            offset: record.offset,
-            timestamp_ms: record.timestamp_ms,
-            key: record.key.to_vec(),
-            value: record.value.to_vec(),
-            header: record.header.map(<[u8]>::to_vec),
-        });
+        seen.push(Seen::of(record));
         ControlFlow::Continue(())
     });
     let polled = match polled {
